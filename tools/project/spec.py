@@ -1,0 +1,53 @@
+"""Project: how to run the tests of a repository, and how that was found out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Runner = Literal["pytest", "unittest", "django", "custom"]
+
+
+@dataclass(frozen=True, slots=True)
+class TestCommand:
+    """How the tests are run from the repository's root."""
+
+    __test__ = False
+
+    command: str
+    """Shell command for the whole suite (`python -m pytest -q`)."""
+    runner: Runner = "custom"
+    """How a selection of ids is passed and results are read: pytest and unittest are understood test by
+    test; `custom` is read from the JUnit XML at `junit`, else only its exit code counts (one test, id
+    `command`)."""
+    junit: str | None = None
+    """Path or glob, relative to the root, of JUnit XML that the command writes."""
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    timeout_s: float = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """One thing found out instead of being told: printed by `solve`, each with its flag."""
+
+    what: str
+    value: str
+    why: str
+    flag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A repository made ready: interpreter, environment and test command."""
+
+    test_command: TestCommand
+    python: Path | None = None
+    """Interpreter of the cached environment, visible in the sandbox at the same path; None: not Python."""
+    read_only: tuple[Path, ...] = ()
+    """Host paths the sandbox must show read-only (environment, base interpreter)."""
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Environment of every command (PATH with the environment's bin first, VIRTUAL_ENV, ...)."""
+    inferences: tuple[Inference, ...] = ()
+    setup_log: str = ""

@@ -1,0 +1,135 @@
+"""Sandbox: where commands run.
+
+A command that fails is data (`ExecResult`); a sandbox that fails is a `SandboxError`.
+All methods are synchronous and safe to call from a worker thread; asyncio callers use
+`asyncio.to_thread`, because spawning on the loop thread is slower than a thread per command.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import ClassVar, Self
+
+DEFAULT_ROOT = PurePosixPath("/testbed")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Walls of one sandbox. Bytes and seconds; None means no limit of that kind."""
+
+    wall_s: float = 600.0
+    """Wall seconds of one command when the caller names no timeout."""
+    memory_bytes: int | None = 4 << 30
+    processes: int | None = 512
+    cpu_s: int | None = 3600
+    file_bytes: int | None = 1 << 30
+    open_files: int | None = 4096
+    disk_bytes: int | None = 4 << 30
+    """Bytes that all writes of one fork together may occupy."""
+    output_bytes: int = 1 << 20
+    """Output kept of one command: the head and the tail; the middle is dropped and `truncated` set."""
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSpec:
+    """What a sandbox is opened over."""
+
+    source: Path
+    """Host directory with the repository. It is the lower layer and is never written
+    (`plain` works on a private copy of it)."""
+    scratch: Path
+    """Host directory of this run for upper layers and sockets; `runs gc` finds leftovers there."""
+    root: PurePosixPath = DEFAULT_ROOT
+    """Where commands see the repository. The same in every fork, so editable installs keep working.
+    `plain` ignores it: read `Sandbox.root`."""
+    read_only: tuple[Path, ...] = ()
+    """Further host paths visible at the same path, read-only (the venv, its base interpreter)."""
+    writable: tuple[Path, ...] = ()
+    """Further host paths visible at the same path, writable (the venv while it is being built)."""
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Environment of every command, on top of a minimal clean one. The host's own is never passed."""
+    network: bool = False
+    limits: Limits = field(default_factory=Limits)
+    image: str | None = None
+    """Container image (docker only)."""
+    label: str = ""
+    """Run id, put on processes, mounts and containers so that leftovers can be found."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecResult:
+    """What a command did. `output` is stdout and stderr merged in order, decoded with replacement."""
+
+    exit_code: int
+    """The command's own status; 128+N when signal N ended it; 124 when `timed_out`."""
+    output: str
+    duration_s: float
+    timed_out: bool = False
+    truncated: bool = False
+
+
+class Sandbox(ABC):
+    """A copy-on-write view of the repository in which commands run.
+
+    Lifecycle: opened by `open_sandbox(kind, spec)`, forked any number of times and to any depth,
+    closed. A fork sees the files of its parent at the moment of the fork and nothing of what either
+    does later. Closing is idempotent, kills every process started inside and frees all disk space.
+    """
+
+    kind: ClassVar[str]
+    walls: ClassVar[bool]
+    """Whether this kind isolates (False for `plain`)."""
+    root: PurePosixPath
+    """Absolute path of the repository as commands see it."""
+
+    @abstractmethod
+    def exec(
+        self,
+        cmd: str | Sequence[str],
+        *,
+        timeout: float | None = None,
+        cwd: str | PurePosixPath | None = None,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes | None = None,
+    ) -> ExecResult:
+        """Run `cmd` (a string goes to `bash -c`, else `sh -c`; a sequence is argv).
+
+        `cwd` is relative to `root` unless absolute. On timeout the whole process group dies.
+        Data: non-zero exit, timeout, truncated output, killed by a limit.
+        Raises: SandboxError when the sandbox itself is gone or cannot run anything.
+        """
+
+    @abstractmethod
+    def read_bytes(self, path: str | PurePosixPath, *, max_bytes: int | None = None) -> bytes:
+        """Contents of a file as the sandbox sees it. Relative paths start at `root`.
+
+        Raises: FileNotFoundError, IsADirectoryError, PermissionError (as the sandbox meets them);
+        SandboxError when the sandbox is gone.
+        """
+
+    @abstractmethod
+    def write_bytes(self, path: str | PurePosixPath, data: bytes) -> None:
+        """Replace or create a file, keeping an existing file's mode; parents are created.
+
+        Raises: IsADirectoryError, PermissionError; OSError when a limit is hit; SandboxError.
+        """
+
+    @abstractmethod
+    def fork(self) -> Sandbox:
+        """An independent copy-on-write child. Raises: SandboxError."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Kill everything inside and free all resources. Idempotent; never raises for a dead sandbox."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.close()

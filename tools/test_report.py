@@ -1,0 +1,152 @@
+"""TestReport: what one run of the tests said; Baseline and comparison: what it means.
+
+A suite is judged against runs on the base commit, never by "all green". A test that differs between
+two baseline runs is flaky and does not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    PASSED = "passed"
+    FAILED = "failed"
+    ERROR = "error"
+    SKIPPED = "skipped"
+    XFAILED = "xfailed"
+    XPASSED = "xpassed"
+
+    @property
+    def good(self) -> bool:
+        """Passed, or failed as the test itself expects."""
+        return self in (Outcome.PASSED, Outcome.XFAILED)
+
+    @property
+    def bad(self) -> bool:
+        return self in (Outcome.FAILED, Outcome.ERROR)
+
+
+@dataclass(frozen=True, slots=True)
+class TestResult:
+    """One test in one run."""
+
+    __test__ = False
+
+    outcome: Outcome
+    duration_s: float | None = None
+    message: str = ""
+    """Failure text (traceback, assertion), bounded by the runner; empty for a pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class TestReport:
+    """One run of the test command. Ids are the runner's own (pytest node ids, dotted unittest names)."""
+
+    __test__ = False
+
+    results: Mapping[str, TestResult]
+    exit_code: int
+    duration_s: float
+    output: str = ""
+    """Head and tail of the output; the full log is at `log_path` when the run was logged."""
+    timed_out: bool = False
+    log_path: str | None = None
+    collection_errors: tuple[str, ...] = ()
+    """Files or modules that could not be collected, with their error text."""
+
+    def ids(self, *outcomes: Outcome) -> frozenset[str]:
+        return frozenset(test for test, result in self.results.items() if result.outcome in outcomes)
+
+    @property
+    def failing(self) -> frozenset[str]:
+        return self.ids(Outcome.FAILED, Outcome.ERROR)
+
+    @property
+    def passing(self) -> frozenset[str]:
+        return self.ids(Outcome.PASSED, Outcome.XFAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The suite on the base commit, run at least once (twice to find flaky tests)."""
+
+    outcomes: Mapping[str, Outcome]
+    flaky: frozenset[str] = frozenset()
+    duration_s: float | None = None
+    runs: int = 1
+
+    @classmethod
+    def of(cls, reports: Iterable[TestReport]) -> Baseline:
+        """Merge runs of the same tree; a test whose goodness differs between runs is flaky."""
+        runs = list(reports)
+        outcomes: dict[str, Outcome] = {}
+        flaky: set[str] = set()
+        for test in sorted({test for run in runs for test in run.results}):
+            seen = [run.results[test].outcome if test in run.results else None for run in runs]
+            if len({outcome is not None and outcome.good for outcome in seen}) > 1:
+                flaky.add(test)
+            outcomes[test] = next(outcome for outcome in seen if outcome is not None)
+        return cls(outcomes, frozenset(flaky), runs[0].duration_s if runs else None, len(runs))
+
+    @property
+    def failing(self) -> frozenset[str]:
+        return frozenset(t for t, o in self.outcomes.items() if o.bad and t not in self.flaky)
+
+    @property
+    def passing(self) -> frozenset[str]:
+        return frozenset(t for t, o in self.outcomes.items() if o.good and t not in self.flaky)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A report against the baseline; every set is of test ids, none holds a flaky test."""
+
+    fixed: frozenset[str] = frozenset()
+    broken: frozenset[str] = frozenset()
+    """Good on base, now bad or gone."""
+    still_failing: frozenset[str] = frozenset()
+    new_passing: frozenset[str] = frozenset()
+    """Unknown on base (for example a reproduction test), good now."""
+    new_failing: frozenset[str] = frozenset()
+    unchanged_passing: frozenset[str] = frozenset()
+    flaky: frozenset[str] = field(default_factory=frozenset[str])
+
+    @property
+    def clean(self) -> bool:
+        """No regression and nothing new fails."""
+        return not self.broken and not self.new_failing
+
+
+def compare(baseline: Baseline, report: TestReport, *, partial: bool = False) -> Comparison:
+    """What `report` changed. With `partial` (a selection was run) tests that were not run are ignored;
+    otherwise a test that passed on base and is now missing counts as broken."""
+    fixed, broken, still, new_good, new_bad, same = (set[str]() for _ in range(6))
+    for test, result in report.results.items():
+        if test in baseline.flaky:
+            continue
+        before = baseline.outcomes.get(test)
+        now = result.outcome
+        if before is None:
+            (new_bad if now.bad else new_good).add(test)
+        elif before.bad:
+            (fixed if now.good else still).add(test)
+        elif before.good:
+            (same if now.good or now in (Outcome.SKIPPED, Outcome.XPASSED) else broken).add(test)
+        elif now.bad:
+            broken.add(test)
+    if not partial:
+        missing = set(baseline.outcomes) - set(report.results) - baseline.flaky
+        broken |= {test for test in missing if baseline.outcomes[test].good}
+        still |= {test for test in missing if baseline.outcomes[test].bad}
+    return Comparison(
+        frozenset(fixed),
+        frozenset(broken),
+        frozenset(still),
+        frozenset(new_good),
+        frozenset(new_bad),
+        frozenset(same),
+        frozenset(set(report.results) & baseline.flaky),
+    )

@@ -1,0 +1,102 @@
+"""Workspace: the repository checked out in a sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from types import TracebackType
+from typing import Self
+
+from .errors import PatchError, SandboxError
+from .patch import Patch
+from .sandbox import ExecResult, Sandbox
+
+_GIT = "git -c core.quotepath=off -c core.fsmonitor=false -c core.hooksPath=/dev/null -c gc.auto=0"
+_INDEX = ".git/swe-agent-index"
+
+
+class Workspace:
+    """A forkable working tree on one base commit. Owns its sandbox and closes it."""
+
+    def __init__(self, sandbox: Sandbox, base_commit: str, *, env: Mapping[str, str] | None = None) -> None:
+        self.sandbox = sandbox
+        self.base_commit = base_commit
+        self.env = dict(env or {})
+
+    @property
+    def root(self) -> PurePosixPath:
+        return self.sandbox.root
+
+    def exec(self, cmd: str, *, timeout: float | None = None, env: Mapping[str, str] | None = None) -> ExecResult:
+        """Run a shell command at the root of the repository. See `Sandbox.exec`."""
+        return self.sandbox.exec(cmd, timeout=timeout, env={**self.env, **(env or {})})
+
+    def fork(self) -> Workspace:
+        return Workspace(self.sandbox.fork(), self.base_commit, env=self.env)
+
+    def close(self) -> None:
+        self.sandbox.close()
+
+    def tree_hash(self) -> str:
+        """Git tree id (40 hex digits) of everything not ignored, staged through a private index."""
+        done = self._git(
+            f"cp -f .git/index {_INDEX} 2>/dev/null; export GIT_INDEX_FILE={_INDEX}; "
+            f"{_GIT} add -A . >/dev/null && {_GIT} write-tree"
+        )
+        return done.strip().splitlines()[-1]
+
+    def diff(self) -> Patch:
+        """Everything that differs from the base commit, untracked files included, ignored ones not."""
+        tree = self.tree_hash()
+        text = self._git(
+            f"{_GIT} diff-tree -r -p --no-color --no-ext-diff --no-textconv --binary --full-index "
+            f"--no-renames {self.base_commit} {tree}"
+        )
+        names = self._git(f"{_GIT} diff-tree -r -z --no-renames --name-only {self.base_commit} {tree}")
+        paths = [name for name in names.split("\0") if name]
+        return Patch(
+            text,
+            after={path: self._text_now(path) for path in paths},
+            before={path: self._text_at_base(path) for path in paths},
+        )
+
+    def apply(self, patch: Patch) -> None:
+        """Apply a patch to the working tree. Raises: PatchError with git's own words; nothing is changed then."""
+        if patch.is_empty:
+            return
+        done = self.sandbox.exec(
+            ["git", "apply", "--whitespace=nowarn", "-"], stdin=patch.text.encode("utf-8", "surrogateescape")
+        )
+        if done.exit_code != 0:
+            raise PatchError(f"the patch does not apply: {done.output.strip()}")
+
+    def read_text(self, path: str) -> str:
+        return self.sandbox.read_bytes(path).decode("utf-8", "surrogateescape")
+
+    def write_text(self, path: str, text: str) -> None:
+        self.sandbox.write_bytes(path, text.encode("utf-8", "surrogateescape"))
+
+    def _git(self, script: str) -> str:
+        done = self.sandbox.exec(script, timeout=300)
+        if done.exit_code != 0 or done.truncated:
+            why = "its output is too long" if done.truncated else done.output.strip()[-500:]
+            raise SandboxError(f"git failed in the workspace: {why}")
+        return done.output
+
+    def _text_now(self, path: str) -> str | None:
+        try:
+            return self.sandbox.read_bytes(path).decode("utf-8")
+        except (OSError, UnicodeDecodeError):
+            return None
+
+    def _text_at_base(self, path: str) -> str | None:
+        done = self.sandbox.exec(["git", "show", f"{self.base_commit}:{path}"])
+        return done.output if done.exit_code == 0 and not done.truncated else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.close()
