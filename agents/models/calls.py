@@ -1,0 +1,87 @@
+"""What one model call was: the values that the client reports and the record keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Sampling parameters; None leaves the endpoint's default."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_output_tokens: int | None = None
+    seed: int | None = None
+    reasoning_effort: str | None = None
+    logprobs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens and dollars of one call. None is "not reported" or "price unknown", never zero."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One sampled message, as the client knows it."""
+
+    scope: str
+    """Who asked, by path in the search tree and turn (`n3/coder/1`); stable under a seed."""
+    index: int
+    """Number of the call within its scope, from 0."""
+    request_sha256: str
+    model: str
+    served_model: str | None
+    is_llm: bool
+    sampling: Sampling
+    finish_reason: str
+    usage: Usage
+    latency_s: float
+    attempts: int
+    response: Mapping[str, Any]
+    """Enough to answer again without the model: {content, reasoning, tool_calls, finish_reason, ...}."""
+    prompt_token_ids: tuple[int, ...] | None = None
+    token_ids: tuple[int, ...] | None = None
+    logprobs: tuple[float, ...] | None = None
+    replayed: bool = False
+    """Answered from the journal; nothing was paid."""
+
+
+class CallObserver(Protocol):
+    """Hears of every call as soon as it is paid for, before its answer is used."""
+
+    def called(self, call: Call) -> None: ...
+
+    def call_failed(self, *, scope: str, index: int, model: str, kind: str, error: str, attempts: int) -> None: ...
+
+
+class Journal(Protocol):
+    """Answers a call from an earlier, interrupted or recorded run."""
+
+    def lookup(self, scope: str, index: int, request_sha256: str) -> Mapping[str, Any] | None:
+        """The recorded `response`+usage, or None when this call was never made.
+        Raises: RecordError when a call of that scope and index was made with another request
+        (a replay that diverges says where)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """How endpoints are reached; the same for every role of a run."""
+
+    api_base: str | None = None
+    api_keys: tuple[str, ...] = field(default=(), repr=False)
+    fallbacks: tuple[str, ...] = ()
+    timeout_s: float = 600.0
+    max_retry_s: float = 300.0
+    text_mode: bool | None = None
+    """Tools as fenced text; None: only where the model is known not to take tools."""

@@ -1,0 +1,73 @@
+"""main: runs a command and maps every error to its exit code, in this one place.
+
+| exit | meaning | exit | meaning |
+|---|---|---|---|
+| 0 | patch made and its checks passed | 6 | credentials or model |
+| 1 | bug in the program | 7 | sandbox |
+| 2 | usage or configuration | 8 | issue, forge or pull request |
+| 3 | no patch | 9 | batch finished partly |
+| 4 | patch not verified | 130 / 143 | signal |
+| 5 | limit reached, best patch kept | | |
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from ...tools import errors
+
+OK, BUG, USAGE, NO_PATCH, NOT_VERIFIED, LIMIT, MODEL, SANDBOX, FORGE, PARTLY = range(10)
+INTERRUPTED, TERMINATED = 130, 143
+
+_CODES: tuple[tuple[type[errors.SweAgentError], int], ...] = (
+    (errors.ModelError, MODEL),
+    (errors.SandboxError, SANDBOX),
+    (errors.ProjectError, SANDBOX),
+    (errors.IssueError, FORGE),
+    (errors.ForgeError, FORGE),
+    (errors.BudgetExceeded, LIMIT),
+    (errors.PatchError, NOT_VERIFIED),
+    (errors.SweAgentError, USAGE),
+)
+
+
+def exit_code_of(error: BaseException) -> int:
+    """The exit code that stands for `error`."""
+    for kind, code in _CODES:
+        if isinstance(error, kind):
+            return code
+    return BUG
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code and never shows a traceback for a user's error
+    (SWE_AGENT_TRACEBACK=1 shows it)."""
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    import click
+
+    from .app import app
+
+    try:
+        result = app(args=list(argv) if argv is not None else None, standalone_mode=False)
+        return result if isinstance(result, int) else OK
+    except click.exceptions.Abort:
+        return INTERRUPTED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except errors.SweAgentError as error:
+        if os.environ.get("SWE_AGENT_TRACEBACK"):
+            raise
+        print(f"swe-agent: {' '.join(str(error).split())}", file=sys.stderr)
+        return exit_code_of(error)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
