@@ -1,0 +1,288 @@
+"""RoleAgent: the one agent loop. A model is asked, its tool calls are carried out, until it finishes.
+
+It is an autogen-agentchat agent, so it can stand in any AutoGen team; the orchestrator calls `turn`.
+A model's mistakes (malformed arguments, unknown tools, empty messages, refusals, output cut by length,
+going in circles) are told to the model; three in a row end the turn. A failing endpoint or sandbox raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from autogen_agentchat.agents import BaseChatAgent
+from autogen_agentchat.base import Response
+from autogen_agentchat.messages import BaseChatMessage, TextMessage
+from autogen_core import CancellationToken, FunctionCall
+from autogen_core.models import (
+    AssistantMessage,
+    ChatCompletionClient,
+    CreateResult,
+    FunctionExecutionResult,
+    FunctionExecutionResultMessage,
+    SystemMessage,
+    UserMessage,
+)
+
+from ..prompts import render, untrusted
+from ..tools.errors import BudgetExceeded, ContextOverflowError
+from ..tools.tool import ToolResult
+from ..tools.toolbox import Toolbox
+from .compaction import compact
+from .conversation import Conversation
+from .observer import Silent, TurnJournal, TurnObserver
+from .stuck import StuckDetector
+
+FINISH = "finish"
+MISTAKES = 3
+"""Mistakes in a row that end a turn."""
+
+TurnStatus = Literal["finished", "steps", "stuck", "limit"]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnResult:
+    """How a turn ended. `finish` holds the arguments of the `finish` call, else it is empty."""
+
+    status: TurnStatus
+    finish: Mapping[str, Any]
+    steps: int
+    conversation: Conversation
+    why: str = ""
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What one turn counts."""
+
+    steps: int = 0
+    mistakes: int = 0
+    stuck: StuckDetector = field(default_factory=StuckDetector)
+    compactions: int = 0
+
+
+class RoleAgent(BaseChatAgent):
+    """One role on one workspace. `scope` names the turn in the search tree (`n0/coder/0`); message ids are
+    derived from it: the message sampled by call k is `<scope>:<k>`, so they are stable under a seed."""
+
+    def __init__(
+        self,
+        name: str,
+        client: ChatCompletionClient,
+        toolbox: Toolbox,
+        *,
+        system: str,
+        scope: str,
+        conversation: Conversation | None = None,
+        max_steps: int = 100,
+        max_context: int | None = None,
+        observer: TurnObserver | None = None,
+        journal: TurnJournal | None = None,
+        mask: Callable[[str], str] = str,
+    ) -> None:
+        """`max_context` is the number of prompt tokens at which the conversation is compacted before the
+        endpoint refuses it (None: only when it refuses). `mask` removes secrets from all text."""
+        super().__init__(name, f"The {name} of a team that solves an issue.")
+        self.conversation = conversation if conversation is not None else Conversation()
+        self.toolbox = toolbox
+        self._client = client
+        self._system = system
+        self._scope = scope
+        self._max_steps = max_steps
+        self._max_context = max_context
+        self._observer: TurnObserver = observer or Silent()
+        self._journal = journal
+        self._mask = mask
+        self._said = 0
+
+    async def turn(self, task: str, cancel: CancellationToken | None = None) -> TurnResult:
+        """Work on `task` until `finish`, a limit, or being stuck.
+
+        Raises: ModelError when the endpoint fails for good; SandboxError; asyncio.CancelledError.
+        """
+        token = cancel or CancellationToken()
+        if not self.conversation.entries:
+            self._say("system", self._system)
+        self._say("user", task)
+        state = _Turn()
+        try:
+            while state.steps < self._max_steps:
+                result = await self._sample(state, token)
+                state.steps += 1
+                end = await self._react(result, state)
+                if end is not None:
+                    return end
+                if self._max_steps - state.steps == 3:
+                    self._say("user", render("wrap_up", left=3))
+            return self._ended("steps", state, f"{self._max_steps} steps used up")
+        except BudgetExceeded as error:
+            return self._ended("limit", state, str(error))
+
+    async def _sample(self, state: _Turn, token: CancellationToken) -> CreateResult:
+        while True:
+            try:
+                result = await self._client.create(
+                    self.conversation.messages, tools=self.toolbox.schemas, cancellation_token=token
+                )
+            except ContextOverflowError:
+                if state.compactions >= 5:
+                    raise
+                await self._compact(state)
+                continue
+            if self._max_context is not None and result.usage.prompt_tokens > self._max_context:
+                self._due = True
+            return result
+
+    _due = False
+
+    async def _react(self, result: CreateResult, state: _Turn) -> TurnResult | None:
+        """Take in one sampled message. Returns the end of the turn, or None to go on."""
+        id = f"{self._scope}:{state.steps - 1}"
+        calls = result.content if isinstance(result.content, list) else []
+        text = (result.thought or "") if calls else str(result.content)
+        self._observer.message(
+            id,
+            parent=self.conversation.tip,
+            agent=self.name,
+            role="assistant",
+            content=text if not calls else "",
+            reasoning=result.thought,
+            tool_calls=[
+                {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}} for c in calls
+            ],
+            sampled=True,
+        )
+        content = result.content if calls or text else " "
+        self.conversation.append(id, AssistantMessage(content=content, thought=result.thought, source=self.name))
+        if not calls:
+            return self._no_call(result, text, state)
+        finish = await self._carry_out(id, calls, state)
+        if finish is not None:
+            return self._ended("finished", state, finish=finish)
+        if state.mistakes >= MISTAKES:
+            return self._ended("stuck", state, f"{MISTAKES} mistakes in a row")
+        if self._due:
+            self._due = False
+            await self._compact(state)
+        return None
+
+    def _no_call(self, result: CreateResult, text: str, state: _Turn) -> TurnResult | None:
+        state.mistakes += 1
+        if state.mistakes >= MISTAKES:
+            return self._ended("stuck", state, f"{MISTAKES} messages without a usable tool call in a row")
+        if result.finish_reason == "length":
+            template = "nudge_length"
+        elif result.finish_reason == "content_filter":
+            template = "nudge_refusal"
+        else:
+            template = "nudge_no_tool" if text.strip() else "nudge_empty"
+        self._nudge(template)
+        return None
+
+    async def _carry_out(self, id: str, calls: Sequence[FunctionCall], state: _Turn) -> Mapping[str, Any] | None:
+        """Run the calls of one message in order; `finish` last. Returns its arguments when accepted."""
+        results: list[FunctionExecutionResult] = []
+        finish: Mapping[str, Any] | None = None
+        bad = 0
+        told = None
+        parent = id
+        for number, call in enumerate(calls):
+            tool_id = f"{id}.t{number}"
+            arguments, result, duration = await self._call(tool_id, call)
+            if call.name == FINISH and result.ok:
+                finish = arguments
+            text = untrusted(self._mask(result.text), call.name)
+            bad += not result.ok
+            self._observer.message(
+                tool_id,
+                parent=parent,
+                agent=self.name,
+                role="tool",
+                content=text,
+                tool_call_id=call.id,
+                name=call.name,
+                error=None if result.ok else "tool",
+            )
+            self._observer.tool(
+                tool_id, agent=self.name, name=call.name, arguments=arguments, result=result, duration_s=duration
+            )
+            results.append(
+                FunctionExecutionResult(content=text, name=call.name, call_id=call.id, is_error=not result.ok)
+            )
+            told = state.stuck.saw(call.name, arguments, result.text, result.ok) or told
+            parent = tool_id
+        self.conversation.append(parent, FunctionExecutionResultMessage(content=results))
+        state.mistakes = state.mistakes + 1 if bad == len(calls) else 0
+        if told is not None and finish is None:
+            state.mistakes += 1
+            self._nudge(told.template, what=self._mask(told.what), times=told.times)
+        return finish
+
+    async def _call(self, id: str, call: FunctionCall) -> tuple[Mapping[str, Any], ToolResult, float]:
+        started = time.perf_counter()
+        arguments: Mapping[str, Any] = {}
+        try:
+            parsed = json.loads(call.arguments or "{}")
+            if not isinstance(parsed, dict):
+                raise ValueError("they are not an object")
+            arguments = parsed
+        except ValueError as error:
+            return {}, ToolResult(
+                f"The arguments of {call.name} are not a JSON object ({error}). Call it again with valid JSON.", ok=False
+            ), 0.0
+        recorded = self._journal.tool(id) if self._journal is not None else None
+        tool = self.toolbox.tools.get(call.name)
+        if recorded is not None and (tool is None or not tool.mutates):
+            return arguments, ToolResult(recorded.text, recorded.ok), 0.0
+        result = await asyncio.to_thread(self.toolbox.call, call.name, arguments)
+        if recorded is not None:
+            result = ToolResult(recorded.text, recorded.ok, result.data)
+        return arguments, result, time.perf_counter() - started
+
+    def _say(self, role: Literal["system", "user"], content: str) -> None:
+        content = self._mask(content)
+        id = f"{self._scope}:{role[0]}{self._said}"
+        self._said += 1
+        self._observer.message(id, parent=self.conversation.tip, agent=self.name, role=role, content=content)
+        message = SystemMessage(content=content) if role == "system" else UserMessage(content=content, source="user")
+        self.conversation.append(id, message)
+
+    def _nudge(self, template: str, **values: Any) -> None:
+        self._observer.nudged(agent=self.name, reason=template)
+        self._say("user", render(template, **values))
+
+    async def _compact(self, state: _Turn) -> None:
+        state.compactions += 1
+        diff = await asyncio.to_thread(self.toolbox.call, "diff", {})
+        before = len(self.conversation.entries)
+        head, summary = compact(self.conversation, diff.text)
+        self.conversation = Conversation()
+        for entry in head:
+            content = entry.message.content
+            self._say("system" if isinstance(entry.message, SystemMessage) else "user", str(content))
+        self._say("user", summary)
+        self._observer.compacted(agent=self.name, kept=len(head), dropped=before - len(head))
+
+    def _ended(
+        self, status: TurnStatus, state: _Turn, why: str = "", finish: Mapping[str, Any] | None = None
+    ) -> TurnResult:
+        return TurnResult(status, finish or {}, state.steps, self.conversation, why)
+
+    @property
+    def produced_message_types(self) -> Sequence[type[BaseChatMessage]]:
+        return (TextMessage,)
+
+    async def on_messages(
+        self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken
+    ) -> Response:
+        """AutoGen's way in: the messages are the task, the answer is the finish summary."""
+        result = await self.turn("\n\n".join(m.to_model_text() for m in messages), cancellation_token)
+        text = str(result.finish.get("summary", "")) or result.why or result.status
+        return Response(chat_message=TextMessage(content=text, source=self.name))
+
+    async def on_reset(self, cancellation_token: CancellationToken) -> None:
+        self.conversation = Conversation()

@@ -1,0 +1,63 @@
+"""TurnObserver: hears of everything in a role's turn, in order; the orchestrator writes the record with it.
+
+TurnJournal: answers a tool call from an interrupted or recorded run, so that a resumed run sees the very
+text it saw before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..tools.tool import ToolResult
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedTool:
+    """A tool result of an earlier run."""
+
+    text: str
+    ok: bool
+
+
+class TurnObserver(Protocol):
+    def message(
+        self,
+        id: str,
+        *,
+        parent: str | None,
+        agent: str,
+        role: str,
+        content: str,
+        reasoning: str | None = None,
+        tool_calls: Sequence[Mapping[str, Any]] = (),
+        tool_call_id: str | None = None,
+        name: str | None = None,
+        sampled: bool = False,
+        error: str | None = None,
+    ) -> None: ...
+
+    def tool(
+        self, id: str, *, agent: str, name: str, arguments: Mapping[str, Any], result: ToolResult, duration_s: float
+    ) -> None: ...
+
+    def nudged(self, *, agent: str, reason: str) -> None: ...
+
+    def compacted(self, *, agent: str, kept: int, dropped: int) -> None: ...
+
+
+class TurnJournal(Protocol):
+    def tool(self, message_id: str) -> RecordedTool | None: ...
+
+
+class Silent:
+    """A TurnObserver that keeps nothing."""
+
+    def message(self, id: str, **fields: Any) -> None: ...
+
+    def tool(self, id: str, **fields: Any) -> None: ...
+
+    def nudged(self, **fields: Any) -> None: ...
+
+    def compacted(self, **fields: Any) -> None: ...

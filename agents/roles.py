@@ -1,0 +1,102 @@
+"""The roles: what each is told, what each may use, and how each finishes."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from ..tools.tool import Tool, ToolResult
+
+READ = ("readFile", "search", "findFiles", "fileMap", "runTests", "diff")
+WRITE = (*READ, "writeFile", "editFile", "undo", "shell")
+
+_TEST_FILES = ("test_*.py", "*_test.py", "tests.py", "conftest.py", "*.test.*", "*.spec.*", "*_spec.rb")
+_TEST_FOLDERS = {"test", "tests", "testing", "spec", "specs", "__tests__"}
+
+
+def is_test_file(path: str) -> bool:
+    """Whether a repository path is a test by the names the languages' runners go by."""
+    parts = PurePosixPath(path).parts
+    name = parts[-1] if parts else ""
+    return any(fnmatch.fnmatch(name, pattern) for pattern in _TEST_FILES) or bool(set(parts[:-1]) & _TEST_FOLDERS)
+
+
+def _anything(path: str) -> bool:
+    return True
+
+
+def _nothing(path: str) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One of the team. `finish` is the JSON schema of its `finish` arguments."""
+
+    name: str
+    template: str
+    tools: Sequence[str]
+    finish: Mapping[str, Any]
+    may_write: Callable[[str], bool] = _nothing
+
+
+def _object(required: Sequence[str], **properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+_SUMMARY = {"type": "string", "description": "What you found and did, in a few sentences."}
+_GAVE_UP = {"type": "boolean", "description": "True when you could not solve it."}
+_SCORE = {"type": "number", "minimum": 0, "maximum": 10}
+CRITERIA = ("addressesIssue", "safeForCallers", "minimal", "honest")
+
+_WORK = _object(["summary"], summary=_SUMMARY, gaveUp=_GAVE_UP)
+
+CODER = Role("coder", "coder", WRITE, _WORK, _anything)
+DEBUGGER = Role("debugger", "debugger", WRITE, _WORK, _anything)
+SINGLE = Role("single", "single", WRITE, _WORK, _anything)
+TESTER = Role(
+    "tester",
+    "tester",
+    (*READ, "writeFile", "editFile", "undo"),
+    _object(
+        ["summary", "failingTests", "reproduced"],
+        summary=_SUMMARY,
+        failingTests={
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Ids of the tests that fail because of the issue, as runTests prints them.",
+        },
+        reproduced={"type": "boolean", "description": "Whether a test fails for the issue's reason."},
+    ),
+    is_test_file,
+)
+CRITIC = Role(
+    "critic",
+    "critic",
+    READ,
+    _object(
+        ["accept", "scores", "rationale"],
+        accept={"type": "boolean", "description": "Whether you would merge the patch as it is."},
+        scores=_object(CRITERIA, **{name: _SCORE for name in CRITERIA}),
+        rationale={"type": "string", "description": "What decided; if rejected, what to change."},
+    ),
+)
+ROLES = {role.name: role for role in (CODER, DEBUGGER, SINGLE, TESTER, CRITIC)}
+
+
+def finish_tool(role: Role, accept: Callable[[Mapping[str, Any]], str | None]) -> Tool:
+    """The role's `finish`. `accept` sees the arguments and answers None, or why the work is not done."""
+
+    def run(arguments: Mapping[str, Any]) -> ToolResult:
+        why_not = accept(arguments)
+        return ToolResult(why_not, ok=False) if why_not else ToolResult("Done.", data=dict(arguments))
+
+    return Tool("finish", "End your turn. Nothing after it is read.", role.finish, run)
