@@ -85,7 +85,7 @@ CRITIC = Role(
     _object(
         ["accept", "scores", "rationale"],
         accept={"type": "boolean", "description": "Whether you would merge the patch as it is."},
-        scores=_object(CRITERIA, **{name: _SCORE for name in CRITERIA}),
+        scores=_object(CRITERIA, **dict.fromkeys(CRITERIA, _SCORE)),
         rationale={"type": "string", "description": "What decided; if rejected, what to change."},
     ),
 )

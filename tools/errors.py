@@ -56,7 +56,7 @@ class ContextOverflowError(ModelError):
     """The prompt is longer than the model's context window; the role compacts and goes on."""
 
 
-class BudgetExceeded(SweAgentError):  # noqa: N818 - the field's own word
+class BudgetExceeded(SweAgentError):
     """A limit was reached; the best patch so far is kept (exit 5)."""
 
 

@@ -14,6 +14,8 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import ClassVar, Self
 
+from ..errors import SandboxError
+
 DEFAULT_ROOT = PurePosixPath("/testbed")
 
 
@@ -72,6 +74,34 @@ class ExecResult:
     truncated: bool = False
 
 
+class Session(ABC):
+    """A process inside a sandbox that outlives one command: lines go in, lines come out.
+
+    It sees the sandbox's tree as it is at each moment and runs under the same walls as a command. It
+    lives until `close()` or until its sandbox closes (not until the next `exec` ends), and everything it
+    started dies with it. stderr is dropped. Not safe for two threads at once.
+    """
+
+    @abstractmethod
+    def send(self, line: bytes) -> None:
+        """Write `line` (no newline inside; one is added) to the process's stdin.
+
+        Raises: SandboxError when the process has ended.
+        """
+
+    @abstractmethod
+    def receive(self, timeout: float | None = None) -> bytes:
+        """The next line of the process's stdout, without its newline; a line may be many MiB long.
+
+        Raises: TimeoutError after `timeout` seconds (what had arrived of the line is kept for the next
+        call); SandboxError when the process has ended and no whole line is left.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Kill the process and all it started. Idempotent."""
+
+
 class Sandbox(ABC):
     """A copy-on-write view of the repository in which commands run.
 
@@ -117,6 +147,18 @@ class Sandbox(ABC):
 
         Raises: IsADirectoryError, PermissionError; OSError when a limit is hit; SandboxError.
         """
+
+    def open_session(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: str | PurePosixPath | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Session:
+        """Start `argv` as a long-lived process (see `Session`). `cwd` and `env` as for `exec`; no wall
+        limit. Raises: SandboxError when it cannot start or this kind has no sessions (callers then fall
+        back to `exec`)."""
+        raise SandboxError(f"the {self.kind} sandbox has no long-lived sessions")
 
     @abstractmethod
     def fork(self) -> Sandbox:
