@@ -1,0 +1,82 @@
+"""Prepare: from a repository on the host to a workspace in a sandbox, with everything found out on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..tools.history import prepare_repository
+from ..tools.project.prepare import prepare_project
+from ..tools.project.spec import Project
+from ..tools.sandbox import DEFAULT_ROOT, Limits, SandboxSpec, open_sandbox
+from ..tools.workspace import Workspace
+from .record.recorder import Recorder
+from .request import SolveRequest
+from .run_directory import RunDirectory, cache_root
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A workspace on the base commit and how its tests are run."""
+
+    workspace: Workspace
+    project: Project
+    base_commit: str
+
+
+def prepare(
+    request: SolveRequest, run: RunDirectory, recorder: Recorder, on_line: Callable[[str], None]
+) -> Prepared:
+    """Copy the repository with no trace of what came after the base commit, set up its environment, open
+    the sandbox. Blocking; call it in a thread.
+
+    Raises: RepositoryError, ProjectError, SandboxError.
+    """
+    run.scratch.mkdir(parents=True, exist_ok=True)
+    if not (run.path / "work" / "ready").exists():
+        on_line("repository")
+        base = prepare_repository(
+            request.repository, request.base, run.repository, include_dirty=request.include_dirty
+        )
+        (run.path / "work" / "ready").write_text(base)
+    base = (run.path / "work" / "ready").read_text()
+    recorder.append("inference", what="base commit", value=base, why="--base" if request.base else "HEAD",
+                    flag="--base")
+    kind = request.sandbox
+    project = request.project
+    if project is None:
+        on_line("environment")
+        project = prepare_project(
+            run.repository,
+            cache=cache_root(),
+            root=DEFAULT_ROOT,
+            python=request.python,
+            setup=request.setup,
+            test_cmd=request.test_cmd,
+            sandbox_kind=kind,
+            on_line=on_line,
+        )
+    for inference in project.inferences:
+        recorder.append(
+            "inference", what=inference.what, value=inference.value, why=inference.why, flag=inference.flag
+        )
+    on_line("sandbox")
+    sandbox = open_sandbox(kind, sandbox_spec(request, run, project))
+    recorder.append("inference", what="sandbox", value=sandbox.kind, flag="--sandbox", why=(
+        "network on" if request.network else "network off") + ("" if sandbox.walls else ", NO WALLS"))
+    return Prepared(Workspace(sandbox, base), project, base)
+
+
+def sandbox_spec(request: SolveRequest, run: RunDirectory, project: Project) -> SandboxSpec:
+    """The walls of a run."""
+    return SandboxSpec(
+        source=run.repository,
+        scratch=run.scratch,
+        read_only=tuple(Path(path) for path in project.read_only),
+        env=dict(project.env),
+        network=request.network,
+        limits=Limits(),
+        image=request.image,
+        label=run.path.name,
+    )

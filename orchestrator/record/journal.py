@@ -1,0 +1,85 @@
+"""RunJournal: what an event log already knows, so that nothing is paid for or written twice.
+
+It answers model calls and tool results by scope, and tells the log which events it already holds. The
+same object serves resume (the log ends in the middle) and replay (the log is whole, no model is reached).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ...agents.observer import RecordedTool
+from ...tools.errors import RecordError
+
+_KEYS: Mapping[str, tuple[str, ...]] = {
+    "run_started": (),
+    "toolset": ("name",),
+    "agent": ("name",),
+    "message": ("id",),
+    "call": ("scope", "index"),
+    "tool": ("message",),
+    "baseline": (),
+}
+"""Event types that are written once per run, and the fields that name one."""
+
+
+class RunJournal:
+    """Built from the events of an earlier run. Empty for a new one."""
+
+    def __init__(self, events: Iterable[Mapping[str, Any]] = (), *, replay: bool = False) -> None:
+        """With `replay`, a call that the log does not hold is a RecordError instead of a new call."""
+        self.replay = replay
+        self.events: list[Mapping[str, Any]] = list(events)
+        self._calls: dict[tuple[str, int], Mapping[str, Any]] = {}
+        self._texts: dict[str, str] = {}
+        self._tools: dict[str, Mapping[str, Any]] = {}
+        self._known: set[tuple[Any, ...]] = set()
+        for event in self.events:
+            type = event["type"]
+            if type in _KEYS:
+                self._known.add(self._key(type, event))
+            if type == "call":
+                self._calls[event["scope"], event["index"]] = event
+            elif type == "message" and event["role"] == "tool":
+                self._texts[event["id"]] = event["content"]
+            elif type == "tool":
+                self._tools[event["message"]] = event
+
+    def lookup(self, scope: str, index: int, request_sha256: str) -> Mapping[str, Any] | None:
+        """See `agents.models.calls.Journal`."""
+        event = self._calls.get((scope, index))
+        if event is None:
+            if self.replay:
+                raise RecordError(f"the replay diverges: the record has no call {index} of {scope}")
+            return None
+        if event["request_sha256"] != request_sha256:
+            if not self.replay:
+                return None
+            raise RecordError(f"the replay diverges: call {index} of {scope} is asked something else now")
+        return event["response"]
+
+    def tool(self, message_id: str) -> RecordedTool | None:
+        """See `agents.observer.TurnJournal`."""
+        event, text = self._tools.get(message_id), self._texts.get(message_id)
+        if event is None or text is None:
+            return None
+        return RecordedTool(event.get("text", text), event["ok"])
+
+    def last(self, type: str) -> Mapping[str, Any] | None:
+        """The newest event of a type."""
+        return next((event for event in reversed(self.events) if event["type"] == type), None)
+
+    def seen(self, type: str, fields: Mapping[str, Any]) -> bool:
+        """Whether the log already holds this event; if not, it is taken to hold it from now on."""
+        if type not in _KEYS:
+            return False
+        key = self._key(type, fields)
+        if key in self._known:
+            return True
+        self._known.add(key)
+        return False
+
+    @staticmethod
+    def _key(type: str, fields: Mapping[str, Any]) -> tuple[Any, ...]:
+        return (type, *(fields[name] for name in _KEYS[type]))

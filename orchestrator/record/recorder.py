@@ -1,0 +1,119 @@
+"""Recorder: writes what happens in a run to its event log, and hears calls and turns for that."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from ...agents.models.calls import Call
+from ...tools.tool import ToolResult
+from .events import EventLog
+from .journal import RunJournal
+
+Listener = Callable[[str, Mapping[str, Any]], None]
+"""Told of each event after it is on disk: the screen and the JSON stream."""
+
+
+class Recorder:
+    """The one writer of a run. Safe to call from several threads. Events that the journal already holds
+    (a resumed run going over old ground) are not written again."""
+
+    def __init__(
+        self, log: EventLog, journal: RunJournal, *, mask: Callable[[Any], Any] = lambda v: v,
+        listener: Listener | None = None,
+    ) -> None:
+        """`mask` takes secrets out of any JSON value before it reaches the disk."""
+        self._log = log
+        self._journal = journal
+        self._mask = mask
+        self._listener = listener
+        self._lock = threading.Lock()
+
+    def append(self, type: str, /, **fields: Any) -> int:
+        """Write one event; returns its number, -1 when the log already held it."""
+        with self._lock:
+            if self._journal.seen(type, fields):
+                return -1
+            masked = self._mask(fields)
+            seq = self._log.append(type, **masked)
+        if self._listener is not None:
+            self._listener(type, masked)
+        return seq
+
+    def called(self, call: Call) -> None:
+        """CallObserver: on disk before the answer is used."""
+        node, agent = split_scope(call.scope)
+        fields = asdict(call)
+        for name in ("replayed", "prompt_token_ids", "token_ids", "logprobs"):
+            fields.pop(name)
+        fields["response"] = dict(call.response)
+        tokens = None
+        if call.token_ids is not None:
+            tokens = {
+                "prompt_token_ids": list(call.prompt_token_ids) if call.prompt_token_ids is not None else None,
+                "token_ids": list(call.token_ids),
+                "logprobs": list(call.logprobs) if call.logprobs is not None else None,
+            }
+        self.append("call", message=f"{call.scope}:{call.index}", node=node, agent=agent, tokens=tokens, **fields)
+
+    def call_failed(self, *, scope: str, index: int, model: str, kind: str, error: str, attempts: int) -> None:
+        node, agent = split_scope(scope)
+        self.append(
+            "call_failed", node=node, agent=agent, scope=scope, index=index, model=model, kind=kind, error=error,
+            attempts=attempts,
+        )
+
+    def turn(self, scope: str) -> TurnRecorder:
+        """The observer of one role turn."""
+        return TurnRecorder(self, split_scope(scope)[0])
+
+
+class TurnRecorder:
+    """agents.observer.TurnObserver over a Recorder, for one node."""
+
+    def __init__(self, recorder: Recorder, node: str) -> None:
+        self._append = recorder.append
+        self._node = node
+
+    def message(
+        self,
+        id: str,
+        *,
+        parent: str | None,
+        agent: str,
+        role: str,
+        content: str,
+        reasoning: str | None = None,
+        tool_calls: Sequence[Mapping[str, Any]] = (),
+        tool_call_id: str | None = None,
+        name: str | None = None,
+        sampled: bool = False,
+        error: str | None = None,
+    ) -> None:
+        self._append(
+            "message", id=id, parent=parent, agent=agent, node=self._node, role=role, content=content,
+            reasoning=reasoning, tool_calls=list(tool_calls), tool_call_id=tool_call_id, name=name,
+            sampled=sampled, error=error,
+        )
+
+    def tool(
+        self, id: str, *, agent: str, name: str, arguments: Mapping[str, Any], result: ToolResult, duration_s: float
+    ) -> None:
+        self._append(
+            "tool", message=id, node=self._node, agent=agent, name=name, arguments=dict(arguments), ok=result.ok,
+            text=result.text, duration_s=round(duration_s, 4),
+        )
+
+    def nudged(self, *, agent: str, reason: str) -> None:
+        self._append("nudge", agent=agent, node=self._node, reason=reason)
+
+    def compacted(self, *, agent: str, kept: int, dropped: int) -> None:
+        self._append("compaction", agent=agent, node=self._node, kept=kept, dropped=dropped)
+
+
+def split_scope(scope: str) -> tuple[str, str]:
+    """`n0.1/coder/0` → (`n0.1`, `coder`); `run/...` belongs to no node ("")."""
+    node, _, rest = scope.partition("/")
+    return ("" if node == "run" else node), rest.partition("/")[0]

@@ -1,0 +1,248 @@
+"""solve: the one way through. Issue → workspace → baseline → reproduction → search → verdict → patch."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+
+from .. import __version__
+from ..agents.budget import Budget, BudgetLimits
+from ..agents.models.factory import check_model
+from ..tools.errors import SweAgentError
+from ..tools.patch import Patch
+from ..tools.run_tests import TestRunner
+from ..tools.secrets import Masker, host_secrets
+from ..tools.test_report import Baseline, Outcome
+from .outcome import NO_TEST, Found, conclude
+from .prepare import Prepared, prepare
+from .record.events import EventLog, read_events
+from .record.journal import RunJournal
+from .record.recorder import Listener, Recorder
+from .reproduce import Reproduction, reproduce
+from .request import OFFLINE, SolveRequest, SolveResult
+from .rollout import Attempt, Stage
+from .run_directory import RunDirectory
+from .strategy import choose
+from .suite import Check, Suite
+from .team import Team
+
+ROLES = ("coder", "tester", "debugger", "critic")
+
+
+def models_of(request: SolveRequest) -> set[str]:
+    """Every model the run may call."""
+    if request.roles == "single":
+        return {request.model_of("single"), request.model_of("tester")}
+    return {request.model_of(role) for role in ROLES}
+
+
+async def solve(
+    request: SolveRequest, run: RunDirectory, *, listener: Listener | None = None, replay: bool = False
+) -> SolveResult:
+    """Solve one issue in `run` (fresh, or interrupted: then it goes on where it stopped).
+
+    Raises: CredentialsError and UsageError before anything is spent; ProjectError, SandboxError,
+    ModelError when a boundary fails (what was reached stays in the run directory and the run can be
+    resumed); asyncio.CancelledError when interrupted.
+    """
+    if not replay:
+        for model in sorted(models_of(request)):
+            check_model(model, request.options)
+    events = list(read_events(run.events)) if run.events.exists() else []
+    return await _Run(request, run, RunJournal(events, replay=replay), listener).go()
+
+
+class _Run:
+    """The stages of one run, in order, and what must be cleaned up after them."""
+
+    def __init__(
+        self, request: SolveRequest, run: RunDirectory, journal: RunJournal, listener: Listener | None
+    ) -> None:
+        self._request = request
+        self._run = run
+        self._journal = journal
+        self._log = EventLog(run.events)
+        masker = Masker(host_secrets())
+        self._recorder = Recorder(self._log, journal, mask=masker.mask_json, listener=listener)
+        self._mask: Callable[[str], str] = masker.mask
+        self._say = listener or (lambda type, fields: None)
+        limits = request.limits
+        self._budget = Budget(
+            BudgetLimits(
+                usd=limits.usd, tokens=limits.tokens, steps=limits.steps, wall_s=limits.wall_s, test_s=limits.test_s
+            )
+        )
+        self._best: Attempt | None = None
+
+    async def go(self) -> SolveResult:
+        prepared: Prepared | None = None
+        self._started()
+        try:
+            prepared = await asyncio.to_thread(
+                prepare, self._request, self._run, self._recorder, lambda line: self._say("progress", {"line": line})
+            )
+            result = await self._solve(prepared)
+            self._finish(result)
+            return result
+        except asyncio.CancelledError:
+            self._summary("interrupted", None)
+            raise
+        except SweAgentError as error:
+            self._recorder.append("outcome", exit_code=None, status="error", error=type(error).__name__,
+                                  why=str(error), verified=False, tests=None)
+            self._summary(f"{type(error).__name__}: {error}", None)
+            raise
+        finally:
+            if prepared is not None:
+                await asyncio.shield(asyncio.to_thread(prepared.workspace.close))
+            self._log.close()
+
+    async def _solve(self, prepared: Prepared) -> SolveResult:
+        request = self._request
+        runner = TestRunner(prepared.project, log_dir=self._run.logs)
+        suite = Suite(runner, prepared.workspace)
+        await self._baseline(suite)
+        team = Team(
+            request, prepared.project, runner, self._recorder, self._journal, self._budget,
+            logs=self._run.logs, mask=self._mask,
+        )
+        if self._only_offline() and not suite.baseline.failing:
+            return conclude(request, prepared.base_commit, Found(why=NO_TEST), run=self._run.path)
+        reproduction = await self._reproduction(team, suite)
+        if self._only_offline() and not reproduction.targets:
+            return conclude(request, prepared.base_commit, Found(why=NO_TEST), run=self._run.path)
+        base = await asyncio.to_thread(prepared.workspace.fork)
+        try:
+            for path, text in reproduction.files.items():
+                await asyncio.to_thread(base.write_text, path, text)
+            stage = Stage(team, suite, request.issue, reproduction, base, on_candidate=self._candidate)
+            choice = await choose(stage, request, self._recorder, self._journal, self._budget)
+            check = await self._verdict(stage, prepared, choice.patch)
+        finally:
+            await asyncio.shield(asyncio.to_thread(base.close))
+        found = Found(
+            choice.patch, check, choice.limit, choice.why, choice.confidence, choice.reasons,
+            targets=reproduction.targets, flaky=suite.baseline.flaky,
+        )
+        return conclude(request, prepared.base_commit, found, run=self._run.path, totals=self._budget.snapshot())
+
+    def _only_offline(self) -> bool:
+        return models_of(self._request) == {OFFLINE}
+
+    def _started(self) -> None:
+        request = self._request
+        self._recorder.append(
+            "run_started",
+            schema="swe-trajectory/1",
+            run_id=self._run.path.name,
+            issue=asdict(request.issue),
+            repository=request.issue.repository or self._run.repository.name,
+            base_commit=request.base,
+            config=_config(request),
+            versions={"swe_agent": __version__, "python": platform.python_version()},
+            seed=request.seed,
+            is_llm=not self._only_offline(),
+        )
+        self._summary("running", None)
+
+    async def _baseline(self, suite: Suite) -> None:
+        """Twice on the base commit before anyone edits; a resumed run takes over what was measured."""
+        known = self._journal.last("baseline")
+        if known is not None:
+            outcomes = {test: Outcome(value) for test, value in known["tests"].items()}
+            baseline = Baseline(outcomes, frozenset(known["flaky"]), known["duration_s"], known["runs"])
+            suite.adopt(baseline, whole=known["whole"])
+        else:
+            self._say("progress", {"line": "baseline tests"})
+            await suite.measure()
+        baseline = suite.baseline
+        self._recorder.append(
+            "baseline", tests={test: str(outcome) for test, outcome in baseline.outcomes.items()},
+            flaky=sorted(baseline.flaky), duration_s=baseline.duration_s, runs=baseline.runs, whole=suite.whole,
+        )
+
+    async def _reproduction(self, team: Team, suite: Suite) -> Reproduction:
+        known = self._journal.last("reproduction")
+        if known is not None:
+            return Reproduction(
+                frozenset(known["targets"]), known["files"], frozenset(known["generated"]), known["summary"],
+                tuple(known["refused"]),
+            )
+        if self._request.roles == "single":
+            found = Reproduction(suite.baseline.failing)
+        else:
+            samples = 1 if self._request.search == "linear" else 3
+            found = await reproduce(team, suite, self._request.issue, samples=samples)
+        self._recorder.append(
+            "reproduction", targets=sorted(found.targets), files=dict(found.files), generated=sorted(found.generated),
+            summary=found.summary, refused=list(found.refused),
+        )
+        return found
+
+    def _candidate(self, attempt: Attempt) -> None:
+        """The best patch so far goes to disk at once: an interrupted run keeps it."""
+        self._run.replace(f"candidates/{attempt.node}.diff", attempt.patch.text)
+        if self._best is None or attempt.rank() > self._best.rank():
+            self._best = attempt
+            self._run.replace("patch.diff", self._mask(attempt.patch.text))
+
+    async def _verdict(self, stage: Stage, prepared: Prepared, patch: Patch) -> Check | None:
+        """The final word: the patch alone on a clean base, the whole suite, cold."""
+        if patch.is_empty:
+            return None
+        self._say("progress", {"line": "final check"})
+        fork = await asyncio.to_thread(prepared.workspace.fork)
+        try:
+            await asyncio.to_thread(fork.apply, patch)
+            for path, text in stage.reproduction.files.items():
+                await asyncio.to_thread(fork.write_text, path, text)
+            check = await stage.suite.check(fork, patch.files, stage.reproduction.targets, final=True)
+        finally:
+            await asyncio.shield(asyncio.to_thread(fork.close))
+        report = check.report
+        self._recorder.append(
+            "evaluation", node="", kind="regression", before=None, after=None, valid=True,
+            tests={test: str(r.outcome) for test, r in report.results.items()} if report else {},
+            f2p=[len(check.passed_targets), len(check.targets)] if check.targets else None,
+            p2p=[len(check.comparison.unchanged_passing), len(suite_passing(stage.suite))],
+            wall_s=round(report.duration_s, 3) if report else None,
+        )
+        return check
+
+    def _finish(self, result: SolveResult) -> None:
+        self._recorder.append(
+            "outcome", exit_code=result.exit_code, status=result.status, verified=result.verified,
+            tests={
+                "fixed": list(result.fixed), "broken": list(result.broken),
+                "still_failing": list(result.still_failing), "flaky": list(result.flaky),
+            },
+        )
+        self._recorder.append("run_finished", totals=dict(result.totals))
+        self._run.replace("patch.diff", result.patch)
+        self._summary(result.status, result)
+        shutil.rmtree(self._run.path / "work", ignore_errors=True)
+
+    def _summary(self, status: str, result: SolveResult | None) -> None:
+        self._run.write(
+            {
+                "run": self._run.path.name,
+                "status": status,
+                "finished": result is not None,
+                "request": self._request.to_json(),
+                "result": result.to_json() if result else None,
+            }
+        )
+
+
+def suite_passing(suite: Suite) -> frozenset[str]:
+    return suite.baseline.passing
+
+
+def _config(request: SolveRequest) -> dict[str, object]:
+    config = request.to_json()
+    config.pop("issue")
+    config.pop("repository")
+    return config

@@ -1,0 +1,131 @@
+"""Suite: the repository's tests against their baseline, and what a check of a patch came to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from ..tools.run_tests import TestRunner
+from ..tools.test_report import Baseline, Comparison, TestReport, compare
+from ..tools.workspace import Workspace
+
+CAP_S = 600.0
+"""Longest baseline run; a suite that takes longer is judged by the tests around the patch."""
+FAST_S = 120.0
+"""A suite up to this long is run whole for every candidate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One run of tests on a candidate. `targets` are the tests the issue is about."""
+
+    comparison: Comparison
+    report: TestReport | None
+    targets: frozenset[str] = frozenset()
+    passed_targets: frozenset[str] = frozenset()
+    whole: bool = True
+    """Whether the whole suite was run."""
+
+    @property
+    def failed_targets(self) -> frozenset[str]:
+        return self.targets - self.passed_targets
+
+    @property
+    def green(self) -> bool:
+        """Nothing broke and every target passes (there may be none)."""
+        return not self.comparison.broken and not self.failed_targets
+
+    @property
+    def verified(self) -> bool:
+        """Green, and at least one test that failed because of the issue passes now."""
+        return self.green and bool(self.passed_targets)
+
+    @property
+    def target_rate(self) -> float | None:
+        return len(self.passed_targets) / len(self.targets) if self.targets else None
+
+    def summary(self) -> str:
+        """One line for a prompt or a screen."""
+        c = self.comparison
+        parts = [f"{len(self.passed_targets)} of {len(self.targets)} target tests pass"] if self.targets else []
+        parts += [f"{len(c.fixed)} fixed", f"{len(c.broken)} broken", f"{len(c.still_failing)} still failing"]
+        parts.append("whole suite" if self.whole else "tests around the change")
+        return ", ".join(parts)
+
+
+@dataclass(slots=True)
+class Suite:
+    """Runs tests on forks, so that nothing they leave behind reaches a candidate."""
+
+    runner: TestRunner
+    base: Workspace
+    """The untouched workspace on the base commit; extended baselines are measured on forks of it."""
+    baseline: Baseline = field(default_factory=lambda: Baseline({}))
+    whole: bool = True
+    """Whether the baseline covers the whole suite."""
+
+    async def measure(self, runs: int = 2) -> Baseline:
+        """The baseline on the base commit, on forks of it."""
+        reports: list[TestReport] = []
+        for _ in range(runs):
+            report = await self._run(self.base, (), timeout=CAP_S, cold=True)
+            reports.append(report)
+            if report.timed_out or (not report.results and report.exit_code != 0):
+                break
+        self.adopt(Baseline.of(reports), whole=not any(report.timed_out for report in reports))
+        return self.baseline
+
+    def adopt(self, baseline: Baseline, *, whole: bool) -> None:
+        """Take over a baseline measured before."""
+        self.baseline = baseline
+        self.runner.baseline = baseline
+        self.whole = whole
+
+    async def check(
+        self, workspace: Workspace, changed: Iterable[str], targets: Collection[str], *, final: bool = False
+    ) -> Check:
+        """Run the tests on a fork of `workspace`: the whole suite where it is fast or `final` asks for it,
+        else the targets and the tests around the changed files. A final check is always cold."""
+        slow = (self.baseline.duration_s or 0.0) > FAST_S
+        whole = self.whole and (final or not slow)
+        selection: Sequence[str] = ()
+        if not whole:
+            around = self.around(changed)
+            selection = sorted({*targets, *around})
+            await self._extend(around)
+            if not selection:
+                return Check(Comparison(), None, frozenset(targets), frozenset(), whole=False)
+        report = await self._run(workspace, selection, timeout=None, cold=final)
+        comparison = compare(self.baseline, report, partial=not whole or report.timed_out)
+        wanted = frozenset(targets)
+        return Check(comparison, report, wanted, wanted & report.passing, whole)
+
+    def around(self, changed: Iterable[str]) -> list[str]:
+        """Test files near the changed files, by name: `pkg/x.py` → `test_x*.py`, and the `tests` folder of
+        the same package."""
+        files = sorted({test.partition("::")[0] for test in self.baseline.outcomes if "::" in test})
+        stems = {PurePosixPath(path).stem.strip("_") for path in changed}
+        return [file for file in files if any(stem and stem in PurePosixPath(file).stem for stem in stems)]
+
+    async def _extend(self, files: Sequence[str]) -> None:
+        known = {test.partition("::")[0] for test in self.baseline.outcomes}
+        missing = [file for file in files if file not in known]
+        if missing:
+            report = await self._run(self.base, missing, timeout=CAP_S, cold=True)
+            more = Baseline.of([report])
+            merged = Baseline(
+                {**more.outcomes, **self.baseline.outcomes}, self.baseline.flaky, self.baseline.duration_s,
+                self.baseline.runs,
+            )
+            self.adopt(merged, whole=self.whole)
+
+    async def _run(
+        self, workspace: Workspace, selection: Sequence[str], *, timeout: float | None, cold: bool
+    ) -> TestReport:
+        def run() -> TestReport:
+            with workspace.fork() as fork:
+                return self.runner.run(fork, selection, timeout=timeout, cold=cold)
+
+        return await asyncio.to_thread(run)

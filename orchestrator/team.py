@@ -1,0 +1,129 @@
+"""Team: gives a role its client, its tools, its prompt and its observer, and runs its turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..agents.budget import Budget
+from ..agents.conversation import Conversation
+from ..agents.loop import RoleAgent, TurnResult
+from ..agents.models.calls import Sampling
+from ..agents.models.factory import make_client
+from ..agents.offline.propose import make_propose_tool
+from ..agents.roles import Role, finish_tool
+from ..prompts import render
+from ..tools.project.spec import Project
+from ..tools.run_tests import TestRunner
+from ..tools.toolbox import Toolbox
+from ..tools.workspace import Workspace
+from .record.journal import RunJournal
+from .record.recorder import Recorder
+from .request import OFFLINE, SolveRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One turn to run."""
+
+    role: Role
+    scope: str
+    """`<node>/<role>/<number>`; stable under a seed."""
+    task: str
+    workspace: Workspace
+    conversation: Conversation | None = None
+    temperature: float | None = None
+    seed: int | None = None
+    model: str | None = None
+    """Overrides the role's model (a proposer)."""
+    accept: Callable[[Mapping[str, Any]], str | None] = lambda arguments: None
+    reproduction_path: str = ""
+
+
+class Team:
+    """Runs turns; knows models and tools, not the order of work."""
+
+    def __init__(
+        self,
+        request: SolveRequest,
+        project: Project,
+        runner: TestRunner,
+        recorder: Recorder,
+        journal: RunJournal,
+        budget: Budget,
+        *,
+        logs: Path,
+        mask: Callable[[str], str] = str,
+    ) -> None:
+        self.request = request
+        self.project = project
+        self.runner = runner
+        self.recorder = recorder
+        self.budget = budget
+        self._journal = journal
+        self._logs = logs
+        self._mask = mask
+
+    async def turn(self, work: Assignment) -> TurnResult:
+        """Run one role turn. Raises: ModelError, SandboxError; a limit is a TurnResult."""
+        role, request = work.role, self.request
+        model = work.model or request.model_of(role.name)
+        sampling = request.sampling
+        if work.temperature is not None or work.seed is not None:
+            sampling = Sampling(
+                temperature=sampling.temperature if work.temperature is None else work.temperature,
+                top_p=sampling.top_p,
+                max_output_tokens=sampling.max_output_tokens,
+                seed=sampling.seed if work.seed is None else work.seed,
+                reasoning_effort=sampling.reasoning_effort,
+                logprobs=sampling.logprobs,
+            )
+        client = make_client(
+            model,
+            sampling=sampling,
+            options=request.options,
+            scope=work.scope,
+            observer=self.recorder,
+            journal=self._journal,
+            budget=self.budget,
+        )
+        toolbox = self._toolbox(work, offline=model == OFFLINE)
+        agent = f"{role.name}:{model}"
+        self.recorder.append("toolset", name=agent, tools=toolbox.schemas)
+        self.recorder.append(
+            "agent", name=agent, role=role.name, model=model, toolset=agent, is_llm=client.is_llm,
+            sampling={"temperature": sampling.temperature, "seed": sampling.seed},
+        )
+        window = client.context_window
+        actor = RoleAgent(
+            role.name,
+            client,
+            toolbox,
+            system=render(role.template, root=str(work.workspace.root), reproduction_path=work.reproduction_path),
+            scope=work.scope,
+            conversation=work.conversation,
+            max_steps=request.max_steps,
+            max_context=int(window * 0.85) if window else None,
+            observer=self.recorder.turn(work.scope),
+            journal=self._journal,
+            mask=self._mask,
+        )
+        return await actor.turn(work.task)
+
+    def _toolbox(self, work: Assignment, *, offline: bool) -> Toolbox:
+        extra: Sequence[Any] = [finish_tool(work.role, work.accept)]
+        if offline and "editFile" in work.role.tools:
+            tool = make_propose_tool(
+                work.workspace, self.project, self.request.issue.text, seed=work.seed or self.request.seed
+            )
+            extra = [tool, *extra]
+        return Toolbox(
+            work.workspace,
+            self.runner,
+            allowed=work.role.tools,
+            may_write=work.role.may_write,
+            extra=extra,
+            log_dir=self._logs,
+        )
