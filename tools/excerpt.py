@@ -1,0 +1,25 @@
+"""Excerpt: the head and the tail of a long text."""
+
+from __future__ import annotations
+
+
+def excerpt(text: str, max_chars: int = 12_000, *, head_share: float = 0.4) -> str:
+    """`text` itself when it is short enough, else its first and last lines around a line that says how
+    much was left out. The result is at most `max_chars` plus that line. Lines are kept whole where
+    possible."""
+    if len(text) <= max_chars:
+        return text
+    head = text[: int(max_chars * head_share)]
+    tail = text[len(text) - (max_chars - len(head)) :]
+    if "\n" in head:
+        head = head[: head.rindex("\n") + 1]
+    if "\n" in tail[:-1]:
+        tail = tail[tail.index("\n") + 1 :]
+    left_out = text[len(head) : len(text) - len(tail)]
+    note = f"[... {left_out.count(chr(10)):,} lines, {len(left_out):,} characters left out ...]"
+    return f"{head}{'' if head.endswith(chr(10)) else chr(10)}{note}\n{tail}"
+
+
+def clip_line(line: str, max_chars: int = 400) -> str:
+    """One line, cut with a note of how many characters follow."""
+    return line if len(line) <= max_chars else f"{line[:max_chars]} [+{len(line) - max_chars:,} characters]"
