@@ -54,6 +54,10 @@ class Call:
     logprobs: tuple[float, ...] | None = None
     replayed: bool = False
     """Answered from the journal; nothing was paid."""
+    prompt_sha256: str | None = None
+    """`prompt_digest.prompt_sha256` of the messages that were sent; the record checks its path against it."""
+    policy_version: str | None = None
+    """Which weights answered, where the endpoint says (a training loop swaps them)."""
 
 
 class CallObserver(Protocol):

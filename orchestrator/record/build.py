@@ -43,7 +43,7 @@ def build_record(events: Iterable[Event], *, losses: Iterable[str] = ()) -> Traj
                 raise RecordError(f"{where} is malformed: {type(error).__name__}: {error}") from error
         fold.last_at = event.get("at", fold.last_at)
     record = validated(fold.data())
-    _backpropagate(record.nodes)
+    backpropagate(record.nodes)
     check(record)
     return record
 
@@ -73,6 +73,9 @@ class _Fold:
         self.patches: dict[str, dict[str, Any]] = {}
         self.selected: dict[str, Any] | None = None
         self.outcome: dict[str, Any] = {}
+        self.tokens: dict[str, dict[str, Any]] = {}
+        self.said: set[str] = set()
+        self.called: set[str] = set()
         self.failed_calls = 0
         self.replayed = False
         self.losses = losses
@@ -105,6 +108,12 @@ class _Fold:
             "totals": self._totals(),
             "losses": self.losses,
         }
+        unused = [call["message"] for call in self.calls if call["message"] not in self.said]
+        if unused:
+            data["calls"] = [call for call in self.calls if call["message"] in self.said]
+            self.losses.append(f"answers paid for and not used before the run ended: {', '.join(unused)}")
+        for message in self.messages:
+            message["tokens"] = message["tokens"] or self.tokens.get(message["id"])
         cleaned, lost = _without_surrogates(data)
         if lost:
             cleaned["losses"].append(f"{lost} characters that are not Unicode text were replaced by U+FFFD")
@@ -112,12 +121,14 @@ class _Fold:
 
     def _totals(self) -> dict[str, Any]:
         def total(name: str) -> Any:
-            values = [call["usage"].get(name) for call in self.calls]
+            values = [call["usage"].get(name) for call in self.calls if call["message"] in self.said]
             return sum(values) if values and None not in values else None
 
-        wall = self.last_at - self.first_at if self.first_at is not None and self.last_at is not None else None
+        wall = (
+            self.last_at - self.first_at if self.first_at is not None and self.last_at is not None else None
+        )
         return {
-            "calls": len(self.calls),
+            "calls": len(self.called & self.said),
             "failed_calls": self.failed_calls,
             "prompt_tokens": total("prompt_tokens"),
             "completion_tokens": total("completion_tokens"),
@@ -138,6 +149,9 @@ class _Fold:
 def _task(start: Event) -> dict[str, Any]:
     issue = start.get("issue")
     issue = issue if isinstance(issue, Mapping) else {"body": str(issue or "")}
+    benchmark, split = start.get("benchmark") or issue.get("benchmark"), start.get("split")
+    if benchmark and not split and "/" in benchmark:
+        benchmark, split = benchmark.rsplit("/", 1)
     title, body = str(issue.get("title") or ""), str(issue.get("body") or "")
     return {
         "instance_id": str(start.get("instance_id") or issue.get("id") or start["run_id"]),
@@ -146,8 +160,8 @@ def _task(start: Event) -> dict[str, Any]:
         "problem_statement": f"{title}\n\n{body}".strip() if title else body,
         "issue_url": issue.get("url") or issue.get("source_url"),
         "source": start.get("source") or issue.get("source"),
-        "benchmark": start.get("benchmark"),
-        "split": start.get("split"),
+        "benchmark": benchmark,
+        "split": split,
         "licence": start.get("licence"),
     }
 
@@ -174,6 +188,9 @@ def _toolset(fold: _Fold, event: Event) -> None:
 
 
 def _message(fold: _Fold, event: Event) -> None:
+    if event["id"] in fold.said:  # a resumed run says again what it replays
+        return
+    fold.said.add(event["id"])
     keys = ("id", "parent", "agent", "role", "reasoning", "tool_call_id", "name", "error", "tokens")
     message = {key: event.get(key) for key in keys}
     message["node"] = event.get("node") or None
@@ -187,6 +204,9 @@ def _message(fold: _Fold, event: Event) -> None:
 
 
 def _call(fold: _Fold, event: Event) -> None:
+    if event["message"] in fold.called:
+        return
+    fold.called.add(event["message"])
     is_llm = event.get("is_llm")
     if is_llm is None:
         is_llm = fold.agents[event["agent"]]["is_llm"]
@@ -198,6 +218,8 @@ def _call(fold: _Fold, event: Event) -> None:
         "sampling": _present(event.get("sampling")),
         "usage": dict(event.get("usage") or {}),
     }
+    if event.get("tokens") is not None:
+        fold.tokens[event["message"]] = event["tokens"]
     fold.replayed = fold.replayed or bool(event.get("replayed"))
     fold.calls.append(call)
 
@@ -301,7 +323,7 @@ _HANDLERS: dict[str, Callable[[_Fold, Event], None]] = {
 }
 
 
-def _backpropagate(nodes: list[Node]) -> None:
+def backpropagate(nodes: list[Node]) -> None:
     """Fill visits and value where the search did not report them, from measured descendants only."""
     measured: dict[str, list[float]] = {node.id: [] for node in nodes}
     for node in reversed(nodes):

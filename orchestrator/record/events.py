@@ -13,13 +13,13 @@ The vocabulary. Ids are strings unique in the run; `node` names a search node, "
 - inference: what, value, why, flag          - baseline: tests {id: outcome}, flaky [id], duration_s
 - toolset: name, tools [schema]              - agent: name, role, model, sampling, toolset, is_llm
 - message: id, parent|null, agent, node, role, content, reasoning|null, tool_calls [{id, type,
-  function {name, arguments (raw string)}}], tool_call_id|null, name|null, sampled, error|null,
-  tokens|null {tokenizer, token_ids, mask, logprobs, context_ids}
+  function {name, arguments (raw string)}}], tool_call_id|null, name|null, sampled, error|null
 - call: message (id of the sampled message), agent, node, scope, index, request_sha256, model,
   served_model, sampling, finish_reason, usage {prompt_tokens, completion_tokens, cached_tokens,
   reasoning_tokens, cost_usd|null}, latency_s, attempts, response (what a replay needs to answer again);
-  optional: prompt_sha256 (`record.graph.Chain` of the messages that were sent; what "exact prompt" is
-  checked against), policy_version, is_llm
+  tokens|null {tokenizer, token_ids, mask, logprobs, context_ids} (`tokens.py`: the delta of this message);
+  optional: prompt_sha256 (`agents.models.prompt_digest` of the messages that were sent; what "exact
+  prompt" is checked against), policy_version, is_llm
 - call_failed: agent, node, scope, index, error, kind (infrastructure | credentials | overflow), attempts
 - tool: message (id of the tool message), node, agent, name, arguments, ok, duration_s, tree_hash|null
 - compaction: agent, node, kept, dropped     - nudge: agent, node, reason (what the role was told)
@@ -36,8 +36,8 @@ The vocabulary. Ids are strings unique in the run; `node` names a search node, "
 - outcome: exit_code, status, verified, tests {fixed, broken, still_failing, flaky}
 - run_finished: totals
 
-`message` and `call` events are best written through `record.capture.Capture`, which derives the parent
-graph from the messages that were really sent.
+`recorder.Recorder` writes them. An event that is said again by a resumed run (same message id, same call)
+counts once.
 """
 
 from __future__ import annotations

@@ -1,46 +1,17 @@
 """The message graph: exact prompts as a hash chain, and paths through the tree.
 
 A message is stored once and names its parent. Walking from a root to a sampled message gives the exact
-prompt of the call that sampled it, plus its answer; `chain` digests such a path incrementally, so that
-checking "exact" costs one hash per message however long the conversation is.
+prompt of the call that sampled it, plus its answer; the chain digest of such a path is what the client
+reported as `prompt_sha256`, so "exact" is checked and not believed.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from ...agents.models.prompt_digest import ROOT, Chain, extend
 from .schema import Message, Trajectory
-
-Chain = bytes
-ROOT: Chain = hashlib.sha256(b"swe-trajectory/1").digest()
-
-
-def canonical(message: Mapping[str, Any]) -> bytes:
-    """The bytes of an OpenAI-shaped message that count as prompt: role, content, the calls with their raw
-    argument strings, and what a result answers. Reasoning is not sent again by most endpoints and is kept
-    beside; absent, null and empty content are one."""
-    calls = [
-        [call.get("id"), call["function"]["name"], call["function"]["arguments"]]
-        for call in message.get("tool_calls") or ()
-    ]
-    shape = [message["role"], message.get("content") or "", calls, message.get("tool_call_id")]
-    return json.dumps(shape, ensure_ascii=True, separators=(",", ":"), sort_keys=True).encode()
-
-
-def extend(chain: Chain, message: Mapping[str, Any]) -> Chain:
-    """The digest of a path that goes one message further."""
-    return hashlib.sha256(chain + hashlib.sha256(canonical(message)).digest()).digest()
-
-
-def prompt_sha256(messages: Iterable[Mapping[str, Any]]) -> str:
-    """Digest (64 hex digits) of a whole prompt, the value of `call.prompt_sha256`."""
-    chain = ROOT
-    for message in messages:
-        chain = extend(chain, message)
-    return chain.hex()
 
 
 def chains(messages: Sequence[Message]) -> dict[str, Chain]:

@@ -22,6 +22,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 
 from ...tools.errors import RecordError
+from ...agents.models.prompt_digest import ROOT
 from .graph import chains
 from .schema import Message, Trajectory
 
@@ -115,7 +116,7 @@ def _exact_prompt(record: Trajectory) -> Iterator[str]:
     chain = chains(record.messages)
     for message in record.messages:
         if message.id in sent:
-            above = chain[message.parent].hex() if message.parent is not None else None
+            above = (chain[message.parent] if message.parent is not None else ROOT).hex()
             if above != sent[message.id]:
                 yield f"the path above message {message.id!r} is not the prompt that its call was sent"
 

@@ -11,6 +11,7 @@ from ...agents.models.calls import Call
 from ...tools.tool import ToolResult
 from .events import EventLog
 from .journal import RunJournal
+from .tokens import TokenLedger
 
 Listener = Callable[[str, Mapping[str, Any]], None]
 """Told of each event after it is on disk: the screen and the JSON stream."""
@@ -30,10 +31,13 @@ class Recorder:
         self._mask = mask
         self._listener = listener
         self._lock = threading.Lock()
+        self._ledger = TokenLedger()
 
     def append(self, type: str, /, **fields: Any) -> int:
         """Write one event; returns its number, -1 when the log already held it."""
         with self._lock:
+            if type == "message":
+                self._ledger.said(fields["id"], fields["parent"], sampled=fields["sampled"])
             if self._journal.seen(type, fields):
                 return -1
             masked = self._mask(fields)
@@ -49,14 +53,17 @@ class Recorder:
         for name in ("replayed", "prompt_token_ids", "token_ids", "logprobs"):
             fields.pop(name)
         fields["response"] = dict(call.response)
-        tokens = None
-        if call.token_ids is not None:
-            tokens = {
-                "prompt_token_ids": list(call.prompt_token_ids) if call.prompt_token_ids is not None else None,
-                "token_ids": list(call.token_ids),
-                "logprobs": list(call.logprobs) if call.logprobs is not None else None,
-            }
-        self.append("call", message=f"{call.scope}:{call.index}", node=node, agent=agent, tokens=tokens, **fields)
+        message = f"{call.scope}:{call.index}"
+        with self._lock:
+            tokens = self._ledger.tokens(
+                message,
+                self._ledger.above(call.scope),
+                call.prompt_token_ids,
+                call.token_ids,
+                call.logprobs,
+                call.served_model or call.model,
+            )
+        self.append("call", message=message, node=node, agent=agent, tokens=tokens, **fields)
 
     def call_failed(self, *, scope: str, index: int, model: str, kind: str, error: str, attempts: int) -> None:
         node, agent = split_scope(scope)

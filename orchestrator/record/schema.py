@@ -18,7 +18,7 @@ Passed = tuple[int, int]
 
 
 class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class Task(Part):

@@ -1,0 +1,43 @@
+"""prompt_sha256: which messages a call was sent, as one digest that can be checked against the record.
+
+The digest is a hash chain, one link per message, so a client that keeps the chain of a conversation pays
+for the new messages only, and the record checks a whole tree with one hash per message.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Chain = bytes
+ROOT: Chain = hashlib.sha256(b"swe-trajectory/1").digest()
+
+
+def canonical(message: Mapping[str, Any]) -> bytes:
+    """The bytes of an OpenAI-shaped message that count as prompt: role, content, the calls with their raw
+    argument strings, and what a result answers. Reasoning is not sent again by most endpoints and is kept
+    beside; absent, null and blank content are one (some endpoints refuse an empty string)."""
+    content = message.get("content") or ""
+    if isinstance(content, str) and not content.strip():
+        content = ""
+    calls = [
+        [call.get("id"), call["function"]["name"], call["function"]["arguments"]]
+        for call in message.get("tool_calls") or ()
+    ]
+    shape = [message["role"], content, calls, message.get("tool_call_id")]
+    return json.dumps(shape, ensure_ascii=True, separators=(",", ":"), sort_keys=True).encode()
+
+
+def extend(chain: Chain, message: Mapping[str, Any]) -> Chain:
+    """The digest of a prompt that goes one message further."""
+    return hashlib.sha256(chain + hashlib.sha256(canonical(message)).digest()).digest()
+
+
+def prompt_sha256(messages: Iterable[Mapping[str, Any]]) -> str:
+    """Digest (64 hex digits) of a whole prompt, the value of `Call.prompt_sha256`."""
+    chain = ROOT
+    for message in messages:
+        chain = extend(chain, message)
+    return chain.hex()
