@@ -31,6 +31,10 @@ The vocabulary. Ids are strings unique in the run; `node` names a search node, "
   patch|null, tree_hash|null, reward|null {total, components {name: {value|null, weight}}, spec},
   critic|null {mean, sd, k, rationale}; optional: visits, value, terminal
 - duplicate: node, of                        - vote: patch, node          - decision: what, chosen, why
+- rollout: node, seed, result (what one expansion returned, written the moment it was done)
+- assessment: normalised_hash, evaluation (what one distinct patch measured). These two answer a resumed
+  search; the search marks every event it writes with `by: "search"`, and those besides these two come in
+  the same order whatever the number of workers. A node may finish again after an infrastructure failure.
 - budget: reserved, settled, spent           - audit: node, flags [..]
 - selected: node|null, patch|null, confidence|null, reasons [..]
 - outcome: exit_code, status, verified, tests {fixed, broken, still_failing, flaky}

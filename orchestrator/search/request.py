@@ -1,0 +1,100 @@
+"""What the search asks of the functions it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ...tools.patch import Patch
+from .config import Proposer
+from .cost import Cost
+from .node import Evaluation, Rollout, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """How a root differs from its siblings. Branches inherit the variant of their root."""
+
+    prompt_seed: int
+    """0 for the first root, which is the one a linear run makes."""
+    temperature: float | None
+    """None: the model's default."""
+    localisation: str
+    """`issue`: start from what the issue names; `tests`: from the failing tests inward;
+    `callers`: from the callers of the code the issue names."""
+    proposer: Proposer
+    rank: int
+    """How many earlier roots have the same proposer: a deterministic proposer offers its next patch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sibling:
+    """A finished rollout below the same parent, and why it was not enough."""
+
+    node: str
+    patch: str
+    failures: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExpandRequest:
+    """One rollout to make: fork the parent's workspace and conversations, take a turn, run to a finish."""
+
+    node: str
+    """Id of the first turn's node; turn k of the rollout is `node_at(k)`."""
+    parent: str | None
+    """Node to fork; None: a fresh start from the base commit."""
+    parent_step: Step | None
+    root: str
+    depth: int
+    """Depth of `node`; roots have 0."""
+    seed: int
+    """Derived from the path."""
+    variant: Variant
+    siblings: tuple[Sibling, ...]
+    allowance: Cost
+    """What rollout and evaluation together may cost; None in a unit: no limit."""
+    attempt: int = 0
+
+    def node_at(self, turn: int) -> str:
+        return self.node + ".0" * turn
+
+    @property
+    def agent(self) -> str:
+        """Who takes the first turn: the Debugger where there is something to debug."""
+        return "coder" if self.parent is None else "debugger"
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateRequest:
+    """One distinct patch to measure. The answer may depend on nothing but the patch and the seed."""
+
+    node: str
+    patch: Patch
+    normalised_hash: str
+    rollout: Rollout
+    seed: int
+    """Derived from the patch's normalised hash."""
+
+
+class Log(Protocol):
+    """Where events go; `EventLog` is one."""
+
+    def append(self, type: str, /, **fields: Any) -> int: ...
+
+
+class Budget(Protocol):
+    """The run's ledger. The search reserves a rollout's allowance before it starts and settles after."""
+
+    def reserve(self, key: str, amount: Cost) -> bool:
+        """Set `amount` aside; False, and nothing set aside, when it is no longer there."""
+        ...
+
+    def settle(self, key: str, spent: Cost) -> None:
+        """Give the reservation back and book what was spent. Unknown keys only book."""
+        ...
+
+
+Expand = Callable[[ExpandRequest], Awaitable[Rollout]]
+Evaluate = Callable[[EvaluateRequest], Awaitable[Evaluation]]

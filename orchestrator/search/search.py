@@ -1,0 +1,118 @@
+"""The search: decide in logical order, work in parallel, commit in logical order.
+
+Every decision reads only what was committed before it, and rollouts are committed in the order in which
+they were decided, whichever finished first. So the tree, the finished rollouts and the selected patch
+depend on the seed and the configuration, never on the number of workers or on timing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .config import SearchConfig
+from .cost import Cost
+from .early_stop import stop_reason
+from .journal import SearchJournal
+from .narrate import Narrator
+from .node import Candidate, Evaluation, Node, Rollout
+from .request import Budget, Evaluate, Expand, ExpandRequest, Log
+from .schedule import dispatch, next_choice
+from .selection import Selection, select
+from .state import Finish, State
+from .worker import Workers
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    nodes: tuple[Node, ...]
+    finished: tuple[Finish, ...]
+    """Committed rollouts, in logical order."""
+    candidates: tuple[Candidate, ...]
+    """Distinct patches, the best first."""
+    selected: Candidate | None
+    confidence: float | None
+    verified: bool
+    abstained: bool
+    reasons: tuple[str, ...]
+    """Why this patch, in plain words; the last one says why the search stopped."""
+    stopped: str
+    spent: Cost
+    infrastructure: bool
+    """The search ended because sandboxes or endpoints failed: not the model's doing."""
+
+
+async def search(
+    expand: Expand,
+    evaluate: Evaluate,
+    config: SearchConfig,
+    log: Log,
+    budget: Budget | None = None,
+    *,
+    resume_from: Iterable[Mapping[str, Any]] | None = None,
+    progress: Callable[[State], None] | None = None,
+) -> SearchResult:
+    """Search for a patch.
+
+    `expand` makes one rollout; it may raise SandboxError or ModelError (retried, then an infrastructure
+    failure), BudgetExceeded (a rollout cut by a limit), CredentialsError (ends the search at once) and
+    whatever is a bug. `evaluate` measures one distinct patch; its answer may depend on nothing else.
+    `resume_from`: the events of an earlier, interrupted search with the same seed; finished rollouts and
+    evaluations are taken from there and neither reserved nor settled again. `progress` is called after
+    each commit. On cancellation all work in flight is cancelled and awaited before this returns.
+
+    Raises: RecordError (another seed was recorded), CredentialsError, and bugs of the given functions.
+    """
+    state = State(config)
+    journal = SearchJournal(log, resume_from, config.seed)
+    narrator = Narrator(journal, state)
+    workers = Workers(expand, evaluate, config, journal, budget)
+    try:
+        while True:
+            while (choice := next_choice(state)) is not None:
+                request = dispatch(state, choice)
+                narrator.dispatched(request, choice)
+                workers.start(request)
+            if not state.in_flight:
+                stopped = stop_reason(state) or "nothing is left to expand"
+                break
+            request = state.in_flight[0]
+            rollout, evaluation = await workers.result(request)
+            narrator.committed(state.commit(request, rollout, evaluation))
+            if progress:
+                progress(state)
+            if reason := stop_reason(state):
+                stopped = reason
+                break
+    finally:
+        await workers.cancel()
+    narrator.stopped(stopped, [request.node for request in state.in_flight])
+    selection = select(
+        list(state.candidates.values()),
+        threshold=config.confidence_threshold,
+        assumed_sd=config.critic_assumed_sd,
+        trusted=config.critic_threshold,
+    )
+    narrator.selected(selection)
+    return _result(state, selection, stopped)
+
+
+def _result(state: State, selection: Selection, stopped: str) -> SearchResult:
+    unsound = [c for c in state.candidates.values() if c not in selection.ranking]
+    return SearchResult(
+        nodes=tuple(state.tree.nodes.values()),
+        finished=tuple(state.finishes),
+        candidates=(*selection.ranking, *unsound),
+        selected=selection.chosen,
+        confidence=selection.confidence,
+        verified=selection.verified,
+        abstained=selection.abstained,
+        reasons=(*selection.reasons, f"stopped: {stopped}"),
+        stopped=stopped,
+        spent=state.spent,
+        infrastructure=state.failures_in_a_row >= state.config.max_infrastructure,
+    )
+
+
+__all__ = ["Evaluation", "ExpandRequest", "Rollout", "SearchResult", "search"]
