@@ -19,6 +19,7 @@ def solve(
     file: str = typer.Option(None, help="File with the issue; - is stdin."),
     instance: str = typer.Option(None, help="Instance id of --dataset."),
     dataset: str = typer.Option(None, help="Dataset that holds --instance: an alias, a file or a hub id."),
+    example: bool = typer.Option(False, "--example", help="Solve the bundled example."),
     repo: str = typer.Option(None, help="Checkout or clone URL (default: the issue's repository, or this folder)."),
     base: str = typer.Option(None, help="Revision to work on (default: HEAD)."),
     model: str = typer.Option("offline/repair", help="Model: openai/NAME, anthropic/NAME, hosted_vllm/NAME, ..."),

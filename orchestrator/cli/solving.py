@@ -1,0 +1,305 @@
+"""What stands behind `swe-agent solve`: flags become a request, a result becomes files and commits."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...agents.models.calls import ModelOptions, Sampling
+from ...tools.errors import UsageError
+from ..issue import Issue
+from ..request import OFFLINE, Limits, SolveRequest, SolveResult
+from ..run_directory import RunDirectory
+
+if TYPE_CHECKING:
+    from ..report.screen import Screen
+
+
+def seconds(text: str | None) -> float | None:
+    """`90`, `90s`, `30m`, `2h` in seconds. Raises: UsageError."""
+    if text is None:
+        return None
+    unit = {"s": 1, "m": 60, "h": 3600}.get(text[-1:], None)
+    try:
+        value = float(text[:-1] if unit else text) * (unit or 1)
+    except ValueError:
+        raise UsageError(f"{text!r} is not a duration: write 90s, 30m or 2h") from None
+    if not value > 0:
+        raise UsageError(f"a duration must be positive, not {text!r}")
+    return value
+
+
+def split_list(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def role_models(text: str) -> dict[str, str]:
+    """`coder=M,critic=M`. Raises: UsageError."""
+    models: dict[str, str] = {}
+    for part in split_list(text):
+        role, separator, model = part.partition("=")
+        if not separator or role not in ("coder", "tester", "debugger", "critic", "single") or not model:
+            raise UsageError(f"--role-model {part!r}: write coder=M, tester=M, debugger=M, critic=M or single=M")
+        models[role] = model
+    return models
+
+
+def build_request(flags: Mapping[str, Any], screen: Screen) -> tuple[SolveRequest, RunDirectory | None]:
+    """Read the flags, fetch the issue, find the repository. Fatal mistakes are found before anything is
+    cloned or spent. Raises: UsageError, CredentialsError, IssueError, ForgeError, RepositoryError."""
+    _check_choices(flags)
+    model = flags["model"]
+    proposers = split_list(flags["proposers"]) or (("offline",) if model == OFFLINE else ("llm",))
+    samples = flags["samples"] or (1 if flags["search"] == "linear" else 8)
+    request = SolveRequest(
+        issue=Issue.from_text(""),
+        repository=Path(),
+        base=flags["base"],
+        model=model,
+        role_models=role_models(flags["role_model"]),
+        sampling=Sampling(
+            temperature=flags["temperature"],
+            max_output_tokens=flags["max_output_tokens"],
+            reasoning_effort=flags["reasoning_effort"],
+        ),
+        options=ModelOptions(
+            api_base=flags["api_base"],
+            fallbacks=split_list(flags["fallback_models"]),
+            text_mode=flags["text_mode"] or None,
+        ),
+        roles=flags["roles"],
+        search=flags["search"],
+        samples=samples,
+        width=flags["width"],
+        workers=flags["workers"],
+        proposers=proposers,
+        seed=flags["seed"],
+        limits=Limits(
+            usd=flags["budget_usd"],
+            tokens=flags["budget_tokens"],
+            steps=flags["budget_steps"],
+            wall_s=seconds(flags["timeout"]),
+        ),
+        max_steps=flags["max_steps"],
+        sandbox=flags["sandbox"],
+        image=flags["image"],
+        network=flags["network"] == "on",
+        python=flags["python"],
+        setup=flags["setup"],
+        test_cmd=flags["test_cmd"],
+        protected=split_list(flags["protect"]),
+        include_dirty=flags["include_dirty"],
+    )
+    _check_models(request)
+    issue = _issue(flags)
+    if not issue.text.strip():
+        raise UsageError("the issue is empty: say what is wrong with --text, --file or --issue")
+    screen.line(f"issue {issue.id}: {issue.title}", "bold")
+    if flags["dry_run"]:
+        run = None
+        folder = _scratch_folder()
+    else:
+        run = RunDirectory.new(_slug(issue), flags["output"])
+        folder = run.path / "work" / "clone"
+    issue, repository = _repository(flags, issue, folder, screen)
+    return replace(request, issue=issue, repository=repository), run
+
+
+def resume_request(name: str) -> tuple[SolveRequest, RunDirectory]:
+    """The request of an interrupted run. Raises: UsageError when it has finished."""
+    run = RunDirectory.existing(name).claim()
+    summary = run.read()
+    if summary.get("finished"):
+        raise UsageError(f"{run.path} has finished ({summary['status']}): see `swe-agent runs show {run.path}`")
+    return SolveRequest.from_json(summary["request"]), run
+
+
+def run_solve(request: SolveRequest, run: RunDirectory, screen: Screen) -> SolveResult:
+    """Run to the end. ^C and SIGTERM stop it within seconds with the best patch on disk; the exit code is
+    then 130 or 143 (raises typer.Exit)."""
+    import typer
+
+    from ..solve import solve
+
+    caught: list[int] = []
+
+    async def main() -> SolveResult:
+        task = asyncio.ensure_future(solve(request, run, listener=screen))
+        loop = asyncio.get_running_loop()
+
+        def stop(number: int) -> None:
+            if caught:
+                import os
+
+                os._exit(128 + number)
+            caught.append(number)
+            task.cancel()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop, number)
+        return await task
+
+    try:
+        return asyncio.run(main())
+    except asyncio.CancelledError:
+        best = f"best patch so far: {run.patch}" if run.patch.exists() else "no patch yet"
+        print(f"swe-agent: stopped; {best}\nresume: swe-agent solve --resume {run.path}", file=sys.stderr)
+        raise typer.Exit(128 + (caught[0] if caught else signal.SIGINT)) from None
+    finally:
+        run.release()
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What is to be done with a patch beyond the run directory."""
+
+    apply: bool
+    branch: str | None
+    open_pr: bool
+    ready: bool
+    fork: str
+    force: bool
+
+    def deliver(self, request: SolveRequest, result: SolveResult, screen: Screen) -> tuple[int, dict[str, Any]]:
+        """Apply, commit or publish a verified patch. Returns the exit code and fields for --json; a delivery
+        that fails keeps the patch (exit 8 or 2)."""
+        extra: dict[str, Any] = {}
+        if not (self.apply or self.branch or self.open_pr) or not result.patch or result.run is None:
+            return result.exit_code, extra
+        if not result.verified:
+            screen.line("not delivered: the patch is not verified (swe-agent apply does it all the same)", "yellow")
+            return result.exit_code, extra
+        from .. import delivery
+
+        if self.apply:
+            extra["applied_to"] = str(delivery.apply_patch(result.run, request.repository))
+        if self.branch:
+            extra["commit"] = delivery.commit_branch(
+                request.repository, self.branch, result.patch, result.base_commit or "HEAD", request.issue
+            )
+        if self.open_pr:
+            extra["pull_request"] = delivery.open_pr(
+                request.issue, result, ready=self.ready, fork=self.fork, force=self.force
+            )
+            screen.line(f"pull request: {extra['pull_request']}")
+        return result.exit_code, extra
+
+
+def dry_run_lines(request: SolveRequest) -> list[str]:
+    """What would be done, a line each; nothing is built, run or spent."""
+    from ...tools.project.detect import detect_project
+
+    lines = [
+        f"issue: {request.issue.id}: {request.issue.title}",
+        f"repository: {request.repository}",
+        f"base: {request.base or 'HEAD'}",
+    ]
+    for found in detect_project(
+        request.repository, python=request.python, setup=request.setup, test_cmd=request.test_cmd
+    ).inferences:
+        lines.append(f"{found.what}: {found.value} ({found.why}){f' [{found.flag}]' if found.flag else ''}")
+    lines.append(f"model: {request.model}; roles: {request.roles}; search: {request.search}")
+    lines.append(f"sandbox: {request.sandbox}, network {'on' if request.network else 'off'}")
+    return lines
+
+
+def _check_choices(flags: Mapping[str, Any]) -> None:
+    for name, choices in (
+        ("roles", ("team", "single")),
+        ("search", ("linear", "best-of-n", "tree")),
+        ("sandbox", ("auto", "namespace", "docker", "plain")),
+        ("network", ("none", "on")),
+        ("fork", ("auto", "never")),
+    ):
+        if flags[name] not in choices:
+            raise UsageError(f"--{name} {flags[name]!r}: choose from {', '.join(choices)}")
+    for proposer in split_list(flags["proposers"]):
+        if proposer not in ("llm", "offline"):
+            raise UsageError(f"--proposers {proposer!r}: choose from llm, offline")
+    for name in ("samples", "width", "workers", "max_steps", "budget_tokens", "budget_steps", "budget_usd"):
+        if flags[name] is not None and flags[name] <= 0:
+            raise UsageError(f"--{name.replace('_', '-')} must be positive, not {flags[name]}")
+    given = [
+        name for name in ("issue", "text", "file", "instance", "example") if flags.get(name)
+    ]
+    if len(given) != 1:
+        raise UsageError(
+            "say which issue: one of --issue URL, --text T, --file F, --instance ID --dataset D, --example"
+            if not given
+            else f"--{' and --'.join(given)} exclude each other: give one"
+        )
+    if flags["instance"] and not flags["dataset"]:
+        raise UsageError("--instance needs --dataset: an alias (verified, lite), a file or a hub id")
+
+
+def _check_models(request: SolveRequest) -> None:
+    from ...agents.models.factory import check_model
+    from ..solve import models_of
+
+    for model in sorted(models_of(request)):
+        check_model(model, request.options)
+
+
+def _issue(flags: Mapping[str, Any]) -> Issue:
+    if flags.get("example"):
+        from ...examples import issue_text
+
+        return Issue.from_text(issue_text(), source="example")
+    if flags["text"]:
+        return Issue.from_text(flags["text"])
+    if flags["file"]:
+        if flags["file"] == "-":
+            return Issue.from_text(sys.stdin.read(), source="file")
+        try:
+            data = Path(flags["file"]).read_bytes()
+        except OSError as error:
+            raise UsageError(f"cannot read --file {flags['file']}: {error.strerror}") from error
+        return Issue.from_text(data.decode("utf-8", "replace"), source="file")
+    if flags["instance"]:
+        from ..benchmarks.select import find_issue
+
+        return find_issue(flags["dataset"], flags["instance"])
+    from ..forges import fetch_issue
+
+    return fetch_issue(flags["issue"], force=flags["force"])
+
+
+def _repository(flags: Mapping[str, Any], issue: Issue, folder: Path, screen: Screen) -> tuple[Issue, Path]:
+    """The checkout to read: --repo, else the issue's own repository (cloned), else the current folder."""
+    if flags.get("example"):
+        from ...examples import materialise
+
+        return issue, materialise(folder)
+    where = flags["repo"] or issue.repository
+    if where is None:
+        where = "."
+    if "://" in where or where.startswith("git@"):
+        from ..forges import clone
+
+        screen.line(f"  repository: {where}  ({'given' if flags['repo'] else 'from the issue'}) [--repo]")
+        clone(where, folder, revision=flags["base"] or issue.base_commit)
+        return issue, folder
+    from ...tools.errors import RepositoryError
+
+    path = Path(where).expanduser()
+    if not path.is_dir():
+        raise RepositoryError(f"--repo {where}: no such directory")
+    if not (path / ".git").exists() and not (path / "HEAD").exists():
+        raise RepositoryError(f"--repo {where} is not a git repository: run `git init` and commit there first")
+    return issue, path.resolve()
+
+
+def _scratch_folder() -> Path:
+    import tempfile
+
+    return Path(tempfile.mkdtemp(prefix="swe-agent-dry-run-")) / "clone"
+
+
+def _slug(issue: Issue) -> str:
+    words = "".join(char if char.isalnum() else " " for char in issue.id.lower()).split()
+    return "-".join(words)[:48].strip("-") or "issue"

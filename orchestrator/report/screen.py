@@ -1,0 +1,123 @@
+"""Screen: what people see of a run, on stderr; stdout stays for data."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from ..request import SolveResult
+
+_QUIET_TYPES = {"message", "toolset", "agent", "call", "budget"}
+
+
+class Screen:
+    """Listens to a run's events. Colours only on a terminal without NO_COLOR; with `stream` every event is a
+    JSON line on stdout as well."""
+
+    def __init__(self, *, quiet: bool = False, stream: bool = False) -> None:
+        self._quiet = quiet
+        self._stream = stream
+        self._terminal = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and not os.environ.get("CI")
+        self._calls = 0
+        self._cost: float | None = None
+
+    def line(self, text: str, style: str = "") -> None:
+        """One line for people."""
+        if self._quiet:
+            return
+        if self._terminal and style:
+            codes = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+            text = f"\x1b[{codes[style]}m{text}\x1b[0m"
+        print(text, file=sys.stderr, flush=True)
+
+    def __call__(self, type: str, fields: Mapping[str, Any]) -> None:
+        """A Listener of the recorder."""
+        if self._stream and type != "progress":
+            print(json.dumps({"type": type, **fields}, ensure_ascii=False, default=str), flush=True)
+        show = getattr(self, f"_on_{type}", None)
+        if show is not None:
+            show(fields)
+
+    def _on_progress(self, f: Mapping[str, Any]) -> None:
+        self.line(f"· {f['line']}", "dim")
+
+    def _on_inference(self, f: Mapping[str, Any]) -> None:
+        flag = f" [{f['flag']}]" if f.get("flag") else ""
+        self.line(f"  {f['what']}: {f['value']}  ({f['why']}){flag}")
+
+    def _on_baseline(self, f: Mapping[str, Any]) -> None:
+        tests = f["tests"]
+        bad = [test for test, outcome in tests.items() if outcome in ("failed", "error") and test not in f["flaky"]]
+        took = f" in {f['duration_s']:.1f} s" if f.get("duration_s") is not None else ""
+        flaky = f", {len(f['flaky'])} flaky" if f["flaky"] else ""
+        self.line(f"  baseline: {len(tests)} tests, {len(bad)} failing{flaky}{took}, {f['runs']} runs")
+        for test in bad[:10]:
+            self.line(f"    FAILED {test}", "red")
+        if len(bad) > 10:
+            self.line(f"    ... and {len(bad) - 10} more", "red")
+
+    def _on_reproduction(self, f: Mapping[str, Any]) -> None:
+        new = f", {len(f['generated'])} of them new" if f["generated"] else ""
+        self.line(f"  {'tester':<9} {len(f['targets'])} tests show the issue{new}")
+
+    def _on_tool(self, f: Mapping[str, Any]) -> None:
+        node = f" {f['node']}" if f["node"] else ""
+        what = " ".join(str(f["arguments"].get(key, "")) for key in ("path", "query", "command", "tests"))
+        mark = "" if f["ok"] else "  (refused)"
+        self.line(f"  {f['agent']:<9}{node} {f['name']} {' '.join(what.split())[:100]}{mark}", "dim")
+
+    def _on_call_failed(self, f: Mapping[str, Any]) -> None:
+        self.line(f"  model call failed ({f['kind']}): {str(f['error'])[:160]}", "yellow")
+
+    def _on_nudge(self, f: Mapping[str, Any]) -> None:
+        self.line(f"  {f['agent']:<9} was told: {f['reason']}", "yellow")
+
+    def _on_compaction(self, f: Mapping[str, Any]) -> None:
+        self.line(f"  {f['agent']:<9} conversation shortened: {f['dropped']} messages left out", "yellow")
+
+    def _on_candidate(self, f: Mapping[str, Any]) -> None:
+        self.line(f"  candidate {f['node']}: {f['summary']}", "green" if f["green"] else "yellow")
+
+    def _on_call(self, f: Mapping[str, Any]) -> None:
+        self._calls += 1
+        cost = f["usage"].get("cost_usd")
+        if cost is not None:
+            self._cost = (self._cost or 0.0) + cost
+
+    def finished(self, result: SolveResult) -> None:
+        """The end of a run: the diff, the tests, the cost, what to do next."""
+        if result.patch:
+            self.line("")
+            for text in result.patch.splitlines():
+                style = {"+": "green", "-": "red", "@": "cyan"}.get(text[:1], "")
+                self.line(text, "bold" if text.startswith(("diff ", "+++", "---")) else style)
+            self.line("")
+        for name, tests, style in (
+            ("fixed", result.fixed, "green"),
+            ("broken", result.broken, "red"),
+            ("still failing", result.still_failing, "yellow"),
+            ("flaky", result.flaky, "yellow"),
+        ):
+            if tests:
+                self.line(f"{name + ':':<15}{len(tests)}  {', '.join(tests[:3])}{' ...' if len(tests) > 3 else ''}", style)
+        if result.confidence is not None:
+            self.line(f"{'confidence:':<15}{result.confidence:.2f}  {'; '.join(result.reasons)}")
+        totals = result.totals
+        if totals:
+            self.line(f"{'spent:':<15}{spent_line(totals)}")
+        self.line(f"{'result:':<15}{result.status}", "green" if result.exit_code == 0 else "yellow")
+        if result.run is not None:
+            self.line(f"{'run:':<15}{result.run}")
+            if result.patch:
+                self.line(f"{'next:':<15}swe-agent apply {result.run}")
+
+
+def spent_line(totals: Mapping[str, Any]) -> str:
+    """Calls, tokens and dollars; what is unknown says so."""
+    spent = totals.get("spent", totals)
+    cost = spent.get("usd")
+    dollars = "price unknown" if cost is None else f"${cost:.4f}"
+    return f"{spent.get('steps', 0)} model calls, {spent.get('tokens', 0)} tokens, {dollars}"
