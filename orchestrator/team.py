@@ -106,7 +106,7 @@ class Team:
             conversation=work.conversation,
             max_steps=request.max_steps,
             max_context=int(window * 0.85) if window else None,
-            observer=self.recorder.turn(work.scope),
+            observer=self.recorder.turn(work.scope, agent),
             journal=self._journal,
             mask=self._mask,
         )

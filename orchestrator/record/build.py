@@ -112,6 +112,12 @@ class _Fold:
         if unused:
             data["calls"] = [call for call in self.calls if call["message"] in self.said]
             self.losses.append(f"answers paid for and not used before the run ended: {', '.join(unused)}")
+        speaker = {message["id"]: message["agent"] for message in self.messages}
+        for node in self.nodes.values():  # tips may be named by role
+            tips: dict[str, str] = node.get("tips") or {}
+            node["tips"] = {
+                name if name in self.agents else speaker.get(tip, name): tip for name, tip in tips.items()
+            }
         for message in self.messages:
             message["tokens"] = message["tokens"] or self.tokens.get(message["id"])
         cleaned, lost = _without_surrogates(data)

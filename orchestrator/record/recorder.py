@@ -32,6 +32,7 @@ class Recorder:
         self._listener = listener
         self._lock = threading.Lock()
         self._ledger = TokenLedger()
+        self._agents: dict[str, str] = {}
 
     def append(self, type: str, /, **fields: Any) -> int:
         """Write one event; returns its number, -1 when the log already held it."""
@@ -49,6 +50,7 @@ class Recorder:
     def called(self, call: Call) -> None:
         """CallObserver: on disk before the answer is used."""
         node, agent = split_scope(call.scope)
+        agent = self._agents.get(call.scope, agent)
         fields = asdict(call)
         for name in ("replayed", "prompt_token_ids", "token_ids", "logprobs"):
             fields.pop(name)
@@ -67,22 +69,26 @@ class Recorder:
 
     def call_failed(self, *, scope: str, index: int, model: str, kind: str, error: str, attempts: int) -> None:
         node, agent = split_scope(scope)
+        agent = self._agents.get(scope, agent)
         self.append(
             "call_failed", node=node, agent=agent, scope=scope, index=index, model=model, kind=kind, error=error,
             attempts=attempts,
         )
 
-    def turn(self, scope: str) -> TurnRecorder:
-        """The observer of one role turn."""
-        return TurnRecorder(self, split_scope(scope)[0])
+    def turn(self, scope: str, agent: str | None = None) -> TurnRecorder:
+        """The observer of one role turn; `agent` is the name of its `agent` event (None: the role's)."""
+        if agent is not None:
+            self._agents[scope] = agent
+        return TurnRecorder(self, split_scope(scope)[0], agent)
 
 
 class TurnRecorder:
     """agents.observer.TurnObserver over a Recorder, for one node."""
 
-    def __init__(self, recorder: Recorder, node: str) -> None:
+    def __init__(self, recorder: Recorder, node: str, agent: str | None) -> None:
         self._append = recorder.append
         self._node = node
+        self._agent = agent
 
     def message(
         self,
@@ -100,7 +106,7 @@ class TurnRecorder:
         error: str | None = None,
     ) -> None:
         self._append(
-            "message", id=id, parent=parent, agent=agent, node=self._node, role=role, content=content,
+            "message", id=id, parent=parent, agent=self._agent or agent, node=self._node, role=role, content=content,
             reasoning=reasoning, tool_calls=list(tool_calls), tool_call_id=tool_call_id, name=name,
             sampled=sampled, error=error,
         )
@@ -109,15 +115,15 @@ class TurnRecorder:
         self, id: str, *, agent: str, name: str, arguments: Mapping[str, Any], result: ToolResult, duration_s: float
     ) -> None:
         self._append(
-            "tool", message=id, node=self._node, agent=agent, name=name, arguments=dict(arguments), ok=result.ok,
+            "tool", message=id, node=self._node, agent=self._agent or agent, name=name, arguments=dict(arguments), ok=result.ok,
             text=result.text, duration_s=round(duration_s, 4),
         )
 
     def nudged(self, *, agent: str, reason: str) -> None:
-        self._append("nudge", agent=agent, node=self._node, reason=reason)
+        self._append("nudge", agent=self._agent or agent, node=self._node, reason=reason)
 
     def compacted(self, *, agent: str, kept: int, dropped: int) -> None:
-        self._append("compaction", agent=agent, node=self._node, kept=kept, dropped=dropped)
+        self._append("compaction", agent=self._agent or agent, node=self._node, kept=kept, dropped=dropped)
 
 
 def split_scope(scope: str) -> tuple[str, str]:
