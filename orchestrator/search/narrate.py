@@ -7,7 +7,7 @@ from .journal import SearchJournal
 from .node import Evaluation
 from .policy import Choice
 from .request import ExpandRequest
-from .reward import components
+from .reward import Part, components
 from .selection import Selection
 from .state import Finish, State
 
@@ -121,11 +121,14 @@ class Narrator:
     def _finished(self, finish: Finish, patch_id: str | None) -> None:
         evaluation, rollout = finish.evaluation, finish.rollout
         critic = evaluation.critic if evaluation else None
+        parts = components(evaluation, self._state.config.weights)
+        if rollout.patch is None:
+            parts = {"patch": Part(0.0, 1.0)}
         total = None
         if finish.reward is not None:
             total = {
                 "total": finish.reward,
-                "components": components(evaluation),
+                "components": {name: part.to_json() for name, part in parts.items()},
                 "spec": spec(self._state.config.weights),
             }
         self._journal.decided(

@@ -2,34 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from .config import Weights
 from .node import Evaluation
 
 
-def components(evaluation: Evaluation | None) -> dict[str, float | None]:
-    """Each part in [0, 1]; None where it was not measured."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One component. `value` in [0, 1], None where it was not measured; measured weights sum to 1."""
+
+    value: float | None
+    weight: float
+
+    def to_json(self) -> dict[str, float | None]:
+        return {"value": self.value, "weight": self.weight}
+
+
+def components(evaluation: Evaluation | None, weights: Weights) -> dict[str, Part]:
+    """What the reward is made of: `sound` alone for a patch that does not apply or parse, else the tests
+    and the Critic. With a regression the Critic's part counts as 0: no opinion lifts such a patch."""
     if evaluation is None:
-        return {"reproduction": None, "regression": None, "critic": None}
-    return {
+        return {}
+    if not evaluation.sound:
+        return {"sound": Part(0.0, 1.0)}
+    critic = None if evaluation.critic is None else min(1.0, max(0.0, evaluation.critic.mean))
+    if evaluation.broken and critic is not None:
+        critic = 0.0
+    values = {
         "reproduction": evaluation.passed_fraction,
         "regression": None if evaluation.broken is None else float(not evaluation.broken),
-        "critic": None if evaluation.critic is None else min(1.0, max(0.0, evaluation.critic.mean)),
+        "critic": critic,
+    }
+    scale = sum(getattr(weights, name) for name, value in values.items() if value is not None)
+    return {
+        name: Part(value, getattr(weights, name) / scale if scale and value is not None else 0.0)
+        for name, value in values.items()
     }
 
 
 def reward(evaluation: Evaluation | None, weights: Weights) -> float | None:
-    """0 for a patch that does not apply or parse, else the weighted mean of what was measured, in [0, 1].
-
-    With a regression the Critic's part counts as 0: no opinion lifts a patch that breaks a test.
-    None when nothing was measured.
-    """
-    if evaluation is None:
+    """The weighted mean of what was measured, in [0, 1]; None when nothing was."""
+    parts = [part for part in components(evaluation, weights).values() if part.value is not None]
+    if not any(part.weight for part in parts):
         return None
-    if not evaluation.sound:
-        return 0.0
-    parts = components(evaluation)
-    if evaluation.broken and parts["critic"] is not None:
-        parts["critic"] = 0.0
-    measured = [(value, getattr(weights, name)) for name, value in parts.items() if value is not None]
-    scale = sum(weight for _, weight in measured)
-    return sum(value * weight for value, weight in measured) / scale if scale else None
+    return min(1.0, sum(part.weight * part.value for part in parts if part.value is not None))
