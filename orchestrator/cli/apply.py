@@ -1,0 +1,28 @@
+"""`swe-agent apply`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def apply(
+    run: str = typer.Argument(help="A run: a path, a name, or last."),
+    repo: Path = typer.Option(None, help="Checkout to change (default: the one that was solved)."),
+    undo: bool = typer.Option(False, "--undo", help="Take the last application back."),
+) -> int:
+    """Apply the patch of a run to your checkout, or undo it. Nothing is staged or committed."""
+    from ..delivery import apply_patch, undo_patch
+    from ..run_directory import RunDirectory
+
+    directory = RunDirectory.existing(run)
+    if undo:
+        print(f"taken back from {undo_patch(directory.path)}")
+        return 0
+    target = repo or Path(directory.read()["request"]["repository"])
+    print(f"applied to {apply_patch(directory.path, target)}; swe-agent apply {run} --undo takes it back")
+    return 0

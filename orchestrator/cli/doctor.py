@@ -1,0 +1,32 @@
+"""`swe-agent doctor`."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def doctor(
+    ping: bool = typer.Option(False, "--ping", help="Ask the model one word (costs a few tokens)."),
+    model: str = typer.Option("offline/repair", help="Model to check."),
+    api_base: str = typer.Option(None, help="Base URL of an OpenAI-compatible endpoint."),
+    json_: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
+) -> int:
+    """Check this machine: sandboxes, git, tools, model keys. Exit 0 when the main job can run here."""
+    import json
+    from dataclasses import asdict
+
+    from ..diagnosis import diagnose
+
+    checks = diagnose(model, api_base, ping=ping)
+    if json_:
+        print(json.dumps([asdict(check) for check in checks], ensure_ascii=False))
+    else:
+        for check in checks:
+            mark = "ok  " if check.ok else "FAIL" if check.needed else "-   "
+            print(f"{mark} {check.name:<22} {check.detail}")
+            if not check.ok and check.remedy:
+                print(f"{'':<27} {check.remedy}")
+    return 0 if all(check.ok for check in checks if check.needed) else 7

@@ -1,0 +1,34 @@
+"""`swe-agent pr`."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def pr(
+    run: str = typer.Argument(help="A run: a path, a name, or last."),
+    ready: bool = typer.Option(False, "--ready", help="No draft."),
+    fork: str = typer.Option("auto", help="auto or never: push to a fork without push permission."),
+    force: bool = typer.Option(False, "--force", help="Even if the issue is closed, locked or assigned, or the "
+                               "patch is not verified."),
+) -> int:
+    """Open a pull request with the patch of a run."""
+    from ...tools.errors import UsageError
+    from ..delivery import open_pr
+    from ..request import SolveRequest, SolveResult
+    from ..run_directory import RunDirectory
+
+    directory = RunDirectory.existing(run)
+    summary = directory.read()
+    result = summary.get("result")
+    if not result or not result["patch"]:
+        raise UsageError(f"{run} has no finished patch")
+    if not result["verified"] and not force:
+        raise UsageError(f"the patch of {run} is not verified: look at it first, then use --force")
+    fields = {name: value for name, value in result.items() if name != "patch_path"}
+    request = SolveRequest.from_json(summary["request"])
+    print(open_pr(request.issue, SolveResult(**fields), ready=ready, fork=fork, force=force))
+    return 0
