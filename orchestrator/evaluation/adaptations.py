@@ -1,0 +1,56 @@
+"""Adaptations at test time: what official images give for free and a native sandbox does not."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from ...tools.sandbox import DEFAULT_ROOT, Sandbox, open_sandbox
+from .native import NativeEnvironment, command_env
+from .relocate import copy_venv
+
+_TOX_LINKS = """
+tox --current-env -e{name} --notest >/dev/null 2>&1
+for link in .tox/{name}/bin/python*; do
+  rm -f "$link"; printf '#!/bin/sh\\nexec "{python}" "$@"\\n' > "$link"; chmod +x "$link"
+done
+"""
+"""tox links its interpreter into .tox; a link to a virtual environment's python is the bare interpreter,
+a wrapper that executes it is not."""
+
+
+@contextmanager
+def open_for_tests(environment: NativeEnvironment, kind: str, scratch: Path, *, label: str) -> Iterator[Sandbox]:
+    """A sandbox in which the environment works. Where the repository cannot be shown at /testbed
+    (`plain`), a private copy of the virtual environment points to where it is."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    home = Path(tempfile.mkdtemp(prefix="grade-", dir=scratch))
+    try:
+        spec = environment.sandbox_spec(home, label=label)
+        if kind != "plain":
+            with open_sandbox(kind, spec) as sandbox:
+                if sandbox.root == DEFAULT_ROOT:
+                    yield sandbox
+                    return
+        venv = home / "venv"
+        # the path of a plain sandbox is not known before it is open: open it with the copy's variables
+        spec = replace(spec, env=command_env(venv, environment.spec))
+        with open_sandbox("plain", spec) as sandbox:
+            copy_venv(environment.venv, venv, {str(DEFAULT_ROOT): str(sandbox.root)})
+            yield sandbox
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def before_tests(sandbox: Sandbox, environment: NativeEnvironment, command: str) -> str:
+    """Prepare the sandbox for the test command, and return the command as it is to be run."""
+    words = command.split()
+    if words[:2] == ["tox", "--current-env"]:
+        name = next((word.removeprefix("-e") for word in words if word.startswith("-e")), "py")
+        python = sandbox.exec("command -v python").output.strip()
+        sandbox.exec(_TOX_LINKS.format(name=name, python=python), timeout=300)
+    return command
