@@ -30,6 +30,8 @@ class Found:
     """Why there is no patch."""
     confidence: float | None = None
     reasons: tuple[str, ...] = ()
+    abstained: bool = False
+    """The search is not sure enough to claim the patch."""
     targets: frozenset[str] = frozenset()
     flaky: frozenset[str] = frozenset()
 
@@ -45,7 +47,7 @@ def conclude(
     """0: verified; 3: no patch; 4: a patch whose checks did not show it right; 5: the same at a limit.
     "Passes the tests that were run" is all that is ever claimed."""
     check = found.check
-    verified = check is not None and check.verified
+    verified = check is not None and check.verified and not found.abstained
     if found.patch.is_empty:
         code = NO_PATCH
         status = f"no patch: {found.why or 'no candidate was found'}"
@@ -88,4 +90,6 @@ def _why_not(check: Check | None, found: Found) -> str:
         return f"{len(check.comparison.broken)} tests that passed before fail with it"
     if check.failed_targets:
         return f"{len(check.failed_targets)} of {len(check.targets)} tests that show the issue still fail"
+    if found.abstained and check.passed_targets:
+        return "its tests pass, but the candidates disagree too much to claim it"
     return "no test shows the issue, so none shows that it is solved"

@@ -1,5 +1,7 @@
 """Rollout: one trajectory from a workspace to a candidate patch: Coder, tests, Debugger, Critic.
 
+Each writer's turn with its tests and review is a step; other rollouts can start from any step.
+
 It always rolls out to a finish: until the tests are green and the Critic accepts, or the repairs are used
 up, or a limit is reached. What was reached until then is the candidate.
 """
@@ -8,21 +10,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..agents.conversation import Conversation
 from ..agents.loop import TurnResult
-from ..agents.roles import CODER, CRITERIA, CRITIC, DEBUGGER, SINGLE, Role, is_test_file
+from ..agents.roles import CODER, CRITERIA, CRITIC, DEBUGGER, SINGLE, Role
 from ..prompts import render
 from ..tools.hygiene import Removed, clean_patch
 from ..tools.patch import Patch
 from ..tools.workspace import Workspace
 from .issue import Issue
 from .reproduce import Reproduction
-from .request import OFFLINE
 from .suite import Check, Suite
-from .team import Assignment, Team
+from .team import Assignment, Meter, Team
 
 REPORT_CHARS = 6000
 DIFF_CHARS = 20_000
@@ -39,23 +40,29 @@ class Review:
 
 @dataclass(slots=True)
 class Attempt:
-    """A candidate and how it came about. `workspace` is open until `close`."""
+    """A candidate as it stands after a step, and how it came about."""
 
     node: str
+    """Node of the step (see `Plan.node_at`)."""
     status: str
     """finished | limit | failed (no patch)."""
     patch: Patch
     check: Check | None
     review: Review | None
     conversations: dict[str, Conversation]
+    workspace: Workspace
+    tree_hash: str | None = None
     removed: tuple[Removed, ...] = ()
-    workspace: Workspace | None = None
     why: str = ""
-    turns: int = 0
 
     @property
     def tips(self) -> dict[str, str]:
         return {agent: talk.tip for agent, talk in self.conversations.items() if talk.tip}
+
+    @property
+    def done(self) -> bool:
+        """Green and not rejected."""
+        return self.check is not None and self.check.green and (self.review is None or self.review.accept)
 
     def rank(self) -> tuple[bool, bool, int, int, float, int]:
         """Order among candidates of one run, best highest: verified, no regression, targets passed,
@@ -69,10 +76,22 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """Where a rollout that branches begins: a step of an earlier one. The workspace belongs to the rollout."""
+
+    workspace: Workspace
+    conversations: dict[str, Conversation]
+    patch: Patch
+    check: Check | None
+    review: Review | None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """How one rollout differs from its siblings."""
 
-    node: str
+    node_at: Callable[[int], str]
+    """Id of the node of turn k."""
     seed: int
     temperature: float | None = None
     attention: str = ""
@@ -81,6 +100,9 @@ class Plan:
     """What attempts from the same parent failed on."""
     model: str | None = None
     """Proposer; None: the role's own model."""
+    rank: int = 0
+    """How many earlier roots had the same proposer: a deterministic one offers its next patch."""
+    meter: Meter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,72 +115,58 @@ class Stage:
     reproduction: Reproduction
     base: Workspace
     """Workspace on the base commit with the reproduction tests in place."""
-    on_candidate: Callable[[Attempt], None] = field(default=lambda attempt: None)
-    """Hears of every candidate as soon as it was checked: the best so far goes to disk."""
+    on_step: Callable[[Attempt], None] = field(default=lambda attempt: None)
+    """Hears of every step that has a patch, as soon as it was checked: the best so far goes to disk."""
 
 
-async def rollout(stage: Stage, plan: Plan, parent: Attempt | None = None) -> Attempt:
-    """One trajectory. From `parent` it starts with the Debugger on the parent's tree and conversations.
+async def rollout(
+    stage: Stage, plan: Plan, start: Start | None = None, on_turn: Callable[[Attempt], None] = lambda attempt: None
+) -> Attempt:
+    """One trajectory. With `start` it begins with the Debugger (the single agent) on an earlier step.
+    `on_turn` hears of every step, in order, while its workspace is open. The caller closes the workspace of
+    the returned attempt.
 
     Raises: ModelError, SandboxError (infrastructure: the rollout counts for nothing);
-    asyncio.CancelledError. The workspace of a raised rollout is closed.
+    asyncio.CancelledError. The workspace is closed then.
     """
-    workspace = await asyncio.to_thread(_start, stage, parent)
-    attempt = Attempt(plan.node, "failed", Patch(""), None, None, {}, workspace=workspace)
+    workspace = start.workspace if start else await asyncio.to_thread(stage.base.fork)
+    attempt = Attempt(plan.node_at(0), "failed", Patch(""), None, None, {}, workspace)
+    if start:
+        attempt.conversations = dict(start.conversations)
+        attempt.patch, attempt.check, attempt.review = start.patch, start.check, start.review
+    single = stage.team.request.roles == "single"
     try:
-        if parent is None:
-            await _write(stage, plan, attempt, _writer(stage), _first_task(stage, plan))
-        else:
-            attempt.conversations = {name: talk.fork() for name, talk in parent.conversations.items()}
-            attempt.check, attempt.review, attempt.patch = parent.check, parent.review, parent.patch
-            await _write(stage, plan, attempt, _mender(stage), _repair_task(plan, attempt))
-        for _ in range(stage.team.request.repairs):
-            if _done(attempt) or attempt.status == "limit" or attempt.patch.is_empty:
+        for turn in range(1 + stage.team.request.repairs):
+            if turn == 0 and start is None:
+                role, task = (SINGLE if single else CODER), _first_task(stage, plan)
+            else:
+                role = SINGLE if single else DEBUGGER
+                task = _repair_task(attempt, plan.siblings if turn == 0 else "")
+            await _step(stage, plan, attempt, turn, role, task)
+            on_turn(attempt)
+            if attempt.done or attempt.status != "finished":
                 break
-            await _write(stage, plan, attempt, _mender(stage), _repair_task(replace(plan, siblings=""), attempt))
         return attempt
     except BaseException:
         await asyncio.shield(asyncio.to_thread(workspace.close))
         raise
 
 
-def _start(stage: Stage, parent: Attempt | None) -> Workspace:
-    if parent is None:
-        return stage.base.fork()
-    if parent.workspace is not None:
-        return parent.workspace.fork()
-    workspace = stage.base.fork()
-    workspace.apply(parent.patch)
-    return workspace
-
-
-def _writer(stage: Stage) -> Role:
-    return SINGLE if stage.team.request.roles == "single" else CODER
-
-
-def _mender(stage: Stage) -> Role:
-    return SINGLE if stage.team.request.roles == "single" else DEBUGGER
-
-
-def _done(attempt: Attempt) -> bool:
-    return attempt.check is not None and attempt.check.green and (attempt.review is None or attempt.review.accept)
-
-
-async def _write(stage: Stage, plan: Plan, attempt: Attempt, role: Role, task: str) -> None:
+async def _step(stage: Stage, plan: Plan, attempt: Attempt, turn: int, role: Role, task: str) -> None:
     """One writer's turn, then the check and, when green, the review. Updates `attempt`."""
     workspace = attempt.workspace
-    assert workspace is not None
 
     def accept(arguments: Mapping[str, Any]) -> str | None:
         if arguments.get("gaveUp") or not _candidate(stage, workspace)[0].is_empty:
             return None
         return "The working tree has no change yet, so there is no patch. Make one, or finish with gaveUp true."
 
+    attempt.node = plan.node_at(turn)
     talk = attempt.conversations.get(role.name)
     result = await stage.team.turn(
         Assignment(
             role,
-            f"{plan.node}/{role.name}/{attempt.turns}",
+            f"{attempt.node}/{role.name}/0",
             task,
             workspace,
             conversation=talk.fork() if talk else None,
@@ -166,21 +174,24 @@ async def _write(stage: Stage, plan: Plan, attempt: Attempt, role: Role, task: s
             seed=plan.seed,
             model=plan.model,
             accept=accept,
+            rank=plan.rank,
+            meter=plan.meter,
         )
     )
-    attempt.turns += 1
-    attempt.conversations[role.name] = result.conversation
+    attempt.conversations = {**attempt.conversations, role.name: result.conversation}
     attempt.why = str(result.finish.get("summary", "")) or result.why
     attempt.patch, attempt.removed = await asyncio.to_thread(_candidate, stage, workspace)
-    attempt.status = "limit" if result.status == "limit" else "failed" if attempt.patch.is_empty else "finished"
+    attempt.tree_hash = await asyncio.to_thread(workspace.tree_hash)
     attempt.review = None
     if attempt.patch.is_empty:
+        attempt.status, attempt.check = ("limit" if result.status == "limit" else "failed"), None
         return
+    attempt.status = "limit" if result.status == "limit" else "finished"
     attempt.check = await stage.suite.check(workspace, attempt.patch.files, stage.reproduction.targets)
-    stage.on_candidate(attempt)
+    stage.on_step(attempt)
     if attempt.check.green and result.status != "limit" and stage.team.request.roles == "team":
         await _review(stage, plan, attempt)
-        stage.on_candidate(attempt)
+        stage.on_step(attempt)
 
 
 def _candidate(stage: Stage, workspace: Workspace) -> tuple[Patch, tuple[Removed, ...]]:
@@ -196,11 +207,7 @@ def _candidate(stage: Stage, workspace: Workspace) -> tuple[Patch, tuple[Removed
 
 
 async def _review(stage: Stage, plan: Plan, attempt: Attempt) -> None:
-    assert attempt.workspace is not None and attempt.check is not None
-    if (plan.model or stage.team.request.model_of("critic")) == OFFLINE and stage.team.request.model_of(
-        "critic"
-    ) == OFFLINE and not stage.reproduction.targets:
-        return
+    assert attempt.check is not None
     comparison = attempt.check.comparison
     task = render(
         "review",
@@ -215,11 +222,11 @@ async def _review(stage: Stage, plan: Plan, attempt: Attempt) -> None:
     fork = await asyncio.to_thread(attempt.workspace.fork)
     try:
         result = await stage.team.turn(
-            Assignment(CRITIC, f"{plan.node}/critic/{attempt.turns - 1}", task, fork, seed=plan.seed)
+            Assignment(CRITIC, f"{attempt.node}/critic/0", task, fork, seed=plan.seed, meter=plan.meter)
         )
     finally:
-        await asyncio.to_thread(fork.close)
-    attempt.conversations[CRITIC.name] = result.conversation
+        await asyncio.shield(asyncio.to_thread(fork.close))
+    attempt.conversations = {**attempt.conversations, CRITIC.name: result.conversation}
     attempt.review = _judgement(result)
     if result.status == "limit":
         attempt.status = "limit"
@@ -250,7 +257,7 @@ def _first_task(stage: Stage, plan: Plan) -> str:
     )
 
 
-def _repair_task(plan: Plan, attempt: Attempt) -> str:
+def _repair_task(attempt: Attempt, siblings: str) -> str:
     check, review = attempt.check, attempt.review
     output = check.report.output if check and check.report and not check.green else ""
     return render(
@@ -260,10 +267,5 @@ def _repair_task(plan: Plan, attempt: Attempt) -> str:
         failing_tests=sorted(check.failed_targets) if check else [],
         broken=sorted(check.comparison.broken) if check else [],
         review=review.rationale if review and not review.accept else "",
-        siblings=plan.siblings,
+        siblings=siblings,
     )
-
-
-def edits_tests(patch: Patch) -> list[str]:
-    """Existing test files that a patch changes."""
-    return [path for path in patch.files if is_test_file(path) and patch.before.get(path) is not None]

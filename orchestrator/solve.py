@@ -7,6 +7,7 @@ import platform
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 from .. import __version__
 from ..agents.budget import Budget, BudgetLimits
@@ -75,7 +76,7 @@ class _Run:
                 usd=limits.usd, tokens=limits.tokens, steps=limits.steps, wall_s=limits.wall_s, test_s=limits.test_s
             )
         )
-        self._best: Attempt | None = None
+        self._best_rank: tuple[Any, ...] | None = None
 
     async def go(self) -> SolveResult:
         prepared: Prepared | None = None
@@ -118,14 +119,14 @@ class _Run:
         try:
             for path, text in reproduction.files.items():
                 await asyncio.to_thread(base.write_text, path, text)
-            stage = Stage(team, suite, request.issue, reproduction, base, on_candidate=self._candidate)
-            choice = await choose(stage, request, self._recorder, self._journal, self._budget)
+            stage = Stage(team, suite, request.issue, reproduction, base, on_step=self._step)
+            choice = await choose(stage, request, self._recorder, self._journal)
             check = await self._verdict(stage, prepared, choice.patch)
         finally:
             await asyncio.shield(asyncio.to_thread(base.close))
         found = Found(
             choice.patch, check, choice.limit, choice.why, choice.confidence, choice.reasons,
-            targets=reproduction.targets, flaky=suite.baseline.flaky,
+            abstained=choice.abstained, targets=reproduction.targets, flaky=suite.baseline.flaky,
         )
         return conclude(request, prepared.base_commit, found, run=self._run.path, totals=self._budget.snapshot())
 
@@ -182,11 +183,15 @@ class _Run:
         )
         return found
 
-    def _candidate(self, attempt: Attempt) -> None:
+    def _step(self, attempt: Attempt) -> None:
         """The best patch so far goes to disk at once: an interrupted run keeps it."""
-        self._run.replace(f"candidates/{attempt.node}.diff", attempt.patch.text)
-        if self._best is None or attempt.rank() > self._best.rank():
-            self._best = attempt
+        assert attempt.check is not None
+        self._run.replace(f"candidates/{attempt.node}.diff", self._mask(attempt.patch.text))
+        self._say("candidate", {
+            "node": attempt.node, "summary": attempt.check.summary(), "green": attempt.check.green,
+        })
+        if self._best_rank is None or attempt.rank() > self._best_rank:
+            self._best_rank = attempt.rank()
             self._run.replace("patch.diff", self._mask(attempt.patch.text))
 
     async def _verdict(self, stage: Stage, prepared: Prepared, patch: Patch) -> Check | None:

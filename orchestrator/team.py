@@ -10,7 +10,7 @@ from typing import Any
 from ..agents.budget import Budget
 from ..agents.conversation import Conversation
 from ..agents.loop import RoleAgent, TurnResult
-from ..agents.models.calls import Sampling
+from ..agents.models.calls import Call, CallObserver, Sampling
 from ..agents.models.factory import make_client
 from ..agents.offline.propose import make_propose_tool
 from ..agents.roles import Role, finish_tool
@@ -22,6 +22,25 @@ from ..tools.workspace import Workspace
 from .record.journal import RunJournal
 from .record.recorder import Recorder
 from .request import OFFLINE, SolveRequest
+
+
+class Meter:
+    """A CallObserver that adds up what one rollout spent and passes every call on. Replayed calls count as
+    they did when they were paid, so that a resumed search decides alike."""
+
+    def __init__(self, observer: CallObserver) -> None:
+        self._observer = observer
+        self.tokens = 0
+        self.usd: float | None = None
+
+    def called(self, call: Call) -> None:
+        self._observer.called(call)
+        self.tokens += (call.usage.prompt_tokens or 0) + (call.usage.completion_tokens or 0)
+        if call.usage.cost_usd is not None:
+            self.usd = (self.usd or 0.0) + call.usage.cost_usd
+
+    def call_failed(self, **failure: Any) -> None:
+        self._observer.call_failed(**failure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +59,9 @@ class Assignment:
     """Overrides the role's model (a proposer)."""
     accept: Callable[[Mapping[str, Any]], str | None] = lambda arguments: None
     reproduction_path: str = ""
+    rank: int = 0
+    """For a deterministic proposer: how many of its patches to pass over."""
+    meter: Meter | None = None
 
 
 class Team:
@@ -85,7 +107,7 @@ class Team:
             sampling=sampling,
             options=request.options,
             scope=work.scope,
-            observer=self.recorder,
+            observer=work.meter or self.recorder,
             journal=self._journal,
             budget=self.budget,
         )

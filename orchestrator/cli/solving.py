@@ -24,7 +24,7 @@ def seconds(text: str | None) -> float | None:
     """`90`, `90s`, `30m`, `2h` in seconds. Raises: UsageError."""
     if text is None:
         return None
-    unit = {"s": 1, "m": 60, "h": 3600}.get(text[-1:], None)
+    unit = {"s": 1, "m": 60, "h": 3600}.get(text[-1:])
     try:
         value = float(text[:-1] if unit else text) * (unit or 1)
     except ValueError:

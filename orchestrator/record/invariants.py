@@ -21,8 +21,8 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator
 
-from ...tools.errors import RecordError
 from ...agents.models.prompt_digest import ROOT
+from ...tools.errors import RecordError
 from .graph import chains
 from .schema import Message, Trajectory
 
