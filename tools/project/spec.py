@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 Runner = Literal["pytest", "unittest", "django", "custom"]
@@ -51,3 +51,20 @@ class Project:
     """Environment of every command (PATH with the environment's bin first, VIRTUAL_ENV, ...)."""
     inferences: tuple[Inference, ...] = ()
     setup_log: str = ""
+    root: PurePosixPath | None = None
+    """Where the repository was while it was installed; an editable install points there."""
+    import_paths: tuple[str, ...] = ()
+    """Folders relative to the repository's root that hold its importable packages (`.`, `src`)."""
+    artefacts: Path | None = None
+    """Tar archive of untracked files that the installation left in the tree (generated version files,
+    compiled extensions); `unpack_artefacts` puts them into a fresh workspace."""
+
+    def environment(self, root: PurePosixPath) -> dict[str, str]:
+        """`env` for a sandbox whose repository is at `root`. Where that is not the place the repository
+        was installed from (the `plain` sandbox), imports are led to `root` through PYTHONPATH."""
+        env = dict(self.env)
+        if root != self.root and self.import_paths:
+            ours = [str(root / path) if path != "." else str(root) for path in self.import_paths]
+            kept = [p for p in env.get("PYTHONPATH", "").split(":") if p.startswith("/") and p not in ours]
+            env["PYTHONPATH"] = ":".join([*ours, *kept])
+        return env

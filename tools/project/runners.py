@@ -1,0 +1,150 @@
+"""Runners: which command runs a repository's tests, and how its ids and results are to be read."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from .manifest import Manifest
+from .spec import Inference, Runner, TestCommand
+
+PYTEST = "python -m pytest"
+UNITTEST = "python -m unittest discover"
+_SHELL = set("|&;<>()$`\n")
+
+
+def find_test_command(manifest: Manifest, wanted: str | None = None) -> tuple[TestCommand, list[Inference]]:
+    """The command for the whole suite: `wanted` (--test-cmd) as it stands, else what the repository's
+    configuration, its Makefile or tox file and its tests themselves point to."""
+    if wanted:
+        runner = runner_of(wanted)
+        return TestCommand(wanted, runner, junit_of(wanted)), [_said(wanted, runner, "--test-cmd")]
+    for command, why in (
+        *_django(manifest),
+        *_pytest_signs(manifest),
+        *_commands_of_others(manifest),
+        *_unittest(manifest),
+    ):
+        runner = runner_of(command)
+        return TestCommand(command, runner, junit_of(command)), [_said(command, runner, why)]
+    return TestCommand(PYTEST, "pytest"), [_said(PYTEST, "pytest", "no tests were recognised; pytest is the default")]
+
+
+def runner_of(command: str) -> Runner:
+    """How a command's results are read."""
+    if re.search(r"(^|[\s/;&|])(py\.test|pytest)(\s|$)|-m\s+pytest\b", command):
+        return "pytest"
+    if re.search(r"\bmanage\.py\s+(\S+\s+)*?test\b|(^|[\s/])runtests\.py\b", command):
+        return "django"
+    if re.search(r"-m\s+unittest\b|\bsetup\.py\s+test\b", command):
+        return "unittest" if "unittest" in command else "custom"
+    return "custom"
+
+
+def junit_of(command: str) -> str | None:
+    """Path of the JUnit XML that a command writes by its own flags."""
+    if runner_of(command) == "pytest":
+        return None
+    match = re.search(r"--(?:junit-?xml|xunit-file|junit-path|output-junit)[=\s]+(\S+)", command)
+    return match[1].strip("'\"") if match else None
+
+
+def is_simple(command: str) -> bool:
+    """Whether the command is one program with arguments, so that arguments may be appended."""
+    return not _SHELL & set(command)
+
+
+def _django(manifest: Manifest) -> list[tuple[str, str]]:
+    if manifest.has("tests/runtests.py") and "django" in manifest.text("tests/runtests.py"):
+        return [("python tests/runtests.py", "tests/runtests.py sets Django up")]
+    if manifest.has("manage.py") and "django" in manifest.text("manage.py"):
+        if any("DJANGO_SETTINGS_MODULE" in text for text in _pytest_configuration(manifest)):
+            return [(PYTEST, "pytest-django is configured")]
+        return [("python manage.py test", "manage.py is a Django project's")]
+    if manifest.has("runtests.py") and "django" in manifest.text("runtests.py"):
+        return [("python runtests.py", "runtests.py sets Django up")]
+    return []
+
+
+def _pytest_configuration(manifest: Manifest) -> list[str]:
+    found = [manifest.text("pytest.ini") or manifest.text(".pytest.ini")]
+    if manifest.toml("tool", "pytest") is not None:
+        found.append(manifest.text("pyproject.toml"))
+    if manifest.tox.has_section("pytest"):
+        found.append(manifest.text("tox.ini"))
+    if manifest.setup_cfg.has_section("tool:pytest"):
+        found.append(manifest.text("setup.cfg"))
+    return [text for text in found if text]
+
+
+def _pytest_signs(manifest: Manifest) -> list[tuple[str, str]]:
+    if _pytest_configuration(manifest):
+        return [(PYTEST, "pytest is configured")]
+    conftest = next((p for p in manifest.python_files if p.rsplit("/", 1)[-1] == "conftest.py"), None)
+    if conftest:
+        return [(PYTEST, f"{conftest} is pytest's")]
+    for path in manifest.test_files[:300]:
+        if re.search(r"^\s*(import|from)\s+pytest\b", manifest.text(path), re.MULTILINE):
+            return [(PYTEST, f"{path} imports pytest")]
+    metadata = "\n".join(manifest.text(p) for p in ("pyproject.toml", "setup.cfg", "setup.py", "tox.ini", "noxfile.py"))
+    if re.search(r"""["'\s]pytest\b(?!-)""", metadata):
+        return [(PYTEST, "the packaging files name pytest")]
+    return []
+
+
+def _commands_of_others(manifest: Manifest) -> list[tuple[str, str]]:
+    """A Makefile's `test` target or tox's commands. One that is a single Python test command is taken as
+    it stands, so that its results can be read test by test; any other Makefile target runs through make."""
+    found: list[tuple[str, str]] = []
+    text = manifest.text("Makefile") or manifest.text("makefile") or manifest.text("GNUmakefile")
+    match = re.search(r"^(tests?|check)\s*:[^=\n]*\n((?:\t.*\n?|\s*\n)+)", text, re.MULTILINE)
+    if match:
+        recipe = [line.strip().lstrip("@-") for line in match[2].splitlines() if line.strip()]
+        usable = [line for line in recipe if runner_of(line) != "custom" and is_simple(line)]
+        why = f"the Makefile's {match[1]} target"
+        found.append((_python(usable[0]), why) if len(recipe) == len(usable) == 1 else (f"make {match[1]}", why))
+    commands = manifest.cfg(manifest.tox, "testenv", "commands").replace("\\\n", " ")
+    for line in commands.splitlines():
+        line = re.sub(r"\{posargs:?([^}]*)\}", r"\1", line.strip().lstrip("-"))
+        line = line.replace("{envpython}", "python").replace("{toxinidir}/", "").strip()
+        if runner_of(line) != "custom" and is_simple(line) and "{" not in line:
+            found.append((_python(line), "tox's commands"))
+            break
+    return found if not match else sorted(found, key=lambda item: item[0].startswith("make "))
+
+
+def _python(command: str) -> str:
+    words = shlex.split(command)
+    if words and re.fullmatch(r"\$?[({]?PYTHON[)}]?|python3?(\.\d+)?", words[0]):
+        words[0] = "python"
+    return shlex.join(words)
+
+
+def _unittest(manifest: Manifest) -> list[tuple[str, str]]:
+    plain_functions = False
+    for path in manifest.test_files:
+        text = manifest.text(path)
+        if re.search(r"^(async )?def test", text, re.MULTILINE):
+            plain_functions = True
+        if re.search(r"^\s*(import|from)\s+unittest\b", text, re.MULTILINE) and not plain_functions:
+            folder = path.rsplit("/", 1)[0] if "/" in path else "."
+            return [(_discover(manifest, folder), f"{path} uses unittest")]
+    if manifest.test_files:
+        return [(PYTEST, f"{manifest.test_files[0]} looks like a test")]
+    return []
+
+
+def _discover(manifest: Manifest, folder: str) -> str:
+    """unittest finds tests below a start folder only when each folder on the way is a package."""
+    top = folder.split("/")[0]
+    packages = all(
+        manifest.has("/".join([*folder.split("/")[: i + 1], "__init__.py"])) for i in range(len(folder.split("/")))
+    )
+    start = "" if folder == "." or packages else f" -s {shlex.quote(top if top == folder else folder)}"
+    names = {p.rsplit("/", 1)[-1] for p in manifest.test_files}
+    pattern = "" if any(n.startswith("test") for n in names) else " -p '*_test*.py'"
+    return f"{UNITTEST}{start}{pattern}"
+
+
+def _said(command: str, runner: str, why: str) -> Inference:
+    return Inference("tests", f"{command} ({runner})", why, "--test-cmd")
