@@ -265,7 +265,7 @@ def _declared_names(manifest: Manifest, found: Requirements) -> set[str]:
     """Canonical names of everything the chosen sources install."""
     lines = list(found.names)
     for path in found.files:
-        lines += _file_lines(manifest, path, set())
+        lines += file_lines(manifest, path, set())
     tables = (
         manifest.toml("project", "optional-dependencies"),
         manifest.toml("tool", "flit", "metadata", "requires-extra"),
@@ -285,27 +285,18 @@ def _declared_names(manifest: Manifest, found: Requirements) -> set[str]:
     return {re.sub(r"[-_.]+", "-", m[1]).lower() for m in matches if m}
 
 
-def _file_lines(manifest: Manifest, path: str, seen: set[str]) -> list[str]:
+def file_lines(manifest: Manifest, path: str, seen: set[str]) -> list[str]:
+    """Lines of a requirements file, `-r` followed, each file once."""
     if path in seen:
         return []
     seen.add(path)
     lines: list[str] = []
     for line in manifest.text(path).splitlines():
-        if match := re.match(r"\s*(?:-r|--requirement|-c|--constraint)[\s=]+(\S+)", line):
-            lines += _file_lines(manifest, str(PurePosixPath(path).parent / match[1]), seen)
+        if match := re.match(r"\s*(?:-r|--requirement)[\s=]*(\S+)", line):
+            lines += file_lines(manifest, str(PurePosixPath(path).parent / match[1]), seen)
         else:
             lines.append(line)
     return lines
-
-
-def requirement_inputs(manifest: Manifest, found: Requirements) -> list[str]:
-    """Text of every file that decides what gets installed, for the cache key."""
-    seen: set[str] = set()
-    texts = [f"{path}:{line}" for path in found.files for line in _file_lines(manifest, path, seen)]
-    if found.install_repository:
-        for path in ("pyproject.toml", "setup.cfg", "setup.py", "MANIFEST.in", "meson.build", "CMakeLists.txt"):
-            texts.append(f"{path}:{manifest.text(path)}")
-    return texts
 
 
 def _valid(text: str) -> bool:
