@@ -28,7 +28,9 @@ _ARTEFACTS = "artefacts.tar"
 _LIMITS = Limits(
     wall_s=INSTALL_TIMEOUT_S, memory_bytes=None, cpu_s=None, processes=4096, file_bytes=None, disk_bytes=None
 )
-_OTHERS = "git ls-files -z --others 2>/dev/null | tr '\\0' '\\n' | grep -v -e '__pycache__/' -e '\\.pyc$' | sort"
+_OTHERS = (
+    "git ls-files -z --others 2>/dev/null | tr '\\0' '\\n' | grep -v -e '__pycache__/' -e '\\.pyc$' | sort"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +235,9 @@ def _run_setup(build: _Build, setup: str) -> PurePosixPath:
         before = _others(sandbox)
         done = build.in_sandbox(sandbox, setup)
         if not done.ok:
-            raise ProjectError(f"--setup failed: {last_lines(done.output)}; mend the command given with --setup")
+            raise ProjectError(
+                f"--setup failed: {last_lines(done.output)}; mend the command given with --setup"
+            )
         _keep_artefacts(build, sandbox, before)
         return sandbox.root
 
@@ -275,9 +279,13 @@ def _install_repository(build: _Build, sandbox: Sandbox) -> bool:
         first = first or done.output
     # A build backend older than PEP 660 (setuptools < 64 by a pin) has no editable wheels.
     build.wheels(["setuptools<81", "wheel", *_build_requires(build.plan.manifest)])
-    done = build.in_sandbox(sandbox, build.installer.sandbox_command(["--no-build-isolation", "-e", f".{extras}"]))
+    done = build.in_sandbox(
+        sandbox, build.installer.sandbox_command(["--no-build-isolation", "-e", f".{extras}"])
+    )
     if not done.ok and build.plan.manifest.has("setup.py"):
-        done = build.in_sandbox(sandbox, f"{shlex.quote(str(build.installer.python))} setup.py develop --no-deps")
+        done = build.in_sandbox(
+            sandbox, f"{shlex.quote(str(build.installer.python))} setup.py develop --no-deps"
+        )
     if not done.ok:
         raise ProjectError(
             f"the repository cannot be installed: {last_lines(first)}; "

@@ -69,7 +69,9 @@ def implied_by_configuration(manifest: Manifest, declared: Set[str]) -> list[str
     lines = [line for section in sections for line in section]
     table = manifest.toml("tool", "pytest", "ini_options") or manifest.toml("tool", "pytest")
     if isinstance(table, dict):
-        lines += [f"{k} = {' '.join(v) if isinstance(v, list) and k == 'addopts' else v}" for k, v in table.items()]
+        lines += [
+            f"{k} = {' '.join(v) if isinstance(v, list) and k == 'addopts' else v}" for k, v in table.items()
+        ]
     names = [
         plugin
         for pattern, plugin in _OPTIONS.items()

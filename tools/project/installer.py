@@ -80,7 +80,13 @@ class Installer:
     """Builds one virtual environment at `target`."""
 
     def __init__(
-        self, interpreter: Interpreter, target: Path, *, cache: Path, exclude_newer: str | None = None, uv: Path | None
+        self,
+        interpreter: Interpreter,
+        target: Path,
+        *,
+        cache: Path,
+        exclude_newer: str | None = None,
+        uv: Path | None,
     ) -> None:
         self.interpreter = interpreter
         self.target = target
@@ -126,7 +132,9 @@ class Installer:
         source = Path(next(iter(spec.submodule_search_locations)))
         major, minor = self.interpreter.minor
         site = self.target / "lib" / f"python{major}.{minor}" / "site-packages"
-        shutil.copytree(source, site / "pip", ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+        shutil.copytree(
+            source, site / "pip", ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True
+        )
         for info in source.parent.glob("pip-*.dist-info"):
             shutil.copytree(info, site / info.name, dirs_exist_ok=True)
         check = self._host([str(self.python), "-m", "pip", "--version"])
@@ -198,7 +206,11 @@ class Installer:
 
     def _host(self, argv: Sequence[str], cwd: Path | None = None) -> Outcome:
         env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
-        env |= {"UV_NO_PROGRESS": "1", "UV_CACHE_DIR": str(self.cache / "uv"), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+        env |= {
+            "UV_NO_PROGRESS": "1",
+            "UV_CACHE_DIR": str(self.cache / "uv"),
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        }
         env = _for_uv(env)
         try:
             done = subprocess.run(
@@ -230,5 +242,3 @@ def last_lines(output: str, count: int = 6) -> str:
     """The last lines that say something, joined into one line."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     return " | ".join(lines[-count:])[-900:] or "no output"
-
-

@@ -126,8 +126,12 @@ def choose(manifest: Manifest, wanted: str | None) -> tuple[Interpreter, list[In
     if wanted and ("/" in wanted or Path(wanted).is_file()):
         explicit = probe(Path(wanted).absolute())
         if explicit is None:
-            raise ProjectError(f"--python {wanted} is not a Python 3.6+ interpreter; give a version or a path")
-        return explicit, [Inference("python", f"{explicit.version} ({explicit.path})", "--python", "--python")]
+            raise ProjectError(
+                f"--python {wanted} is not a Python 3.6+ interpreter; give a version or a path"
+            )
+        return explicit, [
+            Inference("python", f"{explicit.version} ({explicit.path})", "--python", "--python")
+        ]
     pythons = [i for i in installed() if i.implementation == "CPython"] or list(installed())
     if wanted:
         fitting = _matching(pythons, wanted)

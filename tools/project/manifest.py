@@ -83,7 +83,11 @@ class Manifest:
         names: dict[str, Any] = {}
         found: dict[str, Any] = {}
         for node in ast.walk(tree):
-            if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            if (
+                isinstance(node, ast.Assign)
+                and len(node.targets) == 1
+                and isinstance(node.targets[0], ast.Name)
+            ):
                 value = _literal(node.value, names)
                 if value is not None:
                     names.setdefault(node.targets[0].id, value)

@@ -80,7 +80,9 @@ def prepare_project(
         if own is None:
             raise
         say(f"{error}; using the environment that this program runs in")
-        note = Inference("python", own[0], "no environment could be built and nothing but pytest is needed", "--python")
+        note = Inference(
+            "python", own[0], "no environment could be built and nothing but pytest is needed", "--python"
+        )
         return _own_project(command, [*inferences, note], own, root, import_paths(manifest))
     return _project(command, inferences, environment, interpreter, manifest, root)
 
@@ -100,7 +102,9 @@ def unpack_artefacts(sandbox: Sandbox, project: Project) -> None:
     )
     done = sandbox.exec(script, stdin=project.artefacts.read_bytes(), timeout=300)
     if done.exit_code != 0:
-        raise ProjectError(f"the files that the installation made cannot be unpacked: {done.output.strip()[-300:]}")
+        raise ProjectError(
+            f"the files that the installation made cannot be unpacked: {done.output.strip()[-300:]}"
+        )
 
 
 def _is_python(manifest: Manifest, command: TestCommand) -> bool:

@@ -46,7 +46,9 @@ def find_requirements(manifest: Manifest, *, runner: str) -> Requirements:
     groups, then requirements files, then tox, nox, and what the tests import."""
     found = Requirements(install_repository=manifest.installable)
     if found.install_repository:
-        found.inferences.append(Inference("install", "the repository, editable", _packaging(manifest), "--setup"))
+        found.inferences.append(
+            Inference("install", "the repository, editable", _packaging(manifest), "--setup")
+        )
     _extras(manifest, found)
     _groups(manifest, found)
     _requirement_files(manifest, found)
@@ -68,7 +70,8 @@ def find_requirements(manifest: Manifest, *, runner: str) -> Requirements:
         found.add(implied_by_configuration(manifest, declared), "pytest's configuration uses it")
     if not found.tests_declared or found.names == ["pytest"]:
         found.add(
-            implied_by_imports(manifest, _declared_names(manifest, found)), "the tests import it, nothing declares it"
+            implied_by_imports(manifest, _declared_names(manifest, found)),
+            "the tests import it, nothing declares it",
         )
     return found
 
@@ -117,7 +120,9 @@ def _groups(manifest: Manifest, found: Requirements) -> None:
     if isinstance(poetry, Mapping):
         for name in _pick(poetry):
             found.add(_poetry(dig(poetry, name, "dependencies")), f"pyproject.toml poetry group {name}")
-    found.add(_poetry(manifest.toml("tool", "poetry", "dev-dependencies")), "pyproject.toml poetry dev-dependencies")
+    found.add(
+        _poetry(manifest.toml("tool", "poetry", "dev-dependencies")), "pyproject.toml poetry dev-dependencies"
+    )
     pdm = manifest.toml("tool", "pdm", "dev-dependencies")
     if isinstance(pdm, Mapping):
         for name in _pick(pdm):
@@ -125,7 +130,9 @@ def _groups(manifest: Manifest, found: Requirements) -> None:
     found.add(strings(manifest.toml("tool", "uv", "dev-dependencies")), "pyproject.toml uv dev-dependencies")
     for env in ("default", "test", "tests", "hatch-test"):
         for key in ("dependencies", "extra-dependencies"):
-            found.add(strings(manifest.toml("tool", "hatch", "envs", env, key)), f"pyproject.toml hatch env {env}")
+            found.add(
+                strings(manifest.toml("tool", "hatch", "envs", env, key)), f"pyproject.toml hatch env {env}"
+            )
 
 
 def _expand_group(groups: Mapping[str, Any], name: str, seen: set[str]) -> list[str]:
@@ -192,7 +199,12 @@ def _requirement_files(manifest: Manifest, found: Requirements) -> None:
         paths = [f"{base.format(name)}.txt" for name in names for base in bases]
         paths += [f"{folder}/{name}.txt" for folder in ("requirements", "reqs", "requires") for name in names]
         paths += [f"{folder}/requirements.txt" for folder in names]
-        paths += [f"{folder}/requirements{s}{name}.txt" for folder in ("requirements",) for s in "-_" for name in names]
+        paths += [
+            f"{folder}/requirements{s}{name}.txt"
+            for folder in ("requirements",)
+            for s in "-_"
+            for name in names
+        ]
         return [path for path in dict.fromkeys(paths) if manifest.has(path)]
 
     has_tests = bool(found.extras or found.names)
@@ -205,12 +217,16 @@ def _requirement_files(manifest: Manifest, found: Requirements) -> None:
         files = [path for path in bases if manifest.has(path)] + files
     if files:
         found.files += [path for path in files if path not in found.files]
-        found.inferences.append(Inference("requirements files", ", ".join(files), "found in the repository", "--setup"))
+        found.inferences.append(
+            Inference("requirements files", ", ".join(files), "found in the repository", "--setup")
+        )
 
 
 def _tox(manifest: Manifest, found: Requirements) -> None:
     tox = manifest.tox
-    sections = ["testenv"] + [s for s in ("testenv:test", "testenv:tests", "testenv:py3") if tox.has_section(s)]
+    sections = ["testenv"] + [
+        s for s in ("testenv:test", "testenv:tests", "testenv:py3") if tox.has_section(s)
+    ]
     names: list[str] = []
     for section in sections:
         for line in manifest.cfg(tox, section, "deps").splitlines():
@@ -249,15 +265,23 @@ def _nox(manifest: Manifest, found: Requirements) -> None:
         if not (isinstance(node, ast.FunctionDef) and re.match(r"(unit_?)?tests?\b|pytest", node.name)):
             continue
         for call in ast.walk(node):
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "install":
-                words = [a.value for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+            if (
+                isinstance(call, ast.Call)
+                and isinstance(call.func, ast.Attribute)
+                and call.func.attr == "install"
+            ):
+                words = [
+                    a.value for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)
+                ]
                 for flag, word in zip(["", *words], words, strict=False):
                     if flag in ("-r", "--requirement") and manifest.has(word):
                         found.files += [word] if word not in found.files else []
                     elif word[:1] not in "-." and flag[:1] != "-" and _valid(word):
                         names.append(word)
                     elif match := re.fullmatch(r"\.\[([\w,.\s-]+)\]", word):
-                        found.extras += [e.strip() for e in match[1].split(",") if e.strip() not in found.extras]
+                        found.extras += [
+                            e.strip() for e in match[1].split(",") if e.strip() not in found.extras
+                        ]
     found.add(names, "noxfile.py installs it")
 
 

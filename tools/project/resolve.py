@@ -76,7 +76,8 @@ def project_name(manifest: Manifest) -> str:
     for value in (
         manifest.toml("project", "name"),
         manifest.toml("tool", "poetry", "name"),
-        manifest.toml("tool", "flit", "metadata", "dist-name") or manifest.toml("tool", "flit", "metadata", "module"),
+        manifest.toml("tool", "flit", "metadata", "dist-name")
+        or manifest.toml("tool", "flit", "metadata", "module"),
         manifest.cfg(manifest.setup_cfg, "metadata", "name"),
         manifest.setup_arguments.get("name"),
     ):
@@ -104,7 +105,9 @@ def import_paths(manifest: Manifest) -> tuple[str, ...]:
         if isinstance(value, dict) and isinstance(value.get(""), str):
             where.append(value[""])
     where += strings(manifest.toml("tool", "setuptools", "packages", "find", "where"))
-    match = re.search(r"^\s*=\s*(\S+)", manifest.cfg(manifest.setup_cfg, "options", "package_dir"), re.MULTILINE)
+    match = re.search(
+        r"^\s*=\s*(\S+)", manifest.cfg(manifest.setup_cfg, "options", "package_dir"), re.MULTILINE
+    )
     if match:
         where.append(match[1])
     tops = {path.split("/")[0] for path in manifest.python_files if "/" in path}

@@ -27,7 +27,9 @@ def find_test_command(manifest: Manifest, wanted: str | None = None) -> tuple[Te
     ):
         runner = runner_of(command)
         return TestCommand(command, runner, junit_of(command)), [_said(command, runner, why)]
-    return TestCommand(PYTEST, "pytest"), [_said(PYTEST, "pytest", "no tests were recognised; pytest is the default")]
+    return TestCommand(PYTEST, "pytest"), [
+        _said(PYTEST, "pytest", "no tests were recognised; pytest is the default")
+    ]
 
 
 def runner_of(command: str) -> Runner:
@@ -86,7 +88,9 @@ def _pytest_signs(manifest: Manifest) -> list[tuple[str, str]]:
     for path in manifest.test_files[:300]:
         if re.search(r"^\s*(import|from)\s+pytest\b", manifest.text(path), re.MULTILINE):
             return [(PYTEST, f"{path} imports pytest")]
-    metadata = "\n".join(manifest.text(p) for p in ("pyproject.toml", "setup.cfg", "setup.py", "tox.ini", "noxfile.py"))
+    metadata = "\n".join(
+        manifest.text(p) for p in ("pyproject.toml", "setup.cfg", "setup.py", "tox.ini", "noxfile.py")
+    )
     if re.search(r"""["'\s]pytest\b(?!-)""", metadata):
         return [(PYTEST, "the packaging files name pytest")]
     return []
@@ -102,7 +106,9 @@ def _commands_of_others(manifest: Manifest) -> list[tuple[str, str]]:
         recipe = [line.strip().lstrip("@-") for line in match[2].splitlines() if line.strip()]
         usable = [line for line in recipe if runner_of(line) != "custom" and is_simple(line)]
         why = f"the Makefile's {match[1]} target"
-        found.append((_python(usable[0]), why) if len(recipe) == len(usable) == 1 else (f"make {match[1]}", why))
+        found.append(
+            (_python(usable[0]), why) if len(recipe) == len(usable) == 1 else (f"make {match[1]}", why)
+        )
     commands = manifest.cfg(manifest.tox, "testenv", "commands").replace("\\\n", " ")
     for line in commands.splitlines():
         line = re.sub(r"\{posargs:?([^}]*)\}", r"\1", line.strip().lstrip("-"))
@@ -138,7 +144,8 @@ def _discover(manifest: Manifest, folder: str) -> str:
     """unittest finds tests below a start folder only when each folder on the way is a package."""
     top = folder.split("/")[0]
     packages = all(
-        manifest.has("/".join([*folder.split("/")[: i + 1], "__init__.py"])) for i in range(len(folder.split("/")))
+        manifest.has("/".join([*folder.split("/")[: i + 1], "__init__.py"]))
+        for i in range(len(folder.split("/")))
     )
     start = "" if folder == "." or packages else f" -s {shlex.quote(top if top == folder else folder)}"
     names = {p.rsplit("/", 1)[-1] for p in manifest.test_files}
