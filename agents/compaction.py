@@ -26,7 +26,9 @@ def compact(conversation: Conversation, diff: str) -> tuple[list[Entry], str]:
         if isinstance(message, AssistantMessage) and not plan:
             plan = message.thought or (message.content if isinstance(message.content, str) else "")
         elif isinstance(message, FunctionExecutionResultMessage):
-            results += [f"{r.name}: {clip(unmarked(r.content), RESULT_CHARS)}" for r in reversed(message.content)]
+            results += [
+                f"{r.name}: {clip(unmarked(r.content), RESULT_CHARS)}" for r in reversed(message.content)
+            ]
     recent = "\n\n".join(reversed(results[:RESULTS]))
     summary = render(
         "compacted",

@@ -152,12 +152,15 @@ class RoleAgent(BaseChatAgent):
             content=text if not calls else "",
             reasoning=result.thought,
             tool_calls=[
-                {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}} for c in calls
+                {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}}
+                for c in calls
             ],
             sampled=True,
         )
         content = result.content if calls or text else " "
-        self.conversation.append(id, AssistantMessage(content=content, thought=result.thought, source=self.name))
+        self.conversation.append(
+            id, AssistantMessage(content=content, thought=result.thought, source=self.name)
+        )
         if not calls:
             return self._no_call(result, text, state)
         finish = await self._carry_out(id, calls, state)
@@ -183,7 +186,9 @@ class RoleAgent(BaseChatAgent):
         self._nudge(template)
         return None
 
-    async def _carry_out(self, id: str, calls: Sequence[FunctionCall], state: _Turn) -> Mapping[str, Any] | None:
+    async def _carry_out(
+        self, id: str, calls: Sequence[FunctionCall], state: _Turn
+    ) -> Mapping[str, Any] | None:
         """Run the calls of one message in order; `finish` last. Returns its arguments when accepted."""
         results: list[FunctionExecutionResult] = []
         finish: Mapping[str, Any] | None = None
@@ -208,7 +213,12 @@ class RoleAgent(BaseChatAgent):
                 error=None if result.ok else "tool",
             )
             self._observer.tool(
-                tool_id, agent=self.name, name=call.name, arguments=arguments, result=result, duration_s=duration
+                tool_id,
+                agent=self.name,
+                name=call.name,
+                arguments=arguments,
+                result=result,
+                duration_s=duration,
             )
             results.append(
                 FunctionExecutionResult(content=text, name=call.name, call_id=call.id, is_error=not result.ok)
@@ -231,9 +241,14 @@ class RoleAgent(BaseChatAgent):
                 raise ValueError("they are not an object")
             arguments = parsed
         except ValueError as error:
-            return {}, ToolResult(
-                f"The arguments of {call.name} are not a JSON object ({error}). Call it again with valid JSON.", ok=False
-            ), 0.0
+            return (
+                {},
+                ToolResult(
+                    f"The arguments of {call.name} are not a JSON object ({error}). Call it again with valid JSON.",
+                    ok=False,
+                ),
+                0.0,
+            )
         recorded = self._journal.tool(id) if self._journal is not None else None
         tool = self.toolbox.tools.get(call.name)
         if recorded is not None and (tool is None or not tool.mutates):
@@ -248,7 +263,11 @@ class RoleAgent(BaseChatAgent):
         id = f"{self._scope}:{role[0]}{self._said}"
         self._said += 1
         self._observer.message(id, parent=self.conversation.tip, agent=self.name, role=role, content=content)
-        message = SystemMessage(content=content) if role == "system" else UserMessage(content=content, source="user")
+        message = (
+            SystemMessage(content=content)
+            if role == "system"
+            else UserMessage(content=content, source="user")
+        )
         self.conversation.append(id, message)
 
     def _nudge(self, template: str, **values: Any) -> None:

@@ -40,4 +40,6 @@ def message_from_record(events: Sequence[Mapping[str, Any]]) -> LLMMessage:
         FunctionCall(id=call["id"], name=call["function"]["name"], arguments=call["function"]["arguments"])
         for call in first["tool_calls"]
     ]
-    return AssistantMessage(content=calls or content or " ", thought=first["reasoning"], source=first["agent"])
+    return AssistantMessage(
+        content=calls or content or " ", thought=first["reasoning"], source=first["agent"]
+    )

@@ -39,7 +39,14 @@ class TurnObserver(Protocol):
     ) -> None: ...
 
     def tool(
-        self, id: str, *, agent: str, name: str, arguments: Mapping[str, Any], result: ToolResult, duration_s: float
+        self,
+        id: str,
+        *,
+        agent: str,
+        name: str,
+        arguments: Mapping[str, Any],
+        result: ToolResult,
+        duration_s: float,
     ) -> None: ...
 
     def nudged(self, *, agent: str, reason: str) -> None: ...

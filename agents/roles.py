@@ -21,7 +21,9 @@ def is_test_file(path: str) -> bool:
     """Whether a repository path is a test by the names the languages' runners go by."""
     parts = PurePosixPath(path).parts
     name = parts[-1] if parts else ""
-    return any(fnmatch.fnmatch(name, pattern) for pattern in _TEST_FILES) or bool(set(parts[:-1]) & _TEST_FOLDERS)
+    return any(fnmatch.fnmatch(name, pattern) for pattern in _TEST_FILES) or bool(
+        set(parts[:-1]) & _TEST_FOLDERS
+    )
 
 
 def _anything(path: str) -> bool:

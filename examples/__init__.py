@@ -7,7 +7,14 @@ import subprocess
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "parking"
-_IDENTITY = ("-c", "user.name=swe-agent", "-c", "user.email=swe-agent@localhost", "-c", "commit.gpgsign=false")
+_IDENTITY = (
+    "-c",
+    "user.name=swe-agent",
+    "-c",
+    "user.email=swe-agent@localhost",
+    "-c",
+    "commit.gpgsign=false",
+)
 
 
 def materialise(destination: Path) -> Path:
@@ -16,8 +23,12 @@ def materialise(destination: Path) -> Path:
     An existing copy is used as it stands.
     """
     if not (destination / ".git").exists():
-        shutil.copytree(FOLDER / "repo", destination, dirs_exist_ok=True,
-                        ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache"))
+        shutil.copytree(
+            FOLDER / "repo",
+            destination,
+            dirs_exist_ok=True,
+            ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache"),
+        )
         for arguments in (["init", "-q"], ["add", "-A"], [*_IDENTITY, "commit", "-qm", "The car park"]):
             subprocess.run(["git", *arguments], cwd=destination, check=True, capture_output=True)
     return destination

@@ -66,7 +66,9 @@ def commit_branch(repository: Path, branch: str, patch: str, base: str, issue: I
 
         def git(*arguments: str, stdin: str | None = None) -> str:
             done = subprocess.run(
-                ["git", "-C", str(root), *arguments], env=environment, capture_output=True,
+                ["git", "-C", str(root), *arguments],
+                env=environment,
+                capture_output=True,
                 input=None if stdin is None else stdin.encode("utf-8", "surrogateescape"),
             )
             if done.returncode != 0:
@@ -93,8 +95,13 @@ def open_pr(issue: Issue, result: SolveResult, *, ready: bool, fork: str, force:
     if issue.url is None:
         raise UsageError("--open-pr needs an issue on a forge: give --issue URL")
     return open_pull_request(
-        issue, patch=result.patch, base_commit=result.base_commit or "", draft=not ready, fork=fork != "never",
-        force=force, body=pull_request_body(issue, result),
+        issue,
+        patch=result.patch,
+        base_commit=result.base_commit or "",
+        draft=not ready,
+        fork=fork != "never",
+        force=force,
+        body=pull_request_body(issue, result),
     )
 
 

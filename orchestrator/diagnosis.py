@@ -28,19 +28,40 @@ class Check:
 def diagnose(model: str, api_base: str | None, *, ping: bool) -> list[Check]:
     """All checks, quick and without network (but for `ping`)."""
     checks = [
-        Check("python", sys.version_info >= (3, 11), platform.python_version(), "install Python 3.11 or newer",
-              needed=True),
+        Check(
+            "python",
+            sys.version_info >= (3, 11),
+            platform.python_version(),
+            "install Python 3.11 or newer",
+            needed=True,
+        ),
         _program("git", "install git", needed=True),
         _program("rg", "optional: search is faster with ripgrep (pip install ripgrep)"),
-        Check("uv", bool(shutil.which("uv") or find_spec("uv")), shutil.which("uv") or "as a package"
-              if shutil.which("uv") or find_spec("uv") else "not there, pip is used",
-              "optional: environments are built faster with uv (pip install uv)"),
+        Check(
+            "uv",
+            bool(shutil.which("uv") or find_spec("uv")),
+            shutil.which("uv") or "as a package"
+            if shutil.which("uv") or find_spec("uv")
+            else "not there, pip is used",
+            "optional: environments are built faster with uv (pip install uv)",
+        ),
     ]
     checks += _sandboxes()
     checks += [
-        Check(f"extra [{extra}]", find_spec(package) is not None, _version(package), f"pip install 'swe-agent[{extra}]'")
-        for extra, package in (("export", "datasets"), ("gym", "gymnasium"), ("ray", "ray"), ("swebench", "swebench"),
-                               ("train", "trl"), ("atif", "atif"))
+        Check(
+            f"extra [{extra}]",
+            find_spec(package) is not None,
+            _version(package),
+            f"pip install 'swe-agent[{extra}]'",
+        )
+        for extra, package in (
+            ("export", "datasets"),
+            ("gym", "gymnasium"),
+            ("ray", "ray"),
+            ("swebench", "swebench"),
+            ("train", "trl"),
+            ("atif", "atif"),
+        )
     ]
     checks.append(_model(model, ModelOptions(api_base=api_base), ping=ping))
     return checks

@@ -73,7 +73,9 @@ def conclude(
         verified=verified,
         fixed=tuple(sorted(comparison.fixed | check.passed_targets)) if comparison and check else (),
         broken=tuple(sorted(comparison.broken)) if comparison else (),
-        still_failing=tuple(sorted(comparison.still_failing | check.failed_targets)) if comparison and check else (),
+        still_failing=tuple(sorted(comparison.still_failing | check.failed_targets))
+        if comparison and check
+        else (),
         flaky=tuple(sorted(found.flaky)),
         confidence=found.confidence,
         reasons=found.reasons,

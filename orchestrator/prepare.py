@@ -41,8 +41,9 @@ def prepare(
         )
         (run.path / "work" / "ready").write_text(base)
     base = (run.path / "work" / "ready").read_text()
-    recorder.append("inference", what="base commit", value=base, why="--base" if request.base else "HEAD",
-                    flag="--base")
+    recorder.append(
+        "inference", what="base commit", value=base, why="--base" if request.base else "HEAD", flag="--base"
+    )
     kind = request.sandbox
     project = request.project
     if project is None:
@@ -63,8 +64,13 @@ def prepare(
         )
     on_line("sandbox")
     sandbox = open_sandbox(kind, sandbox_spec(request, run, project))
-    recorder.append("inference", what="sandbox", value=sandbox.kind, flag="--sandbox", why=(
-        "network on" if request.network else "network off") + ("" if sandbox.walls else ", NO WALLS"))
+    recorder.append(
+        "inference",
+        what="sandbox",
+        value=sandbox.kind,
+        flag="--sandbox",
+        why=("network on" if request.network else "network off") + ("" if sandbox.walls else ", NO WALLS"),
+    )
     return Prepared(Workspace(sandbox, base), project, base)
 
 

@@ -78,23 +78,36 @@ def _assignment(team: Team, suite: Suite, issue: Issue, workspace: Workspace, nu
         attention="",
     )
     return Assignment(
-        TESTER, f"run/tester/{number}", task, workspace, seed=team.request.seed + number, reproduction_path=path
+        TESTER,
+        f"run/tester/{number}",
+        task,
+        workspace,
+        seed=team.request.seed + number,
+        reproduction_path=path,
     )
 
 
 def _named(result: TurnResult) -> list[str]:
     value: Any = result.finish.get("failingTests", [])
-    return [str(test) for test in value] if isinstance(value, list) and result.finish.get("reproduced") else []
+    return (
+        [str(test) for test in value] if isinstance(value, list) and result.finish.get("reproduced") else []
+    )
 
 
 def _new_files(patch: Patch) -> dict[str, str]:
     return {
-        path: text for path, text in patch.after.items() if text is not None and patch.before.get(path) is None
+        path: text
+        for path, text in patch.after.items()
+        if text is not None and patch.before.get(path) is None
     }
 
 
 def _in(path: str, test: str) -> bool:
-    return test == path or test.startswith(f"{path}::") or test.startswith(path.removesuffix(".py").replace("/", "."))
+    return (
+        test == path
+        or test.startswith(f"{path}::")
+        or test.startswith(path.removesuffix(".py").replace("/", "."))
+    )
 
 
 async def _filter(
@@ -124,4 +137,3 @@ async def _filter(
             continue
         kept.add(test)
     return kept, refused
-

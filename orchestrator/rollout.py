@@ -72,7 +72,14 @@ class Attempt:
         check = self.check
         score = self.review.score if self.review and self.review.score is not None else 0.0
         size = self.patch.added + self.patch.removed
-        return (check.verified, check.green, len(check.passed_targets), -len(check.comparison.broken), score, -size)
+        return (
+            check.verified,
+            check.green,
+            len(check.passed_targets),
+            -len(check.comparison.broken),
+            score,
+            -size,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +127,10 @@ class Stage:
 
 
 async def rollout(
-    stage: Stage, plan: Plan, start: Start | None = None, on_turn: Callable[[Attempt], None] = lambda attempt: None
+    stage: Stage,
+    plan: Plan,
+    start: Start | None = None,
+    on_turn: Callable[[Attempt], None] = lambda attempt: None,
 ) -> Attempt:
     """One trajectory. With `start` it begins with the Debugger (the single agent) on an earlier step.
     `on_turn` hears of every step, in order, while its workspace is open. The caller closes the workspace of
@@ -159,7 +169,9 @@ async def _step(stage: Stage, plan: Plan, attempt: Attempt, turn: int, role: Rol
     def accept(arguments: Mapping[str, Any]) -> str | None:
         if arguments.get("gaveUp") or not _candidate(stage, workspace)[0].is_empty:
             return None
-        return "The working tree has no change yet, so there is no patch. Make one, or finish with gaveUp true."
+        return (
+            "The working tree has no change yet, so there is no patch. Make one, or finish with gaveUp true."
+        )
 
     attempt.node = plan.node_at(turn)
     talk = attempt.conversations.get(role.name)
@@ -236,9 +248,11 @@ def _judgement(result: TurnResult) -> Review | None:
     if result.status != "finished":
         return None
     scores = result.finish.get("scores")
-    values = [scores[name] for name in CRITERIA if isinstance(scores.get(name), int | float)] if isinstance(
-        scores, dict
-    ) else []
+    values = (
+        [scores[name] for name in CRITERIA if isinstance(scores.get(name), int | float)]
+        if isinstance(scores, dict)
+        else []
+    )
     score = min(1.0, max(0.0, sum(values) / len(values) / 10)) if values else None
     return Review(bool(result.finish.get("accept")), score, str(result.finish.get("rationale", "")))
 

@@ -45,7 +45,9 @@ class RunDirectory:
         else:
             path = output
         if (path / "events.jsonl").exists():
-            raise UsageError(f"{path} already holds a run: name another --output, or continue it with --resume {path}")
+            raise UsageError(
+                f"{path} already holds a run: name another --output, or continue it with --resume {path}"
+            )
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -114,7 +116,9 @@ class RunDirectory:
         except FileNotFoundError:
             return {}
         except ValueError as error:
-            raise UsageError(f"{self.path / 'run.json'} is damaged ({error}): remove the run with `runs rm`") from error
+            raise UsageError(
+                f"{self.path / 'run.json'} is damaged ({error}): remove the run with `runs rm`"
+            ) from error
 
     def write(self, summary: dict[str, Any]) -> None:
         """Replace `run.json` atomically."""

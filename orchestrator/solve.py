@@ -73,7 +73,11 @@ class _Run:
         limits = request.limits
         self._budget = Budget(
             BudgetLimits(
-                usd=limits.usd, tokens=limits.tokens, steps=limits.steps, wall_s=limits.wall_s, test_s=limits.test_s
+                usd=limits.usd,
+                tokens=limits.tokens,
+                steps=limits.steps,
+                wall_s=limits.wall_s,
+                test_s=limits.test_s,
             )
         )
         self._best_rank: tuple[Any, ...] | None = None
@@ -83,7 +87,11 @@ class _Run:
         self._started()
         try:
             prepared = await asyncio.to_thread(
-                prepare, self._request, self._run, self._recorder, lambda line: self._say("progress", {"line": line})
+                prepare,
+                self._request,
+                self._run,
+                self._recorder,
+                lambda line: self._say("progress", {"line": line}),
             )
             result = await self._solve(prepared)
             self._finish(result)
@@ -92,8 +100,15 @@ class _Run:
             self._summary("interrupted", None)
             raise
         except SweAgentError as error:
-            self._recorder.append("outcome", exit_code=None, status="error", error=type(error).__name__,
-                                  why=str(error), verified=False, tests=None)
+            self._recorder.append(
+                "outcome",
+                exit_code=None,
+                status="error",
+                error=type(error).__name__,
+                why=str(error),
+                verified=False,
+                tests=None,
+            )
             self._summary(f"{type(error).__name__}: {error}", None)
             raise
         finally:
@@ -107,8 +122,14 @@ class _Run:
         suite = Suite(runner, prepared.workspace)
         await self._baseline(suite)
         team = Team(
-            request, prepared.project, runner, self._recorder, self._journal, self._budget,
-            logs=self._run.logs, mask=self._mask,
+            request,
+            prepared.project,
+            runner,
+            self._recorder,
+            self._journal,
+            self._budget,
+            logs=self._run.logs,
+            mask=self._mask,
         )
         if self._only_offline() and not suite.baseline.failing:
             return conclude(request, prepared.base_commit, Found(why=NO_TEST), run=self._run.path)
@@ -125,10 +146,19 @@ class _Run:
         finally:
             await asyncio.shield(asyncio.to_thread(base.close))
         found = Found(
-            choice.patch, check, choice.limit, choice.why, choice.confidence, choice.reasons,
-            abstained=choice.abstained, targets=reproduction.targets, flaky=suite.baseline.flaky,
+            choice.patch,
+            check,
+            choice.limit,
+            choice.why,
+            choice.confidence,
+            choice.reasons,
+            abstained=choice.abstained,
+            targets=reproduction.targets,
+            flaky=suite.baseline.flaky,
         )
-        return conclude(request, prepared.base_commit, found, run=self._run.path, totals=self._budget.snapshot())
+        return conclude(
+            request, prepared.base_commit, found, run=self._run.path, totals=self._budget.snapshot()
+        )
 
     def _only_offline(self) -> bool:
         return models_of(self._request) == {OFFLINE}
@@ -161,15 +191,22 @@ class _Run:
             await suite.measure()
         baseline = suite.baseline
         self._recorder.append(
-            "baseline", tests={test: str(outcome) for test, outcome in baseline.outcomes.items()},
-            flaky=sorted(baseline.flaky), duration_s=baseline.duration_s, runs=baseline.runs, whole=suite.whole,
+            "baseline",
+            tests={test: str(outcome) for test, outcome in baseline.outcomes.items()},
+            flaky=sorted(baseline.flaky),
+            duration_s=baseline.duration_s,
+            runs=baseline.runs,
+            whole=suite.whole,
         )
 
     async def _reproduction(self, team: Team, suite: Suite) -> Reproduction:
         known = self._journal.last("reproduction")
         if known is not None:
             return Reproduction(
-                frozenset(known["targets"]), known["files"], frozenset(known["generated"]), known["summary"],
+                frozenset(known["targets"]),
+                known["files"],
+                frozenset(known["generated"]),
+                known["summary"],
                 tuple(known["refused"]),
             )
         if self._request.roles == "single":
@@ -178,8 +215,12 @@ class _Run:
             samples = 1 if self._request.search == "linear" else 3
             found = await reproduce(team, suite, self._request.issue, samples=samples)
         self._recorder.append(
-            "reproduction", targets=sorted(found.targets), files=dict(found.files), generated=sorted(found.generated),
-            summary=found.summary, refused=list(found.refused),
+            "reproduction",
+            targets=sorted(found.targets),
+            files=dict(found.files),
+            generated=sorted(found.generated),
+            summary=found.summary,
+            refused=list(found.refused),
         )
         return found
 
@@ -187,9 +228,14 @@ class _Run:
         """The best patch so far goes to disk at once: an interrupted run keeps it."""
         assert attempt.check is not None
         self._run.replace(f"candidates/{attempt.node}.diff", self._mask(attempt.patch.text))
-        self._say("candidate", {
-            "node": attempt.node, "summary": attempt.check.summary(), "green": attempt.check.green,
-        })
+        self._say(
+            "candidate",
+            {
+                "node": attempt.node,
+                "summary": attempt.check.summary(),
+                "green": attempt.check.green,
+            },
+        )
         if self._best_rank is None or attempt.rank() > self._best_rank:
             self._best_rank = attempt.rank()
             self._run.replace("patch.diff", self._mask(attempt.patch.text))
@@ -209,7 +255,12 @@ class _Run:
             await asyncio.shield(asyncio.to_thread(fork.close))
         report = check.report
         self._recorder.append(
-            "evaluation", node="", kind="regression", before=None, after=None, valid=True,
+            "evaluation",
+            node="",
+            kind="regression",
+            before=None,
+            after=None,
+            valid=True,
             tests={test: str(r.outcome) for test, r in report.results.items()} if report else {},
             f2p=[len(check.passed_targets), len(check.targets)] if check.targets else None,
             p2p=[len(check.comparison.unchanged_passing), len(suite_passing(stage.suite))],
@@ -219,10 +270,15 @@ class _Run:
 
     def _finish(self, result: SolveResult) -> None:
         self._recorder.append(
-            "outcome", exit_code=result.exit_code, status=result.status, verified=result.verified,
+            "outcome",
+            exit_code=result.exit_code,
+            status=result.status,
+            verified=result.verified,
             tests={
-                "fixed": list(result.fixed), "broken": list(result.broken),
-                "still_failing": list(result.still_failing), "flaky": list(result.flaky),
+                "fixed": list(result.fixed),
+                "broken": list(result.broken),
+                "still_failing": list(result.still_failing),
+                "flaky": list(result.flaky),
             },
         )
         self._recorder.append("run_finished", totals=dict(result.totals))

@@ -62,7 +62,12 @@ async def choose(stage: Stage, request: SolveRequest, recorder: Recorder, journa
         why = next((finish.rollout.failures[-1] for finish in result.finished if finish.rollout.failures), "")
         return Choice(Patch(""), limit, why, reasons=result.reasons)
     return Choice(
-        result.selected.patch, limit, "", result.confidence, result.reasons, result.abstained and request.search != "linear"
+        result.selected.patch,
+        limit,
+        "",
+        result.confidence,
+        result.reasons,
+        result.abstained and request.search != "linear",
     )
 
 
@@ -162,13 +167,16 @@ class Expander:
 
     def _start(self, asked: ExpandRequest) -> Start:
         """The parent's workspace and conversations; after a resume they are rebuilt from the log."""
-        assert asked.parent is not None and asked.parent_step is not None
+        assert asked.parent is not None
+        assert asked.parent_step is not None
         point = self._points.get(asked.parent)
         if point is None:
             tips = asked.parent_step.tips
             point = _Point(
                 {agent: rebuild(self.journal.events, tip) for agent, tip in tips.items()},
-                Patch(asked.parent_step.patch or ""), None, None,
+                Patch(asked.parent_step.patch or ""),
+                None,
+                None,
             )
             self._points[asked.parent] = point
         if point.snapshot is not None:
@@ -178,8 +186,11 @@ class Expander:
             workspace.apply(point.patch)
         attempt = point.attempt
         return Start(
-            workspace, dict(point.conversations), point.patch,
-            attempt.check if attempt else None, attempt.review if attempt else None,
+            workspace,
+            dict(point.conversations),
+            point.patch,
+            attempt.check if attempt else None,
+            attempt.review if attempt else None,
         )
 
     def close(self) -> None:
@@ -204,14 +215,20 @@ def _evaluation(attempt: Attempt) -> Evaluation | None:
     if attempt.check is None:
         return None
     review = attempt.review
-    critic = CriticScore(review.score, rationale=review.rationale) if review and review.score is not None else None
+    critic = (
+        CriticScore(review.score, rationale=review.rationale) if review and review.score is not None else None
+    )
     return _measured(attempt.check, critic)
 
 
 def _measured(check: Check, critic: CriticScore | None) -> Evaluation:
     report = check.report
     results = report.results if report else {}
-    bad = {test: result.message.strip().splitlines()[-1:] for test, result in results.items() if result.outcome.bad}
+    bad = {
+        test: result.message.strip().splitlines()[-1:]
+        for test, result in results.items()
+        if result.outcome.bad
+    }
     relevant = check.comparison.broken | check.failed_targets
     return Evaluation(
         reproduction={test: test in check.passed_targets for test in sorted(check.targets)},

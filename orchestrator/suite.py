@@ -49,7 +49,9 @@ class Check:
     def summary(self) -> str:
         """One line for a prompt or a screen."""
         c = self.comparison
-        parts = [f"{len(self.passed_targets)} of {len(self.targets)} target tests pass"] if self.targets else []
+        parts = (
+            [f"{len(self.passed_targets)} of {len(self.targets)} target tests pass"] if self.targets else []
+        )
         parts += [f"{len(c.fixed)} fixed", f"{len(c.broken)} broken", f"{len(c.still_failing)} still failing"]
         parts.append("whole suite" if self.whole else "tests around the change")
         return ", ".join(parts)
@@ -116,7 +118,9 @@ class Suite:
             report = await self._run(self.base, missing, timeout=CAP_S, cold=True)
             more = Baseline.of([report])
             merged = Baseline(
-                {**more.outcomes, **self.baseline.outcomes}, self.baseline.flaky, self.baseline.duration_s,
+                {**more.outcomes, **self.baseline.outcomes},
+                self.baseline.flaky,
+                self.baseline.duration_s,
                 self.baseline.runs,
             )
             self.adopt(merged, whole=self.whole)

@@ -115,7 +115,12 @@ class Team:
         agent = f"{role.name}:{model}"
         self.recorder.append("toolset", name=agent, tools=toolbox.schemas)
         self.recorder.append(
-            "agent", name=agent, role=role.name, model=model, toolset=agent, is_llm=client.is_llm,
+            "agent",
+            name=agent,
+            role=role.name,
+            model=model,
+            toolset=agent,
+            is_llm=client.is_llm,
             sampling={"temperature": sampling.temperature, "seed": sampling.seed},
         )
         window = client.context_window
@@ -123,7 +128,9 @@ class Team:
             role.name,
             client,
             toolbox,
-            system=render(role.template, root=str(work.workspace.root), reproduction_path=work.reproduction_path),
+            system=render(
+                role.template, root=str(work.workspace.root), reproduction_path=work.reproduction_path
+            ),
             scope=work.scope,
             conversation=work.conversation,
             max_steps=request.max_steps,

@@ -23,8 +23,12 @@ class Patch:
     """
 
     text: str
-    after: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"], compare=False, repr=False)
-    before: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"], compare=False, repr=False)
+    after: Mapping[str, str | None] = field(
+        default_factory=dict[str, "str | None"], compare=False, repr=False
+    )
+    before: Mapping[str, str | None] = field(
+        default_factory=dict[str, "str | None"], compare=False, repr=False
+    )
 
     @property
     def is_empty(self) -> bool:
@@ -89,8 +93,8 @@ def _normal_form(path: str, text: str | None) -> str:
         for node in ast.walk(tree):
             if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
                 first = node.body[0] if node.body else None
-                if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                    if isinstance(first.value.value, str):
-                        node.body = node.body[1:] or [ast.Pass()]
+                value = first.value if isinstance(first, ast.Expr) else None
+                if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                    node.body = node.body[1:] or [ast.Pass()]
         return ast.dump(tree)
     return "\n".join(line.rstrip() for line in text.splitlines())

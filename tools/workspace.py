@@ -27,7 +27,9 @@ class Workspace:
     def root(self) -> PurePosixPath:
         return self.sandbox.root
 
-    def exec(self, cmd: str, *, timeout: float | None = None, env: Mapping[str, str] | None = None) -> ExecResult:
+    def exec(
+        self, cmd: str, *, timeout: float | None = None, env: Mapping[str, str] | None = None
+    ) -> ExecResult:
         """Run a shell command at the root of the repository. See `Sandbox.exec`."""
         return self.sandbox.exec(cmd, timeout=timeout, env={**self.env, **(env or {})})
 

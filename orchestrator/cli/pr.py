@@ -12,8 +12,11 @@ def pr(
     run: str = typer.Argument(help="A run: a path, a name, or last."),
     ready: bool = typer.Option(False, "--ready", help="No draft."),
     fork: str = typer.Option("auto", help="auto or never: push to a fork without push permission."),
-    force: bool = typer.Option(False, "--force", help="Even if the issue is closed, locked or assigned, or the "
-                               "patch is not verified."),
+    force: bool = typer.Option(
+        False,
+        "--force",
+        help="Even if the issue is closed, locked or assigned, or the patch is not verified.",
+    ),
 ) -> int:
     """Open a pull request with the patch of a run."""
     from ...tools.errors import UsageError

@@ -21,7 +21,11 @@ def list_(json_: bool = typer.Option(False, "--json", help="A JSON object a line
         summary = run.read()
         result = summary.get("result") or {}
         if json_:
-            print(json.dumps({"run": str(run.path), "status": summary.get("status"), **result}, ensure_ascii=False))
+            print(
+                json.dumps(
+                    {"run": str(run.path), "status": summary.get("status"), **result}, ensure_ascii=False
+                )
+            )
         else:
             code = result.get("exit_code")
             print(f"{run.path.name:<60} {'-' if code is None else code:>3}  {summary.get('status', '')}")
@@ -64,7 +68,7 @@ def show(
 
 
 @app.command()
-def rm(runs: list[str] = typer.Argument(help="Runs: paths or names.")) -> int:  # noqa: B008 - typer's way
+def rm(runs: list[str] = typer.Argument(help="Runs: paths or names.")) -> int:
     """Remove runs and everything in them."""
     import shutil
 
@@ -80,9 +84,7 @@ def rm(runs: list[str] = typer.Argument(help="Runs: paths or names.")) -> int:  
 
 @app.command()
 def gc(
-    output: list[Path] = typer.Option(  # noqa: B008 - typer's way
-        [], help="Further folders with runs (those given as --output)."
-    ),
+    output: list[Path] = typer.Option([], help="Further folders with runs (those given as --output)."),
 ) -> int:
     """Remove what killed runs left behind: processes, mounts, containers, scratch folders."""
     from ...tools.sandbox.leftovers import find_leftovers, remove_leftovers

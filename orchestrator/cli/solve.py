@@ -20,9 +20,13 @@ def solve(
     instance: str = typer.Option(None, help="Instance id of --dataset."),
     dataset: str = typer.Option(None, help="Dataset that holds --instance: an alias, a file or a hub id."),
     example: bool = typer.Option(False, "--example", help="Solve the bundled example."),
-    repo: str = typer.Option(None, help="Checkout or clone URL (default: the issue's repository, or this folder)."),
+    repo: str = typer.Option(
+        None, help="Checkout or clone URL (default: the issue's repository, or this folder)."
+    ),
     base: str = typer.Option(None, help="Revision to work on (default: HEAD)."),
-    model: str = typer.Option("offline/repair", help="Model: openai/NAME, anthropic/NAME, hosted_vllm/NAME, ..."),
+    model: str = typer.Option(
+        "offline/repair", help="Model: openai/NAME, anthropic/NAME, hosted_vllm/NAME, ..."
+    ),
     role_model: str = typer.Option("", help="Models by role: coder=M,critic=M."),
     api_base: str = typer.Option(None, help="Base URL of an OpenAI-compatible endpoint."),
     fallback_models: str = typer.Option("", help="Models to fall back to, comma-separated."),
@@ -49,13 +53,17 @@ def solve(
     setup: str = typer.Option(None, help="Command that sets the repository up."),
     test_cmd: str = typer.Option(None, help="Command that runs the tests."),
     protect: str = typer.Option("", help="Globs of files the patch may not touch, comma-separated."),
-    include_dirty: bool = typer.Option(False, "--include-dirty", help="Take uncommitted changes into the base."),
+    include_dirty: bool = typer.Option(
+        False, "--include-dirty", help="Take uncommitted changes into the base."
+    ),
     apply: bool = typer.Option(False, "--apply", help="Apply the patch to the checkout when it is verified."),
     branch: str = typer.Option(None, help="Commit the patch to this new branch of the checkout."),
     open_pr: bool = typer.Option(False, "--open-pr", help="Open a pull request (a draft unless --ready)."),
     ready: bool = typer.Option(False, "--ready", help="The pull request is no draft."),
     fork: str = typer.Option("auto", help="auto or never: push to a fork without push permission."),
-    force: bool = typer.Option(False, "--force", help="Go on although the issue is closed, locked or assigned."),
+    force: bool = typer.Option(
+        False, "--force", help="Go on although the issue is closed, locked or assigned."
+    ),
     patch: str = typer.Option(None, help="Write the patch there; - is stdout."),
     output: Path = typer.Option(None, help="Run directory (default: under the state folder)."),
     resume: str = typer.Option(None, help="Run to go on with: a path, a name, or last."),

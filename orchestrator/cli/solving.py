@@ -44,7 +44,9 @@ def role_models(text: str) -> dict[str, str]:
     for part in split_list(text):
         role, separator, model = part.partition("=")
         if not separator or role not in ("coder", "tester", "debugger", "critic", "single") or not model:
-            raise UsageError(f"--role-model {part!r}: write coder=M, tester=M, debugger=M, critic=M or single=M")
+            raise UsageError(
+                f"--role-model {part!r}: write coder=M, tester=M, debugger=M, critic=M or single=M"
+            )
         models[role] = model
     return models
 
@@ -115,7 +117,9 @@ def resume_request(name: str) -> tuple[SolveRequest, RunDirectory]:
     run = RunDirectory.existing(name).claim()
     summary = run.read()
     if summary.get("finished"):
-        raise UsageError(f"{run.path} has finished ({summary['status']}): see `swe-agent runs show {run.path}`")
+        raise UsageError(
+            f"{run.path} has finished ({summary['status']}): see `swe-agent runs show {run.path}`"
+        )
     return SolveRequest.from_json(summary["request"]), run
 
 
@@ -165,14 +169,18 @@ class Delivery:
     fork: str
     force: bool
 
-    def deliver(self, request: SolveRequest, result: SolveResult, screen: Screen) -> tuple[int, dict[str, Any]]:
+    def deliver(
+        self, request: SolveRequest, result: SolveResult, screen: Screen
+    ) -> tuple[int, dict[str, Any]]:
         """Apply, commit or publish a verified patch. Returns the exit code and fields for --json; a delivery
         that fails keeps the patch (exit 8 or 2)."""
         extra: dict[str, Any] = {}
         if not (self.apply or self.branch or self.open_pr) or not result.patch or result.run is None:
             return result.exit_code, extra
         if not result.verified:
-            screen.line("not delivered: the patch is not verified (swe-agent apply does it all the same)", "yellow")
+            screen.line(
+                "not delivered: the patch is not verified (swe-agent apply does it all the same)", "yellow"
+            )
             return result.exit_code, extra
         from .. import delivery
 
@@ -224,9 +232,7 @@ def _check_choices(flags: Mapping[str, Any]) -> None:
     for name in ("samples", "width", "workers", "max_steps", "budget_tokens", "budget_steps", "budget_usd"):
         if flags[name] is not None and flags[name] <= 0:
             raise UsageError(f"--{name.replace('_', '-')} must be positive, not {flags[name]}")
-    given = [
-        name for name in ("issue", "text", "file", "instance", "example") if flags.get(name)
-    ]
+    given = [name for name in ("issue", "text", "file", "instance", "example") if flags.get(name)]
     if len(given) != 1:
         raise UsageError(
             "say which issue: one of --issue URL, --text T, --file F, --instance ID --dataset D, --example"
@@ -290,7 +296,9 @@ def _repository(flags: Mapping[str, Any], issue: Issue, folder: Path, screen: Sc
     if not path.is_dir():
         raise RepositoryError(f"--repo {where}: no such directory")
     if not (path / ".git").exists() and not (path / "HEAD").exists():
-        raise RepositoryError(f"--repo {where} is not a git repository: run `git init` and commit there first")
+        raise RepositoryError(
+            f"--repo {where} is not a git repository: run `git init` and commit there first"
+        )
     return issue, path.resolve()
 
 

@@ -14,9 +14,7 @@ _RENAMED = {"types-pkg_resources": "types-setuptools", "types-pkg-resources": "t
 """Packages that were taken off the index, and what took their place."""
 
 _CONDA_ONLY = frozenset(
-    "python pip conda nodefaults graphviz compilers c-compiler cxx-compiler libgdal libnetcdf cdms2 pynio pseudonetcdf "
-    "eccodes esmf esmpy xesmf cfgrib rasterio hdf5 pyqt qt ffmpeg imagemagick pandoc texlive-core mscorefonts "
-    "pydata-sphinx-theme sphinx-gallery".split()
+    ["python", "pip", "conda", "nodefaults", "graphviz", "compilers", "c-compiler", "cxx-compiler", "libgdal", "libnetcdf", "cdms2", "pynio", "pseudonetcdf", "eccodes", "esmf", "esmpy", "xesmf", "cfgrib", "rasterio", "hdf5", "pyqt", "qt", "ffmpeg", "imagemagick", "pandoc", "texlive-core", "mscorefonts", "pydata-sphinx-theme", "sphinx-gallery"]
 )
 _CONDA_NAMES = {
     "matplotlib-base": "matplotlib",

@@ -22,7 +22,11 @@ class Recorder:
     (a resumed run going over old ground) are not written again."""
 
     def __init__(
-        self, log: EventLog, journal: RunJournal, *, mask: Callable[[Any], Any] = lambda v: v,
+        self,
+        log: EventLog,
+        journal: RunJournal,
+        *,
+        mask: Callable[[Any], Any] = lambda v: v,
         listener: Listener | None = None,
     ) -> None:
         """`mask` takes secrets out of any JSON value before it reaches the disk."""
@@ -67,11 +71,20 @@ class Recorder:
             )
         self.append("call", message=message, node=node, agent=agent, tokens=tokens, **fields)
 
-    def call_failed(self, *, scope: str, index: int, model: str, kind: str, error: str, attempts: int) -> None:
+    def call_failed(
+        self, *, scope: str, index: int, model: str, kind: str, error: str, attempts: int
+    ) -> None:
         node, agent = split_scope(scope)
         agent = self._agents.get(scope, agent)
         self.append(
-            "call_failed", node=node, agent=agent, scope=scope, index=index, model=model, kind=kind, error=error,
+            "call_failed",
+            node=node,
+            agent=agent,
+            scope=scope,
+            index=index,
+            model=model,
+            kind=kind,
+            error=error,
             attempts=attempts,
         )
 
@@ -106,17 +119,41 @@ class TurnRecorder:
         error: str | None = None,
     ) -> None:
         self._append(
-            "message", id=id, parent=parent, agent=self._agent or agent, node=self._node, role=role, content=content,
-            reasoning=reasoning, tool_calls=list(tool_calls), tool_call_id=tool_call_id, name=name,
-            sampled=sampled, error=error,
+            "message",
+            id=id,
+            parent=parent,
+            agent=self._agent or agent,
+            node=self._node,
+            role=role,
+            content=content,
+            reasoning=reasoning,
+            tool_calls=list(tool_calls),
+            tool_call_id=tool_call_id,
+            name=name,
+            sampled=sampled,
+            error=error,
         )
 
     def tool(
-        self, id: str, *, agent: str, name: str, arguments: Mapping[str, Any], result: ToolResult, duration_s: float
+        self,
+        id: str,
+        *,
+        agent: str,
+        name: str,
+        arguments: Mapping[str, Any],
+        result: ToolResult,
+        duration_s: float,
     ) -> None:
         self._append(
-            "tool", message=id, node=self._node, agent=self._agent or agent, name=name, arguments=dict(arguments), ok=result.ok,
-            text=result.text, duration_s=round(duration_s, 4),
+            "tool",
+            message=id,
+            node=self._node,
+            agent=self._agent or agent,
+            name=name,
+            arguments=dict(arguments),
+            ok=result.ok,
+            text=result.text,
+            duration_s=round(duration_s, 4),
         )
 
     def nudged(self, *, agent: str, reason: str) -> None:

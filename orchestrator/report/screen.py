@@ -50,7 +50,11 @@ class Screen:
 
     def _on_baseline(self, f: Mapping[str, Any]) -> None:
         tests = f["tests"]
-        bad = [test for test, outcome in tests.items() if outcome in ("failed", "error") and test not in f["flaky"]]
+        bad = [
+            test
+            for test, outcome in tests.items()
+            if outcome in ("failed", "error") and test not in f["flaky"]
+        ]
         took = f" in {f['duration_s']:.1f} s" if f.get("duration_s") is not None else ""
         flaky = f", {len(f['flaky'])} flaky" if f["flaky"] else ""
         self.line(f"  baseline: {len(tests)} tests, {len(bad)} failing{flaky}{took}, {f['runs']} runs")
@@ -102,7 +106,10 @@ class Screen:
             ("flaky", result.flaky, "yellow"),
         ):
             if tests:
-                self.line(f"{name + ':':<15}{len(tests)}  {', '.join(tests[:3])}{' ...' if len(tests) > 3 else ''}", style)
+                self.line(
+                    f"{name + ':':<15}{len(tests)}  {', '.join(tests[:3])}{' ...' if len(tests) > 3 else ''}",
+                    style,
+                )
         if result.confidence is not None:
             self.line(f"{'confidence:':<15}{result.confidence:.2f}  {'; '.join(result.reasons)}")
         totals = result.totals
