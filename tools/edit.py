@@ -211,10 +211,10 @@ def _difference(found: list[str], wanted: list[str], start: int) -> str:
         if have == want:
             continue
         if have.split() == want.split():
-            return f"Line {number} differs in white space only: {_white(have)} in the file, {_white(want)} in oldText."
-        return (
-            f"Line {number} differs: the file has {have.strip()[:160]!r}, oldText has {want.strip()[:160]!r}."
-        )
+            both = f"{_white(have)} in the file, {_white(want)} in oldText"
+            return f"Line {number} differs in white space only: {both}."
+        both = f"the file has {have.strip()[:160]!r}, oldText has {want.strip()[:160]!r}"
+        return f"Line {number} differs: {both}."
     if len(found) < len(wanted):
         return "The file ends before oldText does."
     return "The lines agree, but not how oldText begins or ends (blank lines, white space)."
