@@ -11,13 +11,18 @@ from pathlib import Path
 from ..errors import SandboxError
 
 
-def copy_tree(source: Path, target: Path) -> None:
+def copy_tree(source: Path, target: Path, *, keep_owner: bool = True) -> None:
     """Copy `source` to `target` (which must not exist), sharing blocks where the file system can.
+
+    Without `keep_owner` the copies belong to this process's user and group.
 
     Raises: SandboxError with cp's own words (disk full, unreadable file).
     """
+    options = ["-a", "--reflink=auto", "--no-target-directory"]
+    if not keep_owner:
+        options.append("--no-preserve=ownership")
     done = subprocess.run(
-        ["cp", "-a", "--reflink=auto", "--no-target-directory", "--", source, target],
+        ["cp", *options, "--", source, target],
         capture_output=True,
         text=True,
         errors="replace",
