@@ -261,6 +261,8 @@ class RoleAgent(BaseChatAgent):
     def _say(self, role: Literal["system", "user"], content: str) -> None:
         content = self._mask(content)
         id = f"{self._scope}:{role[0]}{self._said}"
+        if self._journal is not None:
+            content = self._journal.message(id) or content
         self._said += 1
         self._observer.message(id, parent=self.conversation.tip, agent=self.name, role=role, content=content)
         message = (

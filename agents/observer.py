@@ -57,6 +57,10 @@ class TurnObserver(Protocol):
 class TurnJournal(Protocol):
     def tool(self, message_id: str) -> RecordedTool | None: ...
 
+    def message(self, id: str) -> str | None:
+        """Text of a system or user message said before under this id."""
+        ...
+
 
 class Silent:
     """A TurnObserver that keeps nothing."""

@@ -41,19 +41,24 @@ def models_of(request: SolveRequest) -> set[str]:
 
 
 async def solve(
-    request: SolveRequest, run: RunDirectory, *, listener: Listener | None = None, replay: bool = False
+    request: SolveRequest,
+    run: RunDirectory,
+    *,
+    listener: Listener | None = None,
+    journal: RunJournal | None = None,
 ) -> SolveResult:
-    """Solve one issue in `run` (fresh, or interrupted: then it goes on where it stopped).
+    """Solve one issue in `run` (fresh, or interrupted: then it goes on where it stopped). With a replaying
+    `journal` no model is reached.
 
     Raises: CredentialsError and UsageError before anything is spent; ProjectError, SandboxError,
     ModelError when a boundary fails (what was reached stays in the run directory and the run can be
     resumed); asyncio.CancelledError when interrupted.
     """
-    if not replay:
+    if journal is None:
         for model in sorted(models_of(request)):
             check_model(model, request.options)
-    events = list(read_events(run.events)) if run.events.exists() else []
-    return await _Run(request, run, RunJournal(events, replay=replay), listener).go()
+        journal = RunJournal(read_events(run.events) if run.events.exists() else ())
+    return await _Run(request, run, journal, listener).go()
 
 
 class _Run:

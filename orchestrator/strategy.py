@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..agents.conversation import Conversation
-from ..tools.errors import ModelError, SandboxError, SweAgentError
+from ..tools.errors import ModelError, RecordError, SandboxError, SweAgentError
 from ..tools.patch import Patch
 from ..tools.workspace import Workspace
 from .record.conversations import rebuild
@@ -127,6 +127,11 @@ class Expander:
         steps: list[Step] = []
 
         def on_turn(attempt: Attempt) -> None:
+            expected = self.journal.tree_hashes.get(attempt.node)
+            if expected is not None and expected != attempt.tree_hash:
+                raise RecordError(
+                    f"the replay diverges at {attempt.node}: the tree is {attempt.tree_hash}, recorded was {expected}"
+                )
             steps.append(_step(attempt))
             self._remember(attempt)
 

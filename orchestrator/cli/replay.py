@@ -14,7 +14,7 @@ def replay(
     run: str = typer.Argument(help="A finished run: a path, a name, or last."),
     repo: Path = typer.Option(None, help="Checkout to replay on (default: the one that was solved)."),
     output: Path = typer.Option(None, help="Run directory of the replay."),
-    from_step: int = typer.Option(0, "--from-step", help="Show the steps from this one on."),
+    from_step: int = typer.Option(0, "--from-step", help="Show tool calls from this one on."),
 ) -> int:
     """Run a recorded run again with no model. Exit 0 when patch and tree are byte-identical; else the line
     on stderr says where the replay diverges."""
@@ -22,6 +22,6 @@ def replay(
     from ..report.screen import Screen
     from ..run_directory import RunDirectory
 
-    outcome = replay_run(RunDirectory.existing(run), repo, output, Screen(), from_step=from_step)
+    outcome = replay_run(RunDirectory.existing(run), repo, output, Screen(from_step=from_step))
     print(outcome.line)
     return 0 if outcome.identical else 4

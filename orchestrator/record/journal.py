@@ -28,21 +28,27 @@ class RunJournal:
     """Built from the events of an earlier run. Empty for a new one."""
 
     def __init__(self, events: Iterable[Mapping[str, Any]] = (), *, replay: bool = False) -> None:
-        """With `replay`, a call that the log does not hold is a RecordError instead of a new call."""
+        """With `replay` everything is done again but for asking a model: a call that the log does not hold is
+        a RecordError, nothing counts as done or written, and `tree_hashes` says what each step must come to."""
         self.replay = replay
-        self.events: list[Mapping[str, Any]] = list(events)
+        earlier = list(events)
+        self.events: list[Mapping[str, Any]] = [] if replay else earlier
+        """What a resumed run takes over."""
+        self.tree_hashes: dict[str, str] = {}
         self._calls: dict[tuple[str, int], Mapping[str, Any]] = {}
         self._texts: dict[str, str] = {}
         self._tools: dict[str, Mapping[str, Any]] = {}
         self._known: set[tuple[Any, ...]] = set()
-        for event in self.events:
+        for event in earlier:
             type = event["type"]
-            if type in _KEYS:
+            if type in _KEYS and not replay:
                 self._known.add(self._key(type, event))
             if type == "call":
                 self._calls[event["scope"], event["index"]] = event
-            elif type == "message" and event["role"] == "tool":
+            elif type == "message" and not event["sampled"]:
                 self._texts[event["id"]] = event["content"]
+            elif type == "rollout" and replay:
+                self._expect(event)
             elif type == "tool":
                 self._tools[event["message"]] = event
 
@@ -65,6 +71,15 @@ class RunJournal:
         if event is None or text is None:
             return None
         return RecordedTool(event.get("text", text), event["ok"])
+
+    def message(self, id: str) -> str | None:
+        """See `agents.observer.TurnJournal`."""
+        return self._texts.get(id)
+
+    def _expect(self, event: Mapping[str, Any]) -> None:
+        for turn, step in enumerate(event["result"]["steps"]):
+            if step["tree_hash"]:
+                self.tree_hashes[event["node"] + ".0" * turn] = step["tree_hash"]
 
     def last(self, type: str) -> Mapping[str, Any] | None:
         """The newest event of a type."""

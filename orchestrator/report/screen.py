@@ -17,9 +17,10 @@ class Screen:
     """Listens to a run's events. Colours only on a terminal without NO_COLOR; with `stream` every event is a
     JSON line on stdout as well."""
 
-    def __init__(self, *, quiet: bool = False, stream: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, stream: bool = False, from_step: int = 0) -> None:
         self._quiet = quiet
         self._stream = stream
+        self._skip = from_step
         self._terminal = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and not os.environ.get("CI")
         self._calls = 0
         self._cost: float | None = None
@@ -68,6 +69,9 @@ class Screen:
         self.line(f"  {'tester':<9} {len(f['targets'])} tests show the issue{new}")
 
     def _on_tool(self, f: Mapping[str, Any]) -> None:
+        self._skip -= 1
+        if self._skip >= 0:
+            return
         node = f" {f['node']}" if f["node"] else ""
         what = " ".join(str(f["arguments"].get(key, "")) for key in ("path", "query", "command", "tests"))
         mark = "" if f["ok"] else "  (refused)"
