@@ -22,6 +22,8 @@ _PASSED_ON = ("HOME", "USER", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUES
               "LDFLAGS", "XDG_CACHE_HOME")
 _PREFIXES = ("UV_", "PIP_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 _TIMEOUT_S = 1800
+LATER = "2024-08-15"
+"""Second cut-off date: when the specifications' newest pins were out. Older pins may need newer parts."""
 
 
 class Builder:
@@ -64,7 +66,7 @@ class Builder:
     def _make_venv(self) -> None:
         python = str(self.interpreter.path)
         if self._uv:
-            command = [self._uv, "venv", "-q", "--seed", "--python", python, *self._cutoff_flags(), str(self.venv)]
+            command = [self._uv, "venv", "-q", "--seed", "--python", python, *self._cutoff_flags(self.cutoff), str(self.venv)]
             if self._run(command) == 0:
                 return
         if self._run([python, "-m", "venv", "--clear", str(self.venv)]) != 0:
@@ -78,14 +80,11 @@ class Builder:
         listing = self.directory / "requirements.txt"
         listing.write_text("\n".join(wanted) + "\n")
         target = [*flags, "-r", str(listing)]
-        if self._pip(target, cutoff=True) == 0:
-            return
-        if self.cutoff and self._pip(target, cutoff=False) == 0:
-            self.notes.append(f"some packages needed releases later than {self.cutoff}")
+        if self._pip_until(target):
             return
         for item in wanted:
             listing.write_text(item + "\n")
-            if self._pip(target, cutoff=True) != 0 and self._pip(target, cutoff=False) != 0:
+            if not self._pip_until(target):
                 self.notes.append(f"not installed: {item}")
 
     def _install_project(self) -> None:
@@ -95,12 +94,8 @@ class Builder:
         target = ["-e", f".{extras}"]
         if self._uv and self.spec.pep517:
             tries = [[*plain, *compat, *target], [*compat, "--no-build-isolation", *target]]
-            for flags in tries:
-                for cutoff in (True, False):
-                    if self._pip(flags, cutoff=cutoff) == 0:
-                        if not cutoff:
-                            self.notes.append(f"the project needed packages later than {self.cutoff}")
-                        return
+            if any(self._pip_until(flags) for flags in tries):
+                return
         python = str(self.venv / "bin/python")
         legacy = [python, "-m", "pip", "install", "-q", "--no-build-isolation"]
         if self._run([*legacy, *target]) == 0:
@@ -112,17 +107,31 @@ class Builder:
         else:
             self._fail("the project could not be installed")
 
-    def _pip(self, target: Sequence[str], *, cutoff: bool) -> int:
+    def _pip_until(self, target: Sequence[str]) -> bool:
+        """Install with the cut-off date, then with a later one, then with none; what was needed is noted."""
+        dates = [self.cutoff, LATER if self.cutoff and self.cutoff < LATER else None, None]
+        for date in dict.fromkeys(dates):
+            if self._pip(target, date) == 0:
+                if date != self.cutoff:
+                    self._note(f"some packages are later than {self.cutoff}" + (f" (until {date})" if date else ""))
+                return True
+        return False
+
+    def _note(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
+
+    def _pip(self, target: Sequence[str], date: str | None) -> int:
         if self._uv is None:
             return self._run([str(self.venv / "bin/python"), "-m", "pip", "install", "-q", "--compile", *target])
-        flags = self._cutoff_flags() if cutoff else []
+        flags = self._cutoff_flags(date)
         command = [self._uv, "pip", "install", "-q", "--compile-bytecode", "--python", str(self.venv / "bin/python")]
         return self._run([*command, "--index-strategy", "unsafe-best-match", *flags, *target])
 
-    def _cutoff_flags(self) -> list[str]:
-        if not self.cutoff:
+    def _cutoff_flags(self, date: str | None) -> list[str]:
+        if not date:
             return []
-        flags = ["--exclude-newer", self.cutoff]
+        flags = ["--exclude-newer", date]
         for name in self.spec.pinned:
             flags += ["--exclude-newer-package", f"{name}=2100-01-01"]
         return flags

@@ -19,11 +19,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-import platformdirs
-
 from ...tools.errors import ProjectError
 from ...tools.sandbox import DEFAULT_ROOT, Limits, SandboxSpec
 from ..benchmarks.instance import Instance
+from ..run_directory import cache_root
 from . import mirror as mirrors
 from .builder import Builder
 from .interpreter import Interpreter, find_interpreter
@@ -91,8 +90,8 @@ def command_env(venv: Path, spec: EnvironmentSpec) -> dict[str, str]:
 
 
 def cache_directory(path: Path | None = None) -> Path:
-    """Where environments are kept: `path`, or `native` in the user's cache directory."""
-    return path or Path(platformdirs.user_cache_dir("swe-agent")) / "native"
+    """Where environments are kept: `native` in `path`, or in the cache directory of the program."""
+    return (path or cache_root()) / "native"
 
 
 def prepare_environment(

@@ -1,0 +1,217 @@
+"""What stands behind `swe-agent eval`: which predictions, which grader, what is printed."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...tools.errors import UsageError
+from ..benchmarks.dataset import Selection, ids_of, load_instances
+from ..benchmarks.instance import Instance
+from ..evaluation.evaluate import Grader, evaluate, native_grader
+from ..evaluation.grader import Grade, GraderOptions
+from ..evaluation.predictions import BUILT_IN, Prediction, load_predictions
+from ..evaluation.report import RunReport, read_verdicts
+from ..evaluation.statistics import binomial_error, compare_paired, mean_of, pass_at_k
+from ..run_directory import runs_root
+from .solving import seconds, split_list
+
+OK, PARTLY = 0, 9
+
+
+@dataclass(frozen=True, slots=True)
+class EvalRequest:
+    """The flags of `swe-agent eval`."""
+
+    sources: tuple[str, ...]
+    dataset: str | None
+    split: str | None
+    instances: tuple[str, ...]
+    pattern: str | None
+    window: str | None
+    mirrors: Path | None
+    harness: str
+    output: Path | None
+    run_id: str | None
+    workers: int
+    repeats: int
+    timeout: str
+    sandbox: str
+    cache: Path | None
+    pass_k: str
+    as_json: bool
+    quiet: bool
+
+
+@dataclass(slots=True)
+class _Printed:
+    """Progress on stderr: one line per verdict."""
+
+    total: int
+    quiet: bool
+    done: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    def __call__(self, grade: Grade) -> None:
+        self.done += 1
+        if not self.quiet:
+            took = grade.seconds.get("total")
+            spent = f" {took:.1f} s" if took is not None else ""
+            print(f"[{self.done}/{self.total}] {grade.instance_id}: {grade.status}{spent}  {grade.reason}", file=sys.stderr)
+
+
+def run_eval(request: EvalRequest) -> int:
+    """Raises: UsageError, SweAgentError of the boundary that failed."""
+    if not request.sources:
+        raise UsageError("name what is to be graded: a run, a predictions file, or --predictions gold|empty|FILE")
+    settings = _settings(request.sources)
+    dataset = request.dataset or settings.get("dataset")
+    if not dataset:
+        raise UsageError("name the dataset with --dataset: verified, lite, or a .json, .jsonl or .parquet file")
+    mirrors = request.mirrors or (Path(settings["repo_mirror"]) if settings.get("repo_mirror") else None)
+    select = Selection(ids_of(request.instances), request.pattern, request.window)
+    instances = load_instances(dataset, split=request.split or settings.get("split"), select=select)
+    if not instances:
+        raise UsageError("no instance is left: check --instances, --filter and --slice")
+    output = _output(request)
+    loaded = [load_predictions(source, instances) for source in request.sources]
+    known = {instance.id for instance in instances}
+    total = sum(len(known & set(predictions)) for predictions in loaded)
+    printed = _Printed(total, request.quiet)
+    reports: list[RunReport] = []
+    for number, predictions in enumerate(loaded):
+        place = output if len(loaded) == 1 else output / f"seed-{number}"
+        run_id = request.run_id or _run_id(request.sources[number])
+        reports.append(_grade(request, instances, predictions, mirrors, place, run_id, printed, dataset))
+    result = _result(request, reports, output, dataset)
+    if request.as_json:
+        print(json.dumps(result, ensure_ascii=False))
+    else:
+        _print_summary(result)
+    return PARTLY if any(report.ids("infrastructure") for report in reports) else OK
+
+
+def _grade(
+    request: EvalRequest, instances: list[Instance], predictions: Mapping[str, Prediction], mirrors: Path | None,
+    place: Path, run_id: str, on_grade: Callable[[Grade], None], dataset: str,
+) -> RunReport:
+    from ..evaluation.official import chosen_harness, official_grader, sb_cli_report
+
+    kind = chosen_harness(request.harness, mirrors)
+    if kind == "sb-cli":
+        return sb_cli_report(dataset, request.split, instances, predictions, place, run_id)
+    limit = seconds(request.timeout) or 1800.0
+    grader: Grader
+    if kind == "official":
+        grader = official_grader(run_id, timeout_s=limit, work=place)
+    else:
+        grader = native_grader(
+            GraderOptions(mirrors, request.cache, place / "scratch", request.sandbox, timeout_s=limit)
+        )
+    report = evaluate(instances, predictions, grader, place, run_id=run_id, workers=request.workers,
+                      repeats=request.repeats, on_grade=on_grade)
+    report.write(place)
+    return report
+
+
+def run_compare(a: str, b: str, *, as_json: bool) -> int:
+    """Paired comparison of two evaluated runs."""
+    paired = compare_paired(read_verdicts(a), read_verdicts(b))
+    result = {"run_a": a, "run_b": b, **paired.to_json()}
+    if as_json:
+        print(json.dumps(result, ensure_ascii=False))
+        return OK
+    if not paired.n:
+        raise UsageError("the two runs share no graded instance")
+    print(f"{paired.n} instances in both: A {result['rate_a']:.1%}, B {result['rate_b']:.1%}; "
+          f"both {paired.both}, only A {len(paired.only_a)}, only B {len(paired.only_b)}, neither {paired.neither}; "
+          f"p = {paired.p_value:.4g} (exact McNemar, two-sided)")
+    return OK
+
+
+def _settings(sources: tuple[str, ...]) -> Mapping[str, Any]:
+    """What a batch run remembers of its dataset; {} for plain prediction files."""
+    for source in sources:
+        path = Path(source).expanduser()
+        for candidate in (path / "batch.json", path.parent / "batch.json", runs_root() / source / "batch.json"):
+            if source not in BUILT_IN and candidate.is_file():
+                try:
+                    return json.loads(candidate.read_text("utf-8"))
+                except ValueError as error:
+                    raise UsageError(f"{candidate} is damaged: {error}") from error
+    return {}
+
+
+def _output(request: EvalRequest) -> Path:
+    if request.output is not None:
+        output = request.output
+    elif request.sources[0] in BUILT_IN:
+        output = runs_root().parent / "evaluations" / request.sources[0]
+    else:
+        path = Path(request.sources[0]).expanduser()
+        output = (path if path.is_dir() else path.parent) / "evaluation"
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot create {output}: {error.strerror}; name another --output") from error
+    return output.absolute()
+
+
+def _run_id(source: str) -> str:
+    return source if source in BUILT_IN else Path(source).expanduser().absolute().stem
+
+
+def _result(request: EvalRequest, reports: list[RunReport], output: Path, dataset: str) -> dict[str, Any]:
+    shown = {"dataset": dataset, "output": str(output)}
+    if len(reports) == 1:
+        data = reports[0].to_json()
+        total = data["total_instances"]
+        rate = data["resolved_instances"] / total if total else None
+        return {**data, **shown, "resolved_rate": rate,
+                "resolved_standard_error": binomial_error(data["resolved_instances"], total)}
+    verdicts = [report.resolved for report in reports]
+    rates = mean_of([sum(item.values()) / len(reports[0].dataset_ids) for item in verdicts])
+    names = sorted(set().union(*verdicts))
+    counts = {name: [item[name] for item in verdicts if name in item] for name in names}
+    ks = [int(k) for k in split_list(request.pass_k)] or list(range(1, len(reports) + 1))
+    passes: dict[str, float | None] = {}
+    for k in ks:
+        usable = [flags for flags in counts.values() if len(flags) >= k]
+        passes[str(k)] = sum(pass_at_k(len(f), sum(f), k) for f in usable) / len(usable) if usable else None
+    resolved = [set(report.ids("resolved")) for report in reports]
+    return {
+        **shown,
+        "runs": [report.to_json() for report in reports],
+        "resolved_ids": sorted(set.intersection(*resolved)),
+        "resolved_by_any_ids": sorted(set.union(*resolved)),
+        "disagreeing_ids": sorted(name for name, flags in counts.items() if len(set(flags)) > 1),
+        "error_ids": sorted(set().union(*(report.ids("patch_failed", "timeout", "infrastructure") for report in reports))),
+        "resolved_rate": rates.mean,
+        "resolved_standard_error": rates.standard_error,
+        "pass_at_k": passes,
+    }
+
+
+def _print_summary(result: Mapping[str, Any]) -> None:
+    runs = result.get("runs") or [result]
+    for report in runs:
+        print(
+            f"{report['model_name_or_path']} ({report['run_id']}): {report['resolved_instances']} of "
+            f"{report['total_instances']} resolved, {report['unresolved_instances']} unresolved, "
+            f"{report['empty_patch_instances']} empty, {report['error_instances']} errors "
+            f"({report['infra_failure_instances']} of the infrastructure)"
+        )
+        if report["flaky_ids"]:
+            print(f"  flaky: {', '.join(report['flaky_ids'])}")
+        if report["infra_failure_ids"]:
+            print("  graded again by the same command: " + ", ".join(report["infra_failure_ids"]))
+    rate, error = result["resolved_rate"], result["resolved_standard_error"]
+    if rate is not None:
+        print(f"resolved {rate:.1%}" + (f" ± {error:.1%}" if error is not None else "") + f"   {result['output']}")
+    for k, value in (result.get("pass_at_k") or {}).items():
+        print(f"pass@{k} {value:.1%}" if value is not None else f"pass@{k}: too few samples")

@@ -1,0 +1,119 @@
+"""evaluate: grade many predictions, in parallel, resumably."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ...tools.errors import UsageError
+from ..benchmarks.instance import Instance
+from .grader import Grade, GraderOptions, grade
+from .predictions import Prediction
+from .report import RunReport
+
+Grader = Callable[[Instance, Prediction, Path], Grade]
+"""Grades one prediction and writes its logs to a directory."""
+
+
+def native_grader(options: GraderOptions) -> Grader:
+    """The grader for native environments."""
+    return lambda instance, prediction, logs: grade(instance, prediction, options, logs)
+
+
+def evaluate(
+    instances: Sequence[Instance],
+    predictions: Mapping[str, Prediction],
+    grader: Grader,
+    output: Path,
+    *,
+    run_id: str,
+    workers: int = 1,
+    repeats: int = 1,
+    on_grade: Callable[[Grade], None] = lambda grade: None,
+) -> RunReport:
+    """Grade the predictions of `instances`. Each verdict is kept in `output/instances/<id>/report.json`
+    beside the hash of the patch it is about: a call with the same patches takes it over, a call with
+    another patch, or after an infrastructure failure, grades again. Raises: UsageError when no
+    prediction is about these instances."""
+    todo = [instance for instance in instances if instance.id in predictions]
+    if not todo:
+        raise UsageError("no prediction is about an instance of the dataset: check --dataset and --instances")
+    grades: dict[str, Grade] = {}
+    flaky: set[str] = set()
+
+    def work(instance: Instance) -> list[Grade]:
+        prediction = predictions[instance.id]
+        directory = output / "instances" / instance.id
+        known = _known(directory, prediction)
+        if known is not None and repeats == 1:
+            return [known]
+        done = [grader(instance, prediction, directory if n == 0 else directory / f"repeat-{n}") for n in range(repeats)]
+        _keep(directory, prediction, done[0])
+        return done
+
+    with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
+        running: set[Future[list[Grade]]] = set()
+        queue = iter(todo)
+        try:
+            while True:
+                while len(running) < max(1, workers) and (item := next(queue, None)) is not None:
+                    running.add(pool.submit(work, item))
+                if not running:
+                    break
+                finished, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    results = future.result()
+                    first = results[0]
+                    if _differ(results):
+                        flaky.add(first.instance_id)
+                        first = replace(first, notes=(*first.notes, "flaky: repeats of this prediction disagree"))
+                    grades[first.instance_id] = first
+                    on_grade(first)
+        except BaseException:
+            for future in running:
+                future.cancel()
+            raise
+    models = [predictions[instance.id].model for instance in todo]
+    model = models[0] if len(set(models)) == 1 else "mixed"
+    known_ids = tuple(instance.id for instance in instances)
+    return RunReport(run_id, model, known_ids, dict(predictions), grades, frozenset(flaky))
+
+
+def _differ(results: Sequence[Grade]) -> bool:
+    seen = {
+        (item.status, json.dumps(item.verdict.tests_status, sort_keys=True) if item.verdict else "")
+        for item in results
+        if item.status != "infrastructure"
+    }
+    return len(seen) > 1
+
+
+def _hash(prediction: Prediction) -> str:
+    return hashlib.sha256(prediction.patch.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _keep(directory: Path, prediction: Prediction, result: Grade) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    data = {"patch_sha256": _hash(prediction), "model_name_or_path": prediction.model, **result.to_json()}
+    draft = directory / "report.json.new"
+    draft.write_text(json.dumps(data, indent=1) + "\n", "utf-8")
+    draft.replace(directory / "report.json")
+
+
+def _known(directory: Path, prediction: Prediction) -> Grade | None:
+    """An earlier verdict on the same patch."""
+    try:
+        data: dict[str, Any] = json.loads((directory / "report.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    if data.get("patch_sha256") != _hash(prediction) or data.get("status") == "infrastructure":
+        return None
+    return Grade(
+        data["instance_id"], data["status"], data.get("reason") or "", None, data.get("seconds", {}),
+        tuple(data.get("notes", ())), data.get("environment_cached"),
+    )
