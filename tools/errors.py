@@ -47,6 +47,9 @@ class ToolError(SweAgentError):
 class ModelError(SweAgentError):
     """A model endpoint failed for good, after bounded retries (exit 6)."""
 
+    attempts: int = 0
+    """How many requests were made."""
+
 
 class CredentialsError(ModelError):
     """Key missing or refused, unknown model, or a missing provider package (exit 6)."""

@@ -65,14 +65,26 @@ class CallObserver(Protocol):
 
     def called(self, call: Call) -> None: ...
 
-    def call_failed(self, *, scope: str, index: int, model: str, kind: str, error: str, attempts: int) -> None: ...
+    def call_failed(
+        self, *, scope: str, index: int, model: str, kind: str, error: str, attempts: int
+    ) -> None: ...
+
+
+class RetryObserver(Protocol):
+    """What an observer may offer as well: it then hears of each attempt that failed and will be repeated."""
+
+    def call_retried(
+        self, *, scope: str, index: int, model: str, error: str, attempts: int, wait_s: float
+    ) -> None: ...
 
 
 class Journal(Protocol):
     """Answers a call from an earlier, interrupted or recorded run."""
 
     def lookup(self, scope: str, index: int, request_sha256: str) -> Mapping[str, Any] | None:
-        """The recorded `response`+usage, or None when this call was never made.
+        """The recorded `response` (or the whole call event), or None when this call was never made;
+        `{"overflow": message}` when the endpoint refused this prompt as too long (that outcome has an index
+        of its own: the prompt that follows the compaction has the next).
         Raises: RecordError when a call of that scope and index was made with another request
         (a replay that diverges says where)."""
         ...
@@ -89,3 +101,9 @@ class ModelOptions:
     max_retry_s: float = 300.0
     text_mode: bool | None = None
     """Tools as fenced text; None: only where the model is known not to take tools."""
+    inactivity_s: float = 120.0
+    """How long a stream may be silent."""
+    stream: bool = False
+    """Stream every call, so that `inactivity_s` guards it even when nobody listens."""
+    token_ids: bool | None = None
+    """Ask for token ids (vLLM's `return_token_ids`); None: where the endpoint is known to have them."""

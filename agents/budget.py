@@ -1,0 +1,254 @@
+"""Budget: one ledger of dollars, tokens, steps, wall and test seconds.
+
+Money is reserved before a call is dispatched and settled after it, so that concurrent rollouts cannot
+overspend together. Sub-budgets (one per role) reserve in every ledger above them as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from ..tools.errors import BudgetExceeded
+
+Kind = Literal["usd", "tokens", "steps", "test_s"]
+_KINDS: tuple[Kind, ...] = ("usd", "tokens", "steps", "test_s")
+_EPSILON = 1e-9
+_FLAGS = {
+    "usd": ("dollars", "--budget-usd"),
+    "tokens": ("tokens", "--budget-tokens"),
+    "steps": ("model calls", "--max-steps"),
+    "wall_s": ("wall seconds", "--timeout"),
+    "test_s": ("seconds of tests", "--test-timeout"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetLimits:
+    """The most that may be spent; None is unlimited."""
+
+    usd: float | None = None
+    tokens: int | None = None
+    steps: int | None = None
+    wall_s: float | None = None
+    test_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """An amount of each kind. `steps` counts model calls."""
+
+    usd: float = 0.0
+    tokens: int = 0
+    steps: int = 0
+    test_s: float = 0.0
+
+
+class Reservation:
+    """What one call may spend. Settle or release it exactly once; later calls do nothing."""
+
+    __slots__ = ("_amount", "_budget", "_open")
+
+    def __init__(self, budget: Budget, amount: Spending) -> None:
+        self._budget = budget
+        self._amount = amount
+        self._open = True
+
+    @property
+    def amount(self) -> Spending:
+        return self._amount
+
+    def settle(self, spent: Spending) -> None:
+        """Book what was really spent (it may be more than was reserved: it was paid all the same)."""
+        if self._open:
+            self._open = False
+            self._budget._settle(self._amount, spent)
+
+    def release(self) -> None:
+        """Nothing was spent."""
+        self.settle(Spending())
+
+
+class Budget:
+    """A ledger with limits, under an optional parent. Safe across threads and event loops."""
+
+    def __init__(
+        self,
+        limits: BudgetLimits | None = None,
+        parent: Budget | None = None,
+        *,
+        name: str = "run",
+        held_back: Spending | None = None,
+    ) -> None:
+        """`held_back` is kept from every reservation until `release_held_back`, so that the final
+        selection can always be paid for."""
+        self.limits = limits or BudgetLimits()
+        self.name = name
+        self.parent = parent
+        self._lock: threading.RLock = parent._lock if parent is not None else threading.RLock()
+        self._spent = dict.fromkeys(_KINDS, 0.0)
+        self._reserved = dict.fromkeys(_KINDS, 0.0)
+        self._held = held_back or Spending()
+        self._started = time.monotonic()
+        self._earlier_s = 0.0
+        self._children: list[Budget] = []
+        if parent is not None:
+            with self._lock:
+                parent._children.append(self)
+
+    def sub(self, name: str, limits: BudgetLimits | None = None) -> Budget:
+        """A ledger under this one, for a role or a rollout."""
+        return Budget(limits, self, name=name)
+
+    @property
+    def has_usd_limit(self) -> bool:
+        return any(ledger.limits.usd is not None for ledger in self._chain())
+
+    def reserve(self, amount: Spending) -> Reservation:
+        """Set `amount` aside here and in every ledger above.
+
+        Raises: BudgetExceeded naming the limit; nothing is then set aside anywhere.
+        """
+        with self._lock:
+            self._refuse(amount)
+            for ledger in self._chain():
+                for kind in _KINDS:
+                    ledger._reserved[kind] += getattr(amount, kind)
+            return Reservation(self, amount)
+
+    async def acquire(self, amount: Spending) -> Reservation:
+        """Like `reserve`, but when only the reservations of calls still under way stand in the way,
+        wait for them to settle: whether a call fits must not depend on how many run beside it."""
+        while True:
+            with self._lock:
+                try:
+                    return self.reserve(amount)
+                except BudgetExceeded:
+                    if not any(ledger._reserved[kind] > 0 for ledger in self._chain() for kind in _KINDS):
+                        raise
+                    self._refuse(amount, reserved=False)
+            await asyncio.sleep(0.01)
+
+    def charge(self, spent: Spending) -> None:
+        """Book what was spent without asking (a call answered from the journal, a test run)."""
+        with self._lock:
+            self._settle(Spending(), spent)
+
+    def check(self) -> None:
+        """Raises: BudgetExceeded when any limit is already used up."""
+        with self._lock:
+            self._refuse(Spending(), used_up=True)
+
+    def room(self, *, reserved: bool = True) -> BudgetLimits:
+        """What is left here and above after spending, reservations (unless `reserved` is False) and what is
+        held back; None is unlimited."""
+        with self._lock:
+            left: dict[str, float | None] = {}
+            for kind in _KINDS:
+                values = [
+                    v for ledger in self._chain() if (v := ledger._left(kind, reserved=reserved)) is not None
+                ]
+                left[kind] = max(0.0, min(values)) if values else None
+            walls = [v for ledger in self._chain() if (v := ledger._wall_left()) is not None]
+            usd, tokens, steps = left["usd"], left["tokens"], left["steps"]
+            return BudgetLimits(
+                usd=usd,
+                tokens=None if tokens is None else int(tokens),
+                steps=None if steps is None else int(steps),
+                wall_s=max(0.0, min(walls)) if walls else None,
+                test_s=left["test_s"],
+            )
+
+    def release_held_back(self) -> None:
+        """From now on the final selection may use what was held back."""
+        with self._lock:
+            self._held = Spending()
+
+    def resume(self, elapsed_s: float) -> None:
+        """Count `elapsed_s` wall seconds of an earlier, interrupted process."""
+        self._earlier_s += elapsed_s
+
+    @property
+    def spent(self) -> Spending:
+        with self._lock:
+            return Spending(
+                usd=round(self._spent["usd"], 10),
+                tokens=int(self._spent["tokens"]),
+                steps=int(self._spent["steps"]),
+                test_s=self._spent["test_s"],
+            )
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds since this ledger was opened, with those of earlier processes."""
+        return self._earlier_s + time.monotonic() - self._started
+
+    def snapshot(self) -> dict[str, Any]:
+        """For the record: {name, limits, spent, reserved, wall_s, roles: [...]}."""
+        with self._lock:
+            return {
+                "name": self.name,
+                "limits": asdict(self.limits),
+                "spent": asdict(self.spent),
+                "reserved": {kind: round(self._reserved[kind], 10) for kind in _KINDS},
+                "wall_s": round(self.wall_s, 3),
+                "roles": [child.snapshot() for child in self._children],
+            }
+
+    def _chain(self) -> list[Budget]:
+        chain: list[Budget] = []
+        ledger: Budget | None = self
+        while ledger is not None:
+            chain.append(ledger)
+            ledger = ledger.parent
+        return chain
+
+    def _left(self, kind: Kind, *, reserved: bool = True) -> float | None:
+        limit = getattr(self.limits, kind)
+        if limit is None:
+            return None
+        taken = self._spent[kind] + (self._reserved[kind] if reserved else 0.0)
+        return limit - taken - getattr(self._held, kind)
+
+    def _wall_left(self) -> float | None:
+        return None if self.limits.wall_s is None else self.limits.wall_s - self.wall_s
+
+    def _refuse(self, amount: Spending, *, reserved: bool = True, used_up: bool = False) -> None:
+        for ledger in self._chain():
+            wall = ledger._wall_left()
+            if wall is not None and wall <= 0:
+                raise BudgetExceeded(ledger._message("wall_s", ledger.wall_s, 0.0))
+            for kind in _KINDS:
+                left = ledger._left(kind, reserved=reserved)
+                asked = getattr(amount, kind)
+                if left is None:
+                    continue
+                if asked > left + _EPSILON * max(1.0, abs(left)) or (used_up and left <= _EPSILON):
+                    if asked > 0 or used_up:
+                        raise BudgetExceeded(ledger._message(kind, ledger._spent[kind], asked))
+
+    def _settle(self, reserved: Spending, spent: Spending) -> None:
+        with self._lock:
+            for ledger in self._chain():
+                for kind in _KINDS:
+                    left = ledger._reserved[kind] - getattr(reserved, kind)
+                    ledger._reserved[kind] = left if left > _EPSILON else 0.0
+                    ledger._spent[kind] += getattr(spent, kind)
+
+    def _message(self, kind: str, spent: float, asked: float) -> str:
+        noun, flag = _FLAGS[kind]
+        limit = getattr(self.limits, kind)
+        shown = f"{spent:.4f} of {limit:.4f}" if kind == "usd" else f"{spent:,.0f} of {limit:,.0f}"
+        more = (
+            ""
+            if not asked
+            else f", the next call may take {asked:.4f}"
+            if kind == "usd"
+            else f", next {asked:,.0f}"
+        )
+        held = getattr(self._held, kind, 0)
+        kept = f", {held:g} held back for the final selection" if held else ""
+        return f"the limit of {noun} of the {self.name} is reached ({shown} spent{more}{kept}); raise {flag}"

@@ -1,0 +1,159 @@
+"""Failures: what an endpoint's refusal means, by status, error body and headers."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from .wire import FailureKind, WireError
+
+_OVERFLOW = re.compile(
+    r"context[_ ]length|context window|maximum context|prompt is too long|too many (input )?tokens"
+    r"|input is too long|exceeds? the (model'?s )?(maximum|max|available) (context|number of tokens|input)"
+    r"|max_model_len|maximum (allowed )?(input|prompt) (length|tokens)|input token count .* exceeds"
+    r"|exceed_context_size|longer than the model's context|reduce the length of the (messages|prompt|input)",
+    re.IGNORECASE,
+)
+_WINDOW = re.compile(
+    r"(?:context (?:length|window|size)(?: is| of|:)?|max_model_len(?: is|=|:)?|n_ctx[^0-9]{0,4}|>)\s*\(?(\d[\d,]{2,})"
+    r"|(\d[\d,]{2,})\s*(?:tokens? )?maximum",
+    re.IGNORECASE,
+)
+_NO_TOOLS = re.compile(
+    r"does not support tools|do(es)?n'?t support (tool|function)|tool (use|calling|calls) (is|are) not supported"
+    r"|enable-auto-tool-choice|tool-call-parser|support tool use|function calling is not (enabled|supported)"
+    r"|unsupported (parameter|value)[^a-z]+tools?\b",
+    re.IGNORECASE,
+)
+_PARAMETER = re.compile(
+    r"(?:unsupported|unrecognized|unknown|unexpected|invalid|not permitted|extra)[^'\"`]{0,60}['\"`]([a-z_][a-z_.]*)['\"`]"
+    r"|['\"`]?([a-z_]{4,})['\"`]? (?:is|are) (?:not supported|deprecated|unsupported)"
+    r"|does not support (?:setting )?['\"`]?([a-z_]{4,})['\"`]?",
+    re.IGNORECASE,
+)
+OPTIONAL = frozenset(
+    {
+        "temperature", "top_p", "seed", "reasoning_effort", "logprobs", "top_logprobs", "return_token_ids",
+        "parallel_tool_calls", "max_tokens", "max_completion_tokens", "stream_options", "response_format",
+        "tool_choice", "reasoning", "usage", "thinking",
+    }
+)  # fmt: skip
+"""Parameters that a request can do without."""
+
+
+def from_status(status: int, body: bytes | str | Mapping[str, Any], headers: Mapping[str, str]) -> WireError:
+    """The error of an HTTP answer that is not a success. The message is one line of at most 300 characters."""
+    message, code, parameter = _explain(body)
+    kind = _kind(status, message, code, parameter)
+    shown = " ".join(f"HTTP {status}: {message}".split()) if message else f"HTTP {status}"
+    return WireError(
+        kind,
+        shown[:300],
+        status=status,
+        retry_after_s=retry_after(headers),
+        parameter=_refused(message, parameter) if kind == "parameter" else None,
+        context_window=window_of(message) if kind == "overflow" else None,
+    )
+
+
+def from_body(error: Any) -> WireError:
+    """The error that an answer with status 200 holds instead of choices (OpenRouter, streams)."""
+    fields = error if isinstance(error, Mapping) else {"message": str(error)}
+    code = fields.get("code") or fields.get("status") or fields.get("status_code")
+    status = int(code) if str(code).isdigit() and 400 <= int(code) < 600 else 502
+    return from_status(status, {"error": fields}, {})
+
+
+def _kind(status: int, message: str, code: str, parameter: str | None) -> FailureKind:
+    text = f"{message} {code}"
+    if status in (400, 413, 422) or (status == 500 and "context" in text):
+        if _OVERFLOW.search(text) and "rate limit" not in text.lower():
+            return "overflow"
+    if status in (400, 404, 422, 501) and _NO_TOOLS.search(message):
+        return "no_tools"
+    if status in (400, 422) and _refused(message, parameter) is not None:
+        return "parameter"
+    if status in (401, 403):
+        return "credentials"
+    if status == 404:
+        return "missing"
+    if status == 402 or "insufficient_quota" in text or "billing_hard_limit" in text:
+        return "quota"
+    if status == 429:
+        return "rate"
+    if status in (408, 409) or status >= 500:
+        return "rate" if status in (503, 529) else "transient"
+    if "model_not_found" in code or ("model" in message.lower() and "not found" in message.lower()):
+        return "missing"
+    return "fatal"
+
+
+def _refused(message: str, parameter: str | None) -> str | None:
+    if parameter in OPTIONAL:
+        return parameter
+    for match in _PARAMETER.finditer(message):
+        for name in match.groups():
+            if name and name.lower() in OPTIONAL:
+                return name.lower()
+    return None
+
+
+def _explain(body: bytes | str | Mapping[str, Any]) -> tuple[str, str, str | None]:
+    """(message, code and type, parameter) of an error body; providers differ in all of it."""
+    parsed: Any = body
+    if isinstance(body, (bytes, str)):
+        text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
+        try:
+            parsed = json.loads(text)
+        except ValueError:
+            plain = re.sub(r"<[^>]{0,200}>", " ", text)
+            return " ".join(plain.split())[:250], "", None
+    if isinstance(parsed, list) and parsed:
+        parsed = parsed[0]
+    if not isinstance(parsed, Mapping):
+        return str(parsed)[:250], "", None
+    error = parsed.get("error", parsed)
+    if not isinstance(error, Mapping):
+        return str(error)[:250], "", None
+    message = error.get("message") or error.get("detail") or parsed.get("detail") or ""
+    detail = error.get("metadata")
+    if isinstance(detail, Mapping) and detail.get("raw"):
+        message = f"{message}: {detail['raw']}"
+    code = f"{error.get('code') or ''} {error.get('type') or ''}".strip()
+    parameter = error.get("param")
+    if not isinstance(message, str):
+        message = json.dumps(message)
+    return message[:2000], code, parameter if isinstance(parameter, str) else None
+
+
+def window_of(message: str) -> int | None:
+    """The context window that an overflow message names, in tokens."""
+    found = [int(n.replace(",", "")) for m in _WINDOW.finditer(message) for n in m.groups() if n]
+    plausible = [n for n in found if n >= 256]
+    return min(plausible) if plausible else None
+
+
+def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
+    """Seconds to wait by `retry-after-ms` or `Retry-After` (delta seconds or an HTTP date, RFC 9110 10.2.3)."""
+    milliseconds = headers.get("retry-after-ms")
+    if milliseconds is not None:
+        try:
+            return max(0.0, float(milliseconds) / 1000)
+        except ValueError:
+            pass
+    value = headers.get("retry-after")
+    if value is None:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        at = parsedate_to_datetime(value).timestamp()
+    except (TypeError, ValueError, IndexError):
+        return None
+    return max(0.0, at - (time.time() if now is None else now))

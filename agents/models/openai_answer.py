@@ -1,0 +1,263 @@
+"""Reading chat completions: whole bodies and server-sent event streams, into Answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from .calls import Usage
+from .failures import from_body
+from .wire import Answer, WireError
+
+_FINISH = {
+    "stop": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "tool_use": "tool_calls",
+    "content_filter": "content_filter",
+    "refusal": "content_filter",
+    "end_turn": "stop",
+    "eos": "stop",
+}
+
+
+def read_completion(body: bytes | Mapping[str, Any]) -> Answer:
+    """A whole chat completion. Raises: WireError (transient) when it is cut or is not one."""
+    parsed: Any = body
+    if isinstance(body, bytes):
+        try:
+            parsed = json.loads(body)
+        except ValueError:
+            raise WireError("transient", f"the answer is not JSON, or was cut: {body[:80]!r}") from None
+    if not isinstance(parsed, Mapping):
+        raise WireError("transient", "the answer is not a chat completion")
+    if parsed.get("error"):
+        raise from_body(parsed["error"])
+    choices = parsed.get("choices")
+    if not choices:
+        raise WireError("transient", "the answer holds no choices")
+    choice = choices[0]
+    if choice.get("error"):
+        raise from_body(choice["error"])
+    return build(
+        choice.get("message") or {},
+        choice.get("finish_reason"),
+        parsed.get("usage"),
+        model=parsed.get("model"),
+        logprobs=(choice.get("logprobs") or {}).get("content"),
+        token_ids=choice.get("token_ids"),
+        prompt_token_ids=parsed.get("prompt_token_ids") or choice.get("prompt_token_ids"),
+    )
+
+
+def build(
+    message: Mapping[str, Any],
+    finish: str | None,
+    usage: Mapping[str, Any] | None,
+    *,
+    model: str | None = None,
+    logprobs: list[Any] | None = None,
+    token_ids: list[int] | None = None,
+    prompt_token_ids: list[int] | None = None,
+) -> Answer:
+    """An Answer from the parts of a chat completion."""
+    calls: list[dict[str, str]] = []
+    raw_calls = message.get("tool_calls") or ()
+    if not raw_calls and message.get("function_call"):
+        raw_calls = [{"function": message["function_call"]}]
+    for call in raw_calls:
+        function = call.get("function") or {}
+        arguments = function.get("arguments")
+        if not isinstance(arguments, str):
+            arguments = "{}" if arguments is None else json.dumps(arguments, ensure_ascii=False)
+        calls.append({"id": call.get("id") or "", "name": function.get("name") or "", "arguments": arguments})
+    reason = _FINISH.get(finish or "", "unknown")
+    refusal = message.get("refusal")
+    if calls and reason in ("stop", "unknown"):
+        reason = "tool_calls"
+    elif refusal and not calls:
+        reason = "content_filter"
+    reasoning = message.get("reasoning_content")
+    if reasoning is None and isinstance(message.get("reasoning"), str):
+        reasoning = message["reasoning"]
+    extras = {name: message[name] for name in ("reasoning_details", "thinking_blocks") if message.get(name)}
+    return Answer(
+        content=_text(message.get("content")) or (refusal if isinstance(refusal, str) else ""),
+        reasoning=reasoning or None,
+        tool_calls=calls,
+        finish_reason=reason,
+        usage=read_usage(usage),
+        served_model=model,
+        extras=extras,
+        prompt_token_ids=None if prompt_token_ids is None else tuple(prompt_token_ids),
+        token_ids=None if token_ids is None else tuple(token_ids),
+        logprobs=logprobs,
+        cache_write_tokens=_cache_writes(usage),
+    )
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "".join(part.get("text") or "" for part in content if isinstance(part, Mapping))
+    return ""
+
+
+def _number(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def read_usage(usage: Mapping[str, Any] | None) -> Usage:
+    """OpenAI's usage object; DeepSeek's and Anthropic's names for cached tokens; OpenRouter's cost."""
+    if not usage:
+        return Usage()
+    prompt_details = usage.get("prompt_tokens_details") or {}
+    completion_details = usage.get("completion_tokens_details") or {}
+    cached = _number(prompt_details.get("cached_tokens"))
+    if cached is None:
+        cached = _number(usage.get("prompt_cache_hit_tokens"))
+    if cached is None:
+        cached = _number(usage.get("cache_read_input_tokens"))
+    cost = usage.get("cost")
+    return Usage(
+        prompt_tokens=_number(usage.get("prompt_tokens")),
+        completion_tokens=_number(usage.get("completion_tokens")),
+        cached_tokens=cached,
+        reasoning_tokens=_number(completion_details.get("reasoning_tokens")),
+        cost_usd=float(cost) if isinstance(cost, (int, float)) and not isinstance(cost, bool) else None,
+    )
+
+
+def _cache_writes(usage: Mapping[str, Any] | None) -> int | None:
+    if not usage:
+        return None
+    return _number(usage.get("cache_creation_input_tokens")) or _number(
+        (usage.get("prompt_tokens_details") or {}).get("cache_creation_tokens")
+    )
+
+
+class StreamReader:
+    """Puts the chunks of a streamed chat completion together."""
+
+    def __init__(self) -> None:
+        self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self._refusal: list[str] = []
+        self._calls: dict[int, dict[str, str]] = {}
+        self._details: list[dict[str, Any]] = []
+        self._blocks: list[dict[str, Any]] = []
+        self._finish: str | None = None
+        self._usage: Mapping[str, Any] | None = None
+        self._model: str | None = None
+        self._logprobs: list[Any] = []
+        self._token_ids: list[int] = []
+        self._prompt_token_ids: list[int] | None = None
+        self.done = False
+
+    def feed(self, data: str | bytes | Mapping[str, Any]) -> str:
+        """One event's data. Returns the new text. Raises: WireError for an error event or broken JSON."""
+        chunk: Any = data
+        if isinstance(data, (str, bytes)):
+            if data.strip() in ("[DONE]", b"[DONE]"):
+                self.done = True
+                return ""
+            try:
+                chunk = json.loads(data)
+            except ValueError:
+                raise WireError("transient", "the stream holds an event that is not JSON") from None
+        if not isinstance(chunk, Mapping):
+            return ""
+        if chunk.get("error"):
+            raise from_body(chunk["error"])
+        self._model = chunk.get("model") or self._model
+        self._usage = chunk.get("usage") or self._usage
+        self._prompt_token_ids = chunk.get("prompt_token_ids") or self._prompt_token_ids
+        for choice in chunk.get("choices") or ():
+            if choice.get("index") in (None, 0):
+                return self._choice(choice)
+        return ""
+
+    def _choice(self, choice: Mapping[str, Any]) -> str:
+        if choice.get("error"):
+            raise from_body(choice["error"])
+        self._finish = choice.get("finish_reason") or self._finish
+        self._logprobs.extend((choice.get("logprobs") or {}).get("content") or ())
+        self._token_ids.extend(choice.get("token_ids") or ())
+        delta = choice.get("delta") or {}
+        reasoning = delta.get("reasoning_content")
+        if reasoning is None and isinstance(delta.get("reasoning"), str):
+            reasoning = delta["reasoning"]
+        if reasoning:
+            self._reasoning.append(reasoning)
+        if delta.get("refusal"):
+            self._refusal.append(delta["refusal"])
+        for detail in delta.get("reasoning_details") or ():
+            _merge_detail(self._details, detail)
+        self._blocks.extend(delta.get("thinking_blocks") or ())
+        for position, call in enumerate(delta.get("tool_calls") or ()):
+            self._call(call, position)
+        text = _text(delta.get("content"))
+        if text:
+            self._text.append(text)
+        return text
+
+    def _call(self, call: Mapping[str, Any], position: int) -> None:
+        index = call.get("index")
+        if index is None:
+            # Some servers leave the index out and send each call whole.
+            index = len(self._calls) if call.get("id") else max(self._calls, default=position)
+        known = self._calls.setdefault(index, {"id": "", "name": "", "arguments": ""})
+        function = call.get("function") or {}
+        known["id"] = call.get("id") or known["id"]
+        known["name"] = known["name"] or function.get("name") or ""
+        arguments = function.get("arguments")
+        if isinstance(arguments, str):
+            known["arguments"] += arguments
+        elif arguments is not None:
+            known["arguments"] += json.dumps(arguments, ensure_ascii=False)
+
+    def answer(self) -> Answer:
+        """The whole message. Raises: WireError (transient) when the stream was cut."""
+        if self._finish is None and not self.done:
+            raise WireError("transient", "the stream was cut before its end")
+        if self._finish is None and not (self._text or self._calls or self._reasoning or self._refusal):
+            raise WireError("transient", "the stream ended without a message")
+        message: dict[str, Any] = {
+            "content": "".join(self._text),
+            "reasoning_content": "".join(self._reasoning) or None,
+            "refusal": "".join(self._refusal) or None,
+            "tool_calls": [
+                {"id": c["id"], "function": {"name": c["name"], "arguments": c["arguments"] or "{}"}}
+                for _, c in sorted(self._calls.items())
+            ],
+            "reasoning_details": self._details,
+            "thinking_blocks": self._blocks,
+        }
+        return build(
+            message,
+            self._finish or "stop",
+            self._usage,
+            model=self._model,
+            logprobs=self._logprobs or None,
+            token_ids=self._token_ids or None,
+            prompt_token_ids=self._prompt_token_ids,
+        )
+
+
+def _merge_detail(details: list[dict[str, Any]], new: Mapping[str, Any]) -> None:
+    """OpenRouter streams one detail in parts of the same index and type; text parts are joined."""
+    if details:
+        last = details[-1]
+        if last.get("index") == new.get("index") and last.get("type") == new.get("type"):
+            for name in ("text", "summary", "data"):
+                if isinstance(new.get(name), str):
+                    last[name] = (last.get(name) or "") + new[name]
+            for name, value in new.items():
+                if name not in ("text", "summary", "data") and value is not None:
+                    last[name] = value
+            return
+    details.append(dict(new))

@@ -1,0 +1,147 @@
+"""Wire: how one request reaches a model and comes back, and the values that travel.
+
+A wire makes exactly one attempt. Retries, rate limits, budgets, journals and observers are above it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from .calls import Sampling, Usage
+
+FailureKind = Literal[
+    "rate",
+    "transient",
+    "timeout",
+    "credentials",
+    "missing",
+    "overflow",
+    "no_tools",
+    "parameter",
+    "quota",
+    "fatal",
+]
+RETRYABLE: frozenset[FailureKind] = frozenset({"rate", "transient", "timeout"})
+
+
+class WireError(Exception):
+    """One attempt failed. Never leaves `agents/models`.
+
+    `kind` says what may help: a later attempt (rate, transient, timeout), another key (credentials, quota),
+    a shorter prompt (overflow), text mode (no_tools), leaving out `parameter`, or nothing (missing, fatal).
+    """
+
+    def __init__(
+        self,
+        kind: FailureKind,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        parameter: str | None = None,
+        context_window: int | None = None,
+        connected: bool = True,
+    ) -> None:
+        super().__init__(message)
+        self.kind: FailureKind = kind
+        self.status = status
+        self.retry_after_s = retry_after_s
+        self.parameter = parameter
+        self.context_window = context_window
+        self.connected = connected
+        """False when the endpoint could not be reached at all (refused, no such host)."""
+
+
+@dataclass(slots=True)
+class Request:
+    """One call as the client hands it to a wire."""
+
+    scope: str
+    index: int
+    messages: Sequence[Any]
+    """AutoGen LLMMessages."""
+    pieces: Sequence[Any]
+    """The same, encoded (`messages.Piece`); in text mode, rewritten as text."""
+    tools: Sequence[Mapping[str, Any]]
+    """OpenAI function shapes {type, function}; the same list object is passed as long as it does not change."""
+    tool_choice: str | Mapping[str, Any] | None
+    response_format: Mapping[str, Any] | None
+    sampling: Sampling
+    max_output_tokens: int | None
+    timeout_s: float
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    on_text: Callable[[str], None] | None = None
+    """Set when the caller streams; hears each piece of text."""
+    leave_out: frozenset[str] = frozenset()
+    """Optional parameters this endpoint has refused."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """One sampled message, in one shape for every provider."""
+
+    content: str
+    reasoning: str | None
+    tool_calls: list[dict[str, str]]
+    """[{id, name, arguments}], the arguments exactly as the model wrote them."""
+    finish_reason: str
+    """stop | length | tool_calls | content_filter | unknown."""
+    usage: Usage
+    served_model: str | None = None
+    extras: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What the provider wants back with this message: thinking blocks, reasoning details."""
+    prompt_token_ids: tuple[int, ...] | None = None
+    token_ids: tuple[int, ...] | None = None
+    logprobs: list[dict[str, Any]] | None = None
+    """OpenAI's logprobs.content: [{token, logprob, top_logprobs}]."""
+    cache_write_tokens: int | None = None
+
+    def as_response(self) -> dict[str, Any]:
+        """What a journal keeps: enough to answer again without the model."""
+        response: dict[str, Any] = {
+            "content": self.content,
+            "reasoning": self.reasoning,
+            "tool_calls": self.tool_calls,
+            "finish_reason": self.finish_reason,
+            "usage": {
+                "prompt_tokens": self.usage.prompt_tokens,
+                "completion_tokens": self.usage.completion_tokens,
+                "cached_tokens": self.usage.cached_tokens,
+                "reasoning_tokens": self.usage.reasoning_tokens,
+                "cost_usd": self.usage.cost_usd,
+            },
+        }
+        if self.extras:
+            response["extras"] = self.extras
+        if self.logprobs is not None:
+            response["logprobs"] = self.logprobs
+        return response
+
+    @classmethod
+    def from_response(cls, recorded: Mapping[str, Any]) -> Answer:
+        """Read what a journal kept: a `response`, or a whole call event that holds one."""
+        response = recorded.get("response", recorded)
+        usage = response.get("usage") or recorded.get("usage") or {}
+        names = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens", "cost_usd")
+        return cls(
+            content=response.get("content") or "",
+            reasoning=response.get("reasoning"),
+            tool_calls=[dict(call) for call in response.get("tool_calls") or ()],
+            finish_reason=response.get("finish_reason") or "unknown",
+            usage=Usage(**{name: usage.get(name) for name in names}),
+            served_model=recorded.get("served_model"),
+            extras=dict(response.get("extras") or {}),
+            logprobs=response.get("logprobs"),
+        )
+
+
+class Wire(Protocol):
+    """One way to reach models."""
+
+    async def attempt(self, request: Request, key: str | None) -> Answer:
+        """Raises: WireError; asyncio.CancelledError."""
+        ...
+
+    async def close(self) -> None: ...
