@@ -117,7 +117,7 @@ class Family:
         for name in _LINKS:
             host = Path("/", name)
             if host.is_symlink():
-                (root / name).symlink_to(os.readlink(host))
+                (root / name).symlink_to(host.readlink())
             elif host.is_dir():
                 (root / name).mkdir()
                 self.system.append(str(host))

@@ -19,6 +19,7 @@ STAGE = "/proc"
 """Where the family's directory is attached while overlays are mounted; any directory would do."""
 _OVERLAY = "userxattr,index=off,volatile"
 _DEEPEST_PATH = 3500
+_NOTHING_SPECIAL = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 
 
@@ -87,7 +88,7 @@ class View:
         for path in sorted(name[1:] for name in trees if name[0] == "="):
             if path not in self._over:
                 kernel.move_mount(trees["=" + path], "view" + path)
-        kernel.mount("proc", "view/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
+        kernel.mount("proc", "view/proc", "proc", _NOTHING_SPECIAL, "hidepid=2")
         for name in _DEVICES:
             kernel.move_mount(trees["/dev/" + name], "view/dev/" + name)
         shm = f"mode=1777,size={config['shm_bytes']}"

@@ -1,0 +1,104 @@
+"""Fixtures for every area: a Docker engine and a small image that is built here, from Debian packages."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_IMAGE = "swe-agent-tests:1"
+_PACKAGES = "git,python3,python3-pytest,ca-certificates,procps"
+_CACHE = Path("/var/tmp/swe-agent-tests")
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[str]:
+    """Address of a Docker engine: the running one, else one that is started for this session."""
+    docker = pytest.importorskip("docker")
+    address = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    if _answers(docker, address):
+        yield address
+        return
+    if os.geteuid() != 0:
+        pytest.skip("no Docker engine answers, and starting one needs root")
+    if shutil.which("dockerd") is None:
+        pytest.skip("no Docker engine answers, and dockerd is not installed")
+    run = Path(tempfile.mkdtemp(prefix="swe-agent-dockerd-"))
+    address = f"unix://{run}/docker.sock"
+    with (run / "log").open("wb") as log:
+        command = ["dockerd", "--host", address, "--data-root", _CACHE / "docker", "--pidfile", run / "pid"]
+        command += ["--exec-root", run / "exec", "--bridge=none", "--iptables=false", "--ip6tables=false"]
+        daemon = subprocess.Popen(command, stdout=log, stderr=log)
+    before = os.environ.get("DOCKER_HOST")
+    try:
+        deadline = time.monotonic() + 60
+        while not _answers(docker, address):
+            if daemon.poll() is not None or time.monotonic() > deadline:
+                last = (run / "log").read_text(errors="replace").strip().splitlines()[-1:]
+                pytest.skip(f"dockerd does not start here: {' '.join(last)[-300:]}")
+            time.sleep(0.2)
+        os.environ["DOCKER_HOST"] = address
+        yield address
+    finally:
+        os.environ.pop("DOCKER_HOST", None)
+        if before is not None:
+            os.environ["DOCKER_HOST"] = before
+        daemon.terminate()
+        daemon.wait(60)
+        shutil.rmtree(run, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def docker_image(docker_engine: str) -> str:
+    """Name of an image with python3, pytest and git, without any repository in it."""
+    import docker
+    from docker.errors import ImageNotFound
+
+    client = docker.DockerClient(base_url=docker_engine)
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    with (_CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several sessions may want the image at once
+        try:
+            client.images.get(_IMAGE)
+        except ImageNotFound:
+            if shutil.which("debootstrap") is None or os.geteuid() != 0:
+                pytest.skip(f"the image {_IMAGE} is missing, and building it needs debootstrap and root")
+            _build_image(docker_engine)
+    return _IMAGE
+
+
+def _build_image(address: str) -> None:
+    import docker
+
+    root = Path(tempfile.mkdtemp(prefix="image-", dir=_CACHE))
+    try:
+        command = ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", "stable", root]
+        built = subprocess.run(command, capture_output=True, text=True)
+        if built.returncode != 0:
+            pytest.skip(f"debootstrap cannot build an image here: {built.stdout.strip()[-300:]}")
+        shutil.rmtree(root / "var/cache/apt", ignore_errors=True)
+        archive = root.with_suffix(".tar")
+        subprocess.run(["tar", "-C", root, "-cf", archive, "."], check=True)
+        name, _, tag = _IMAGE.partition(":")
+        docker.DockerClient(base_url=address, timeout=300).api.import_image_from_file(
+            str(archive), repository=name, tag=tag
+        )
+        archive.unlink()
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _answers(docker: object, address: str) -> bool:
+    try:
+        return bool(docker.DockerClient(base_url=address, timeout=5).ping())  # pyright: ignore[reportAttributeAccessIssue]
+    except (
+        Exception
+    ):  # the SDK raises its own, requests' and urllib3's errors for an engine that is not there
+        return False
