@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from ...tools import errors
 
@@ -47,10 +48,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     import click
 
-    from .app import app
+    from .app import COMMANDS, app
 
+    arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        result = app(args=list(argv) if argv is not None else None, standalone_mode=False)
+        defaults: dict[str, dict[str, object]] = {}
+        if any(word in COMMANDS for word in arguments):
+            from ..config import default_map, settings
+
+            defaults = default_map(settings(_config_file(arguments), COMMANDS), COMMANDS)
+        result = app(args=arguments, standalone_mode=False, default_map=defaults)
         return result if isinstance(result, int) else OK
     except click.exceptions.Abort:
         return INTERRUPTED
@@ -67,6 +74,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+
+
+def _config_file(arguments: list[str]) -> Path | None:
+    """Take `--config FILE` out of the arguments, wherever it stands."""
+    for at, word in enumerate(arguments):
+        if word == "--config" and at + 1 < len(arguments):
+            path = Path(arguments[at + 1])
+            del arguments[at : at + 2]
+            return path
+        if word.startswith("--config="):
+            del arguments[at]
+            return Path(word.removeprefix("--config="))
+        if word == "--":
+            return None
+    return None
 
 
 if __name__ == "__main__":

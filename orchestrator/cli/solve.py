@@ -56,6 +56,7 @@ def solve(
     include_dirty: bool = typer.Option(
         False, "--include-dirty", help="Take uncommitted changes into the base."
     ),
+    trust_repo: bool = typer.Option(False, "--trust-repo", help="Follow the repository's .swe-agent.toml."),
     apply: bool = typer.Option(False, "--apply", help="Apply the patch to the checkout when it is verified."),
     branch: str = typer.Option(None, help="Commit the patch to this new branch of the checkout."),
     open_pr: bool = typer.Option(False, "--open-pr", help="Open a pull request (a draft unless --ready)."),

@@ -109,7 +109,29 @@ def build_request(flags: Mapping[str, Any], screen: Screen) -> tuple[SolveReques
         run = RunDirectory.new(_slug(issue), flags["output"])
         folder = run.path / "work" / "clone"
     issue, repository = _repository(flags, issue, folder, screen)
-    return replace(request, issue=issue, repository=repository), run
+    request = _trusting(replace(request, issue=issue, repository=repository), flags["trust_repo"], screen)
+    return request, run
+
+
+def _trusting(request: SolveRequest, trusted: bool, screen: Screen) -> SolveRequest:
+    """What the repository's .swe-agent.toml says, if the user consents; its other keys never count."""
+    from ..config import REPOSITORY_FILE, repository_settings
+
+    offered, refused = repository_settings(request.repository)
+    for key in refused:
+        screen.line(f"  {REPOSITORY_FILE}: {key} is ignored: a repository may not set it", "yellow")
+    for key, value in offered.items():
+        used = "used" if trusted else "not used; --trust-repo takes it"
+        screen.line(f"  {REPOSITORY_FILE}: {key} = {value!r}  ({used})")
+    if not trusted:
+        return request
+    return replace(
+        request,
+        test_cmd=request.test_cmd or offered.get("test-cmd"),
+        setup=request.setup or offered.get("setup"),
+        image=request.image or offered.get("image"),
+        protected=(*request.protected, *offered.get("ignore", ())),
+    )
 
 
 def resume_request(name: str) -> tuple[SolveRequest, RunDirectory]:
@@ -209,7 +231,7 @@ def dry_run_lines(request: SolveRequest) -> list[str]:
     ]
     for found in detect_project(
         request.repository, python=request.python, setup=request.setup, test_cmd=request.test_cmd
-    ).inferences:
+    ):
         lines.append(f"{found.what}: {found.value} ({found.why}){f' [{found.flag}]' if found.flag else ''}")
     lines.append(f"model: {request.model}; roles: {request.roles}; search: {request.search}")
     lines.append(f"sandbox: {request.sandbox}, network {'on' if request.network else 'off'}")

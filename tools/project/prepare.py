@@ -46,7 +46,7 @@ def prepare_project(
     cache = cache.resolve()
     manifest = Manifest(repository)
     command, inferences = find_test_command(manifest, test_cmd)
-    if not _is_python(manifest, command):
+    if not is_python(manifest, command):
         return _other_language(manifest, command, inferences, cache, root, setup, sandbox_kind, say)
     interpreter, said = choose(manifest, python)
     requirements = Requirements() if setup is not None else find_requirements(manifest, runner=command.runner)
@@ -107,7 +107,7 @@ def unpack_artefacts(sandbox: Sandbox, project: Project) -> None:
         )
 
 
-def _is_python(manifest: Manifest, command: TestCommand) -> bool:
+def is_python(manifest: Manifest, command: TestCommand) -> bool:
     if command.runner != "custom":
         return True
     metadata = any(manifest.has(name) for name in ("pyproject.toml", "setup.py", "setup.cfg", "tox.ini"))
