@@ -28,7 +28,7 @@ def evaluate(
     timeout: str = typer.Option("30m", help="Wall time of the tests of one instance."),
     sandbox: str = typer.Option("auto", help="auto, namespace or plain (native harness)."),
     cache: Path = typer.Option(None, help="Where environments are kept (default: the user's cache)."),
-    compare: tuple[str, str] = typer.Option((None, None), help="Two evaluated runs: paired test, nothing is run."),
+    compare: bool = typer.Option(False, "--compare", help="Paired test of two evaluated runs; nothing is run."),
     pass_k: str = typer.Option("", "--pass-k", help="k of pass@k over several runs, comma-separated."),
     json_: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress on stderr."),
@@ -40,8 +40,8 @@ def evaluate(
     """
     from .evaluating import EvalRequest, run_compare, run_eval
 
-    if compare[0] is not None:
-        return run_compare(compare[0], compare[1], as_json=json_)
+    if compare:
+        return run_compare(runs or [], as_json=json_)
     request = EvalRequest(
         sources=tuple(runs or ()) + ((predictions,) if predictions else ()),
         dataset=dataset, split=split, instances=tuple(instances or ()), pattern=filter_, window=slice_,

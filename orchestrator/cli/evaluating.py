@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -119,8 +119,11 @@ def _grade(
     return report
 
 
-def run_compare(a: str, b: str, *, as_json: bool) -> int:
-    """Paired comparison of two evaluated runs."""
+def run_compare(runs: Sequence[str], *, as_json: bool) -> int:
+    """Paired comparison of two evaluated runs. Raises: UsageError."""
+    if len(runs) != 2:
+        raise UsageError("--compare takes two evaluated runs: swe-agent eval --compare RUN_A RUN_B")
+    a, b = runs
     paired = compare_paired(read_verdicts(a), read_verdicts(b))
     result = {"run_a": a, "run_b": b, **paired.to_json()}
     if as_json:

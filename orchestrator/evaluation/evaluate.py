@@ -94,6 +94,8 @@ def _differ(results: Sequence[Grade]) -> bool:
 
 
 def _hash(prediction: Prediction) -> str:
+    if prediction.probe:
+        return "probe"
     return hashlib.sha256(prediction.patch.encode("utf-8", "surrogateescape")).hexdigest()
 
 

@@ -83,7 +83,7 @@ def grade(instance: Instance, prediction: Prediction, options: GraderOptions, lo
     """Grade one prediction natively; writes `test_output.txt` and `patch.diff` to `logs`. Never raises
     for what the prediction does; a boundary that fails is the status `infrastructure`."""
     started = time.monotonic()
-    if prediction.is_empty:
+    if prediction.is_empty and not prediction.probe:
         return Grade(instance.id, "empty", "the patch is empty; nothing was run")
     seconds: dict[str, float] = {}
     logs.mkdir(parents=True, exist_ok=True)
@@ -117,7 +117,7 @@ def _judge(
     plan = test_plan(instance.repo, environment.spec, gold, environment.python)
     with open_for_tests(environment, options.sandbox, options.scratch, label=instance.id) as sandbox:
         report: list[str] = []
-        if not apply_patch(sandbox, prediction.patch, report):
+        if not prediction.is_empty and not apply_patch(sandbox, prediction.patch, report):
             log = "\n".join([*report, PATCH_FAILED])
             _write(logs, log)
             return Grade(instance.id, "patch_failed", "the patch does not apply", grade_log(log, parser, (), ()))

@@ -139,7 +139,7 @@ def official_grader(run_id: str, *, timeout_s: float, work: Path):
     base.mkdir(parents=True, exist_ok=True)
 
     def judge(instance: Instance, prediction: Prediction, logs: Path) -> Grade:
-        if prediction.is_empty:
+        if prediction.is_empty and not prediction.probe:
             return Grade(instance.id, "empty", "the patch is empty; nothing was run")
         problem = docker_error()
         if problem:

@@ -22,6 +22,9 @@ class Prediction:
     instance_id: str
     patch: str
     model: str
+    probe: bool = False
+    """The built-in `empty`: its tests are run, to see that the instance is not resolved by nothing. An
+    empty answer of a model is never run."""
 
     @property
     def is_empty(self) -> bool:
@@ -39,7 +42,7 @@ def load_predictions(source: str, instances: Sequence[Instance]) -> dict[str, Pr
         with grading():
             return {item.id: Prediction(item.id, item.evaluation.open().patch, "gold") for item in instances}
     if source == "empty":
-        return {item.id: Prediction(item.id, "", "empty") for item in instances}
+        return {item.id: Prediction(item.id, "", "empty", probe=True) for item in instances}
     path = Path(source).expanduser()
     if path.is_dir():
         path = path / "preds.json"

@@ -45,6 +45,8 @@ class RunReport:
         resolved, unresolved, empty = self.ids("resolved"), self.ids("unresolved"), self.ids("empty")
         errors, infra = self.ids("patch_failed", "timeout", "infrastructure"), self.ids("infrastructure")
         completed = sorted([*resolved, *unresolved])
+        # the built-in `empty` is run: its verdicts stand beside the fact that the patch is empty
+        empty = sorted({*empty, *(name for name in self.grades if self.predictions[name].probe)})
         return {
             "schema_version": 2,
             "run_id": self.run_id,
