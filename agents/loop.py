@@ -34,6 +34,7 @@ from ..tools.tool import ToolResult
 from ..tools.toolbox import Toolbox
 from .compaction import compact
 from .conversation import Conversation
+from .models.client import SampledResult
 from .observer import Silent, TurnJournal, TurnObserver
 from .stuck import StuckDetector
 
@@ -141,16 +142,17 @@ class RoleAgent(BaseChatAgent):
 
     async def _react(self, result: CreateResult, state: _Turn) -> TurnResult | None:
         """Take in one sampled message. Returns the end of the turn, or None to go on."""
-        id = f"{self._scope}:{state.steps - 1}"
+        sampled = result if isinstance(result, SampledResult) else None
+        id = f"{self._scope}:{sampled.call.index if sampled else state.steps - 1}"
         calls = result.content if isinstance(result.content, list) else []
-        text = (result.thought or "") if calls else str(result.content)
+        text = sampled.text if sampled else (result.thought or "") if calls else str(result.content)
         self._observer.message(
             id,
             parent=self.conversation.tip,
             agent=self.name,
             role="assistant",
-            content=text if not calls else "",
-            reasoning=result.thought,
+            content=text,
+            reasoning=sampled.reasoning if sampled else result.thought,
             tool_calls=[
                 {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}}
                 for c in calls

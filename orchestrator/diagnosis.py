@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import platform
 import shutil
@@ -95,7 +96,8 @@ def _model(model: str, options: ModelOptions, *, ping: bool) -> Check:
         factory.check_model(model, options)
         detail = f"{model}: known, key present" if not model.startswith(("offline/", "scripted/")) else model
         if ping:
-            detail = f"{model}: {factory.ping(model, options)}"
+            answer = asyncio.run(factory.ping(model, options))
+            detail = f"{answer.detail}, {answer.latency_s} s from {answer.endpoint}"
         return Check("model", True, detail, needed=True)
     except SweAgentError as error:
         return Check("model", False, str(error), "see --model and docs/models.md", needed=True)

@@ -136,6 +136,13 @@ class _Run:
             logs=self._run.logs,
             mask=self._mask,
         )
+        try:
+            return await self._search(prepared, suite, team)
+        finally:
+            await asyncio.shield(team.close())
+
+    async def _search(self, prepared: Prepared, suite: Suite, team: Team) -> SolveResult:
+        request = self._request
         if self._only_offline() and not suite.baseline.failing:
             return conclude(request, prepared.base_commit, Found(why=NO_TEST), run=self._run.path)
         reproduction = await self._reproduction(team, suite)

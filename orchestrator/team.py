@@ -11,8 +11,8 @@ from ..agents.budget import Budget
 from ..agents.conversation import Conversation
 from ..agents.loop import RoleAgent, TurnResult
 from ..agents.models.calls import Call, CallObserver, Sampling
+from ..agents.models.client import ModelClient
 from ..agents.models.factory import make_client
-from ..agents.offline.propose import make_propose_tool
 from ..agents.roles import Role, finish_tool
 from ..prompts import render
 from ..tools.project.spec import Project
@@ -41,6 +41,11 @@ class Meter:
 
     def call_failed(self, **failure: Any) -> None:
         self._observer.call_failed(**failure)
+
+    def call_retried(self, **failure: Any) -> None:
+        listen = getattr(self._observer, "call_retried", None)
+        if listen is not None:
+            listen(**failure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,26 @@ class Team:
         self._journal = journal
         self._logs = logs
         self._mask = mask
+        self._clients: dict[str, ModelClient] = {}
+        self._ledgers = {name: budget.sub(name) for name in ("tester", "coder", "debugger", "critic", "single")}
+
+    async def close(self) -> None:
+        """Close connections."""
+        for client in self._clients.values():
+            await client.close()
+
+    def _client(self, model: str) -> ModelClient:
+        """One client, hence one connection pool and one rate limiter, per model."""
+        if model not in self._clients:
+            self._clients[model] = make_client(
+                model,
+                options=self.request.options,
+                observer=self.recorder,
+                journal=self._journal,
+                budget=self.budget,
+                replay_only=self._journal.replay,
+            )
+        return self._clients[model]
 
     async def turn(self, work: Assignment) -> TurnResult:
         """Run one role turn. Raises: ModelError, SandboxError; a limit is a TurnResult."""
@@ -102,14 +127,11 @@ class Team:
                 reasoning_effort=sampling.reasoning_effort,
                 logprobs=sampling.logprobs,
             )
-        client = make_client(
-            model,
+        client = self._client(model).scoped(
+            work.scope,
             sampling=sampling,
-            options=request.options,
-            scope=work.scope,
             observer=work.meter or self.recorder,
-            journal=self._journal,
-            budget=self.budget,
+            budget=self._ledgers[role.name],
         )
         toolbox = self._toolbox(work, offline=model == OFFLINE)
         agent = f"{role.name}:{model}"
@@ -144,6 +166,8 @@ class Team:
     def _toolbox(self, work: Assignment, *, offline: bool) -> Toolbox:
         extra: Sequence[Any] = [finish_tool(work.role, work.accept)]
         if offline and "editFile" in work.role.tools:
+            from ..agents.offline.propose import make_propose_tool
+
             tool = make_propose_tool(
                 work.workspace, self.project, self.request.issue.text, seed=work.seed or self.request.seed
             )

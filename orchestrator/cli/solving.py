@@ -266,11 +266,14 @@ def _check_choices(flags: Mapping[str, Any]) -> None:
 
 
 def _check_models(request: SolveRequest) -> None:
-    from ...agents.models.factory import check_model
+    from ...agents.models.factory import preflight
     from ..solve import models_of
 
-    for model in sorted(models_of(request)):
-        check_model(model, request.options)
+    async def check() -> None:
+        for model in sorted(models_of(request)):
+            await preflight(model, request.options)
+
+    asyncio.run(check())
 
 
 def _issue(flags: Mapping[str, Any]) -> Issue:

@@ -20,6 +20,7 @@ The vocabulary. Ids are strings unique in the run; `node` names a search node, "
   tokens|null {tokenizer, token_ids, mask, logprobs, context_ids} (`tokens.py`: the delta of this message);
   optional: prompt_sha256 (`agents.models.prompt_digest` of the messages that were sent; what "exact
   prompt" is checked against), policy_version, is_llm
+- call_retried: agent, node, scope, index, model, error, attempts, wait_s
 - call_failed: agent, node, scope, index, error, kind (infrastructure | credentials | overflow), attempts
 - tool: message (id of the tool message), node, agent, name, arguments, ok, duration_s, tree_hash|null
 - compaction: agent, node, kept, dropped     - nudge: agent, node, reason (what the role was told)

@@ -88,6 +88,22 @@ class Recorder:
             attempts=attempts,
         )
 
+    def call_retried(
+        self, *, scope: str, index: int, model: str, error: str, attempts: int, wait_s: float
+    ) -> None:
+        node, agent = split_scope(scope)
+        self.append(
+            "call_retried",
+            node=node,
+            agent=self._agents.get(scope, agent),
+            scope=scope,
+            index=index,
+            model=model,
+            error=error,
+            attempts=attempts,
+            wait_s=round(wait_s, 3),
+        )
+
     def turn(self, scope: str, agent: str | None = None) -> TurnRecorder:
         """The observer of one role turn; `agent` is the name of its `agent` event (None: the role's)."""
         if agent is not None:

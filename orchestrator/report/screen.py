@@ -80,6 +80,9 @@ class Screen:
     def _on_call_failed(self, f: Mapping[str, Any]) -> None:
         self.line(f"  model call failed ({f['kind']}): {str(f['error'])[:160]}", "yellow")
 
+    def _on_call_retried(self, f: Mapping[str, Any]) -> None:
+        self.line(f"  model call retried in {f['wait_s']:.1f} s: {str(f['error'])[:160]}", "yellow")
+
     def _on_nudge(self, f: Mapping[str, Any]) -> None:
         self.line(f"  {f['agent']:<9} was told: {f['reason']}", "yellow")
 
