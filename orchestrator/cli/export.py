@@ -1,0 +1,105 @@
+"""swe-agent export: runs as training data or predictions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def export(
+    runs: Annotated[
+        list[Path] | None, typer.Argument(help="Run directories, batch directories or .jsonl files of records.")
+    ] = None,
+    format: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            "-f",
+            help="sft, sft_pc, sft_tokens, dpo, kto, reward, orm, prm, grpo, rollouts, atif, preds or all; repeatable.",
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Directory to write.")] = None,
+    only: Annotated[str, typer.Option(help="Paths to imitate: resolved, verified or all.")] = "all",
+    min_reward: Annotated[float | None, typer.Option(help="Leave out what earned less.")] = None,
+    max_per_instance: Annotated[int | None, typer.Option(min=1, help="Rows per instance and kind.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Leave out longer rows (trainers cut them).")] = None,
+    split: Annotated[float, typer.Option(min=0.0, max=0.9, help="Share of instances held out as test.jsonl.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Of the split and the shuffle.")] = 0,
+    include_offline: Annotated[
+        bool, typer.Option("--include-offline", help="Keep steps that no language model sampled.")
+    ] = False,
+    allow_benchmark: Annotated[
+        bool, typer.Option("--allow-benchmark", help="Export benchmark instances all the same.")
+    ] = False,
+    parquet: Annotated[bool, typer.Option("--parquet", help="Parquet files beside the JSON lines.")] = False,
+    verify: Annotated[Path | None, typer.Option(help="Only re-check this export directory.")] = None,
+    push: Annotated[str | None, typer.Option(metavar="REPO", help="Upload to this dataset repository.")] = None,
+    public: Annotated[bool, typer.Option("--public", help="Create the repository public.")] = False,
+) -> None:
+    """Turn runs into training data or predictions."""
+    from ...tools.errors import UsageError
+
+    if verify is not None:
+        from ..export.verify import verify as check
+
+        for name, rows in check(verify).items():
+            typer.echo(f"{name}: {rows} rows, as exported")
+        return
+    if not runs or not format or out is None:
+        raise UsageError("say what to export: swe-agent export RUN... --format sft --out DIR (or --verify DIR)")
+    if only not in ("resolved", "verified", "all"):
+        raise UsageError(f"--only is resolved, verified or all, not {only!r}")
+    from ..export.export import export as write
+    from ..export.options import ExportOptions
+    from ..record.trajectory_file import read_runs
+
+    losses: list[str] = []
+
+    def lost(what: str) -> None:
+        losses.append(what)
+        typer.echo(f"swe-agent: {what}", err=True)
+
+    options = ExportOptions(
+        only=only,  # type: ignore[arg-type]  # checked above
+        min_reward=min_reward,
+        max_per_instance=max_per_instance,
+        max_tokens=max_tokens,
+        split=split,
+        seed=seed,
+        include_offline=include_offline,
+        allow_benchmark=allow_benchmark,
+    )
+    names = [name for given in format for name in given.split(",")]
+    records = (record for run in runs for record in read_runs(_located(run), on_loss=lost))
+    done = write(records, names, out, options, losses=losses)
+    for name, rows in done.rows.items():
+        typer.echo(f"{done.folder / name}: {rows} rows")
+    for kind, reasons in done.manifest["dropped"].items():
+        if reasons:
+            why = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
+            typer.echo(f"swe-agent: {kind}: left out {why}", err=True)
+    if done.manifest["redacted"]:
+        typer.echo(f"swe-agent: secrets removed: {done.manifest['redacted']}", err=True)
+    if parquet:
+        from ..export.parquet import to_parquet
+
+        for path in to_parquet(done.folder):
+            typer.echo(str(path))
+    if push is not None:
+        from ..export.hub import push as upload
+
+        typer.echo(upload(done.folder, push, private=not public))
+
+
+def _located(run: Path) -> Path:
+    """A path as it is, else the name of a run under the runs root (`last` is the newest)."""
+    if run.exists():
+        return run
+    from ..run_directory import RunDirectory
+
+    return RunDirectory.existing(str(run)).path

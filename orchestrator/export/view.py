@@ -1,0 +1,175 @@
+"""View: one record as exports see it: finished paths, their labels and rewards, values of inner messages."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ..record.graph import Graph
+from ..record.schema import Message, ModelCall, Node, Trajectory
+from .label import Label, node_label
+
+WRITERS = frozenset({"coder", "debugger", "single"})
+"""Roles whose work the reward of a node judges. A Critic that rejects a bad patch did well: the node's
+reward says nothing about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A sampled message with no sampled message below it: the end of one path."""
+
+    tip: str
+    path: tuple[Message, ...]
+    node: Node | None
+    role: str
+    reward: float | None
+    """Of the node, for writers; null when not measured or when infrastructure failed."""
+    label: Label
+    digest: str | None
+    """Of the patch; equal digests are the same candidate."""
+    offline: bool
+    """Some message of the path was sampled by a program, not a language model."""
+
+    @property
+    def writer(self) -> bool:
+        return self.role in WRITERS
+
+    @property
+    def first(self) -> int:
+        """Index of the first sampled message."""
+        return next(number for number, message in enumerate(self.path) if message.sampled)
+
+
+class View:
+    """Everything the exports ask of one record, computed once."""
+
+    def __init__(self, record: Trajectory) -> None:
+        self.record = record
+        self.graph = Graph(record)
+        self.agents = {agent.name: agent for agent in record.agents}
+        self._toolsets = {toolset.name: toolset.tools for toolset in record.toolsets}
+        self._texts: dict[str, str | None] = {}
+        self._labels: dict[str, Label] = {}
+
+    @property
+    def instance(self) -> str:
+        return self.record.task.instance_id
+
+    def call(self, message: str) -> ModelCall:
+        return self.graph.calls[message]
+
+    def offline(self, message: Message) -> bool:
+        return message.sampled and not self.call(message.id).is_llm
+
+    def role(self, message: Message) -> str:
+        return self.agents[message.agent].role
+
+    def label(self, node: str | None) -> Label:
+        if node is None:
+            return Label(None, None, None)
+        if node not in self._labels:
+            self._labels[node] = node_label(self.record, node)
+        return self._labels[node]
+
+    @cached_property
+    def leaves(self) -> list[Leaf]:
+        """Best reward first, then in order of the record."""
+        covered: set[str] = set()
+        found: list[Leaf] = []
+        for message in reversed(self.record.messages):
+            if message.sampled and message.id not in covered:
+                found.append(self._leaf(message))
+                covered.update(above.id for above in found[-1].path)
+        found.reverse()
+        return sorted(found, key=lambda leaf: -(leaf.reward if leaf.reward is not None else -1e9))
+
+    def _leaf(self, message: Message) -> Leaf:
+        path = tuple(self.graph.path(message.id))
+        node = self.graph.nodes.get(message.node or "")
+        role = self.role(message)
+        reward = digest = None
+        if node is not None and role in WRITERS:
+            if node.reward is not None and node.exit_status != "infrastructure":
+                reward = node.reward.total
+            digest = self._digest(node)
+        offline = any(self.offline(above) for above in path)
+        return Leaf(message.id, path, node, role, reward, self.label(message.node), digest, offline)
+
+    def _digest(self, node: Node) -> str | None:
+        patch = next((item for item in self.record.patches if item.id == node.patch), None)
+        if patch is not None:
+            return patch.normalised_hash or patch.sha256
+        return node.tree_hash
+
+    @cached_property
+    def writer_leaves(self) -> dict[str, list[Leaf]]:
+        """Message id → writers' leaves at or below it."""
+        found: dict[str, list[Leaf]] = {}
+        for leaf in self.leaves:
+            if leaf.writer:
+                for message in leaf.path:
+                    found.setdefault(message.id, []).append(leaf)
+        return found
+
+    def value(self, message: str) -> float | None:
+        """Mean measured reward of the real descendants; null when none was measured."""
+        rewards = [leaf.reward for leaf in self.writer_leaves.get(message, ()) if leaf.reward is not None]
+        return sum(rewards) / len(rewards) if rewards else None
+
+    def good_below(self, message: str, only: str) -> list[bool]:
+        """The known labels of the leaves at or below a message."""
+        labels = [leaf.label.of(only) for leaf in self.writer_leaves.get(message, ())]
+        return [label for label in labels if label is not None]
+
+    def tools(self, agent: str) -> str:
+        """The toolset of an agent as a JSON string (`[]` without one)."""
+        name = self.agents[agent].toolset
+        return json.dumps(self._toolsets.get(name or "", []), ensure_ascii=False, separators=(",", ":"))
+
+    def text(self, message: Message) -> str | None:
+        """The message as trainers take it, as JSON; None where that is impossible (`why_not`)."""
+        if message.id not in self._texts:
+            shaped = shape(message)
+            self._texts[message.id] = (
+                None if shaped is None else json.dumps(shaped, ensure_ascii=False, separators=(",", ":"))
+            )
+        return self._texts[message.id]
+
+    def token_count(self, tip: str, extra: str = "") -> int:
+        """Tokens of the path to `tip`: as the endpoint counted them, else a quarter of the characters plus
+        the schemas (an estimate)."""
+        call = self.graph.calls.get(tip)
+        if call is not None and call.usage.prompt_tokens is not None and call.usage.completion_tokens is not None:
+            return call.usage.prompt_tokens + call.usage.completion_tokens
+        chars = sum(len(self.text(message) or "") for message in self.graph.path(tip)) + len(extra)
+        return chars // 4 + 1
+
+
+def shape(message: Message) -> dict[str, Any] | None:
+    """`content` a str, `arguments` a dict, tool results `{role, name, tool_call_id, content}`. None when the
+    sampled arguments are not an object or the content is not text."""
+    if not isinstance(message.content, str):
+        return None
+    if message.role == "tool":
+        return {
+            "role": "tool",
+            "name": message.name or "",
+            "tool_call_id": message.tool_call_id or "",
+            "content": message.content,
+        }
+    role = "system" if message.role == "developer" else message.role
+    shaped: dict[str, Any] = {"role": role, "content": message.content}
+    if message.tool_calls:
+        if any(call.arguments_parsed is None for call in message.tool_calls):
+            return None
+        shaped["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.function.name, "arguments": call.arguments_parsed},
+            }
+            for call in message.tool_calls
+        ]
+    return shaped
