@@ -13,7 +13,8 @@ app = typer.Typer()
 @app.command()
 def export(
     runs: Annotated[
-        list[Path] | None, typer.Argument(help="Run directories, batch directories or .jsonl files of records.")
+        list[Path] | None,
+        typer.Argument(help="Run directories, batch directories or .jsonl files of records."),
     ] = None,
     format: Annotated[
         list[str] | None,
@@ -27,8 +28,12 @@ def export(
     only: Annotated[str, typer.Option(help="Paths to imitate: resolved, verified or all.")] = "all",
     min_reward: Annotated[float | None, typer.Option(help="Leave out what earned less.")] = None,
     max_per_instance: Annotated[int | None, typer.Option(min=1, help="Rows per instance and kind.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(min=1, help="Leave out longer rows (trainers cut them).")] = None,
-    split: Annotated[float, typer.Option(min=0.0, max=0.9, help="Share of instances held out as test.jsonl.")] = 0.0,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Leave out longer rows (trainers cut them).")
+    ] = None,
+    split: Annotated[
+        float, typer.Option(min=0.0, max=0.9, help="Share of instances held out as test.jsonl.")
+    ] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the split and the shuffle.")] = 0,
     include_offline: Annotated[
         bool, typer.Option("--include-offline", help="Keep steps that no language model sampled.")
@@ -38,7 +43,9 @@ def export(
     ] = False,
     parquet: Annotated[bool, typer.Option("--parquet", help="Parquet files beside the JSON lines.")] = False,
     verify: Annotated[Path | None, typer.Option(help="Only re-check this export directory.")] = None,
-    push: Annotated[str | None, typer.Option(metavar="REPO", help="Upload to this dataset repository.")] = None,
+    push: Annotated[
+        str | None, typer.Option(metavar="REPO", help="Upload to this dataset repository.")
+    ] = None,
     public: Annotated[bool, typer.Option("--public", help="Create the repository public.")] = False,
 ) -> None:
     """Turn runs into training data or predictions."""
@@ -51,7 +58,9 @@ def export(
             typer.echo(f"{name}: {rows} rows, as exported")
         return
     if not runs or not format or out is None:
-        raise UsageError("say what to export: swe-agent export RUN... --format sft --out DIR (or --verify DIR)")
+        raise UsageError(
+            "say what to export: swe-agent export RUN... --format sft --out DIR (or --verify DIR)"
+        )
     if only not in ("resolved", "verified", "all"):
         raise UsageError(f"--only is resolved, verified or all, not {only!r}")
     from ..export.export import export as write

@@ -41,9 +41,9 @@ def atif(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
 @cache
 def _package() -> Any:
     try:
-        from atif import Trajectory
+        from atif.trajectory import Trajectory
     except ImportError as error:
-        raise ExportError("--format atif needs the package atif: pip install 'swe-agent[atif]'") from error
+        raise ExportError("--format atif needs the package atif: pip install 'atif'") from error
     return Trajectory
 
 
@@ -100,7 +100,9 @@ def _steps(view: View, leaf: Leaf) -> list[dict[str, Any]]:
             continue
         step: dict[str, Any] = {
             "step_id": len(steps) + 1,
-            "source": {"assistant": "agent", "system": "system", "developer": "system"}.get(message.role, "user"),
+            "source": {"assistant": "agent", "system": "system", "developer": "system"}.get(
+                message.role, "user"
+            ),
             "message": _text(message),
         }
         if message.role == "assistant":
@@ -128,7 +130,9 @@ def _agent_step(view: View, message: Message) -> dict[str, Any]:
             "tool_call_id": call.id,
             "function_name": call.function.name,
             "arguments": call.arguments_parsed if call.arguments_parsed is not None else {},
-            "extra": None if call.arguments_parsed is not None else {"raw_arguments": call.function.arguments},
+            "extra": None
+            if call.arguments_parsed is not None
+            else {"raw_arguments": call.function.arguments},
         }
         for call in message.tool_calls
     ]
@@ -138,7 +142,11 @@ def _agent_step(view: View, message: Message) -> dict[str, Any]:
     if not call.is_llm:
         return {"tool_calls": calls or None, "llm_call_count": 0, "model_name": call.model}
     tokens = message.tokens
-    own = [one for one, bit in zip(tokens.token_ids, tokens.mask, strict=True) if bit] if tokens is not None else None
+    own = (
+        [one for one, bit in zip(tokens.token_ids, tokens.mask, strict=True) if bit]
+        if tokens is not None
+        else None
+    )
     return {
         "tool_calls": calls or None,
         "model_name": call.served_model or call.model,

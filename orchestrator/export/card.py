@@ -32,7 +32,10 @@ def card(manifest: dict[str, Any]) -> str:
     if not tables:
         lines[-1] = "configs: []"
     lines += ["---", "", "# swe-agent trajectories", ""]
-    lines += [f"{manifest['runs']} runs, exported by {manifest['generator']} with seed {manifest['seed']}.", ""]
+    lines += [
+        f"{manifest['runs']} runs, exported by {manifest['generator']} with seed {manifest['seed']}.",
+        "",
+    ]
     lines += ["| file | rows | columns | trainer |", "|---|---|---|---|"]
     for name, file in manifest["files"].items():
         columns = ", ".join(file["columns"]) if name != "trajectories.jsonl" else manifest["record_schema"]

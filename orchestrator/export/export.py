@@ -92,7 +92,11 @@ def export(
 
 
 def _write(
-    records: Iterable[Trajectory], formats: Sequence[str], out: Path, options: ExportOptions, losses: Sequence[str]
+    records: Iterable[Trajectory],
+    formats: Sequence[str],
+    out: Path,
+    options: ExportOptions,
+    losses: Sequence[str],
 ) -> dict[str, Any]:
     writers = {kind: RowWriter(kind, out / kind, options) for kind in formats if kind in MAKERS}
     predictions = PredictionWriter(out / "preds") if "preds" in formats else None

@@ -30,7 +30,9 @@ def push(folder: Path, repository: str, *, private: bool = True) -> str:
     except HfHubHTTPError as error:
         status = error.response.status_code if error.response is not None else 0
         if status in (401, 403):
-            raise CredentialsError(f"the Hub refuses the token for {repository}: set HF_TOKEN ({error})") from error
+            raise CredentialsError(
+                f"the Hub refuses the token for {repository}: set HF_TOKEN ({error})"
+            ) from error
         raise ExportError(f"the Hub refused the upload to {repository}: {error}") from error
     except OSError as error:
         raise ExportError(f"cannot reach the Hub for {repository}: {error}") from error

@@ -48,7 +48,10 @@ def sft_pc(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
                 done.add(message.id)
                 if (reason := _unsound(view, message, options)) is not None:
                     tally.drop(reason)
-                elif options.max_tokens is not None and view.token_count(message.id, tools) > options.max_tokens:
+                elif (
+                    options.max_tokens is not None
+                    and view.token_count(message.id, tools) > options.max_tokens
+                ):
                     tally.drop("max_tokens")
                 elif text is not None:
                     yield Row(

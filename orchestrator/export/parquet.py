@@ -23,7 +23,11 @@ def to_parquet(folder: Path) -> list[Path]:
     with tempfile.TemporaryDirectory() as cache:
         for name, file in manifest["files"].items():
             path = folder / name
-            if not file["rows"] or path.suffix != ".jsonl" or name.split("/")[0] in ("preds", "atif", path.name):
+            if (
+                not file["rows"]
+                or path.suffix != ".jsonl"
+                or name.split("/")[0] in ("preds", "atif", path.name)
+            ):
                 continue
             table = datasets.load_dataset("json", data_files=str(path), split="train", cache_dir=cache)
             target = path.with_suffix(".parquet")

@@ -68,11 +68,15 @@ class PredictionWriter:
         columns = ["instance_id", "model_name_or_path", "model_patch"]
         return {
             f"preds/{name}": {"rows": rows, "columns": columns, "sha256": digest.hexdigest()}
-            for name, rows, digest in zip(("preds.json", "all_preds.jsonl"), self._rows, self._hashes, strict=True)
+            for name, rows, digest in zip(
+                ("preds.json", "all_preds.jsonl"), self._rows, self._hashes, strict=True
+            )
         }
 
 
 def model_name(record: Trajectory) -> str:
     """`swe-agent` and the models that wrote, as the official harness can use it in file names."""
-    writers = sorted({agent.model for agent in record.agents if agent.role in ("coder", "debugger", "single")})
+    writers = sorted(
+        {agent.model for agent in record.agents if agent.role in ("coder", "debugger", "single")}
+    )
     return "__".join(["swe-agent", *(model.replace("/", "__") for model in writers)])

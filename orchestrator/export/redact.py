@@ -28,7 +28,11 @@ _PATTERNS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = tuple(
             ("PRIVATE KEY",),
             r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)",
         ),
-        ("github-token", ("gh", "github_pat_"), r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})"),
+        (
+            "github-token",
+            ("gh", "github_pat_"),
+            r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})",
+        ),
         ("gitlab-token", ("glpat-",), r"\bglpat-[A-Za-z0-9_-]{16,}"),
         ("model-key", ("sk-",), r"\bsk-(?:[A-Za-z]+-)*[A-Za-z0-9_-]{20,}"),
         ("aws-key", ("AKIA", "ASIA"), r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),

@@ -85,7 +85,9 @@ def prm(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
 
 
 def _by_program(view: View, node: str) -> bool:
-    return any(leaf.offline for leaf in view.leaves if leaf.writer and leaf.node is not None and leaf.node.id == node)
+    return any(
+        leaf.offline for leaf in view.leaves if leaf.writer and leaf.node is not None and leaf.node.id == node
+    )
 
 
 def _question(view: View, patch: PatchEntry) -> str:

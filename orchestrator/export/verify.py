@@ -35,7 +35,9 @@ def _manifest(folder: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ExportError(f"{folder / MANIFEST} is not JSON: {error}") from error
     if manifest.get("schema") != EXPORT_SCHEMA:
-        raise ExportError(f"{folder / MANIFEST} has the schema {manifest.get('schema')!r}, not {EXPORT_SCHEMA}")
+        raise ExportError(
+            f"{folder / MANIFEST} has the schema {manifest.get('schema')!r}, not {EXPORT_SCHEMA}"
+        )
     return manifest
 
 

@@ -141,7 +141,11 @@ class View:
         """Tokens of the path to `tip`: as the endpoint counted them, else a quarter of the characters plus
         the schemas (an estimate)."""
         call = self.graph.calls.get(tip)
-        if call is not None and call.usage.prompt_tokens is not None and call.usage.completion_tokens is not None:
+        if (
+            call is not None
+            and call.usage.prompt_tokens is not None
+            and call.usage.completion_tokens is not None
+        ):
             return call.usage.prompt_tokens + call.usage.completion_tokens
         chars = sum(len(self.text(message) or "") for message in self.graph.path(tip)) + len(extra)
         return chars // 4 + 1

@@ -77,8 +77,8 @@ class EventLog:
         self._seq = 0
         end = 0
         if path.exists():
-            for event, end in _scan(path):
-                self._seq = event["seq"] + 1
+            for event, after in _scan(path):
+                self._seq, end = event["seq"] + 1, after
         closed = segments(path)
         self._segment = len(closed)
         if not self._seq and closed:
@@ -171,7 +171,7 @@ def torn_bytes(path: Path) -> int:
 
 def _scan(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
     end = 0
-    with _open(path) as file:
+    with opened(path) as file:
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
                 return
@@ -185,7 +185,8 @@ def _scan(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
             yield event, end
 
 
-def _open(path: Path) -> IO[bytes]:
+def opened(path: Path) -> IO[bytes]:
+    """A file for reading, unzipped on the way when its name says so."""
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from ...tools.errors import RecordError
 from .build import build_run, validated
+from .events import opened
 from .invariants import check
 from .migrate import migrate
 from .schema import Trajectory, json_schema
@@ -54,8 +53,7 @@ def read_trajectories(path: Path, *, on_loss: OnLoss | None = None) -> Iterator[
     """The records of a file (plain or .gz), one in memory at a time. An unfinished last line (the writer was
     killed, the disk was full) is left out and named to `on_loss`.
     Raises: RecordError naming the line that is damaged elsewhere."""
-    opened: Any = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-    with opened as file:
+    with opened(path) as file:
         for number, line in enumerate(file, 1):
             whole = line.endswith(b"\n")
             if whole and not line.strip():
