@@ -47,6 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     (SWE_AGENT_TRACEBACK=1 shows it)."""
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     import click
+    import typer
+
+    # some releases of typer carry a copy of click, whose errors are not click's
+    complaints = (click.ClickException, typer.BadParameter.__mro__[2])
 
     from .app import COMMANDS, app
 
@@ -59,12 +63,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             defaults = default_map(settings(_config_file(arguments), COMMANDS), COMMANDS)
         result = app(args=arguments, standalone_mode=False, default_map=defaults)
         return result if isinstance(result, int) else OK
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, typer.Abort):
         return INTERRUPTED
     except KeyboardInterrupt:
         return INTERRUPTED
-    except click.ClickException as error:
-        error.show()
+    except complaints as error:
+        error.show()  # type: ignore[attr-defined]
         return USAGE
     except errors.SweAgentError as error:
         if os.environ.get("SWE_AGENT_TRACEBACK"):
