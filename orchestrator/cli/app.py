@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -32,10 +31,10 @@ COMMANDS = {
 class LazyGroup(TyperGroup):
     """A group that knows its commands by the table and imports one when it is asked for."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
         module = f"{__package__}.{cmd_name}{'_' if cmd_name == 'eval' else ''}"
@@ -71,13 +70,18 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def _root(
-    version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
-) -> None:
-    """A multi-agent coding agent: an issue becomes a verified patch, and every run training data."""
-    if version:
+def _version(wanted: bool) -> None:
+    if wanted:
         from ... import __version__
 
         typer.echo(__version__)
         raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", help="Print the version and exit.", is_eager=True, callback=_version
+    ),
+) -> None:
+    """A multi-agent coding agent: an issue becomes a verified patch, and every run training data."""

@@ -16,6 +16,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ...tools import errors
 
@@ -46,14 +47,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code and never shows a traceback for a user's error
     (SWE_AGENT_TRACEBACK=1 shows it)."""
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    import click
     import typer
-
-    # some releases of typer carry a copy of click, whose errors are not click's
-    complaints = (click.ClickException, typer.BadParameter.__mro__[2])
 
     from .app import COMMANDS, app
 
+    # typer carries its own click in newer versions: the class is taken from what it raises.
+    usage_error: type[Any] = typer.BadParameter.__mro__[2]
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         defaults: dict[str, dict[str, object]] = {}
@@ -63,12 +62,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             defaults = default_map(settings(_config_file(arguments), COMMANDS), COMMANDS)
         result = app(args=arguments, standalone_mode=False, default_map=defaults)
         return result if isinstance(result, int) else OK
-    except (click.exceptions.Abort, typer.Abort):
+    except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except complaints as error:
-        error.show()  # type: ignore[attr-defined]
+    except typer.Exit as error:
+        return error.exit_code
+    except usage_error as error:
+        error.show()
         return USAGE
     except errors.SweAgentError as error:
         if os.environ.get("SWE_AGENT_TRACEBACK"):
