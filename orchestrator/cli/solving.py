@@ -109,7 +109,8 @@ def build_request(flags: Mapping[str, Any], screen: Screen) -> tuple[SolveReques
         run = RunDirectory.new(_slug(issue), flags["output"])
         folder = run.path / "work" / "clone"
     issue, repository = _repository(flags, issue, folder, screen)
-    request = _trusting(replace(request, issue=issue, repository=repository), flags["trust_repo"], screen)
+    request = replace(request, issue=issue, repository=repository, base=request.base or issue.base_commit)
+    request = _trusting(request, flags["trust_repo"], screen)
     return request, run
 
 
@@ -292,12 +293,30 @@ def _issue(flags: Mapping[str, Any]) -> Issue:
             raise UsageError(f"cannot read --file {flags['file']}: {error.strerror}") from error
         return Issue.from_text(data.decode("utf-8", "replace"), source="file")
     if flags["instance"]:
-        from ..benchmarks.select import find_issue
-
-        return find_issue(flags["dataset"], flags["instance"])
+        return _instance(flags["dataset"], flags["instance"])
     from ..forges import fetch_issue
 
     return fetch_issue(flags["issue"], force=flags["force"])
+
+
+def _instance(dataset: str, name: str) -> Issue:
+    """One instance of a dataset, without its gold data."""
+    from ..benchmarks.dataset import Selection, load_instances
+
+    instance = load_instances(dataset, select=Selection(ids=(name,)))[0]
+    title, _, body = instance.problem_statement.strip().partition("\n")
+    repository = instance.repo if "://" in instance.repo else f"https://github.com/{instance.repo}.git"
+    return Issue(
+        instance.id,
+        title.strip(),
+        body.strip(),
+        repository=repository,
+        base_commit=instance.base_commit,
+        hints=instance.hints,
+        images=instance.images,
+        source="dataset",
+        benchmark=instance.benchmark,
+    )
 
 
 def _repository(flags: Mapping[str, Any], issue: Issue, folder: Path, screen: Screen) -> tuple[Issue, Path]:
