@@ -55,7 +55,12 @@ class TestReport:
     timed_out: bool = False
     log_path: str | None = None
     collection_errors: tuple[str, ...] = ()
-    """Files or modules that could not be collected, with their error text."""
+    """Files or modules that could not be collected, with their error text. A file that pytest could not
+    collect is in `results` too, under its path, as an error."""
+    unknown: tuple[str, ...] = ()
+    """Selected names that match no test."""
+    warm: bool = False
+    """Whether a preloaded process ran it; such a verdict is feedback, never the final one."""
 
     def ids(self, *outcomes: Outcome) -> frozenset[str]:
         return frozenset(test for test, result in self.results.items() if result.outcome in outcomes)
@@ -139,6 +144,11 @@ def compare(baseline: Baseline, report: TestReport, *, partial: bool = False) ->
             broken.add(test)
     if not partial:
         missing = set(baseline.outcomes) - set(report.results) - baseline.flaky
+        # A file that could not be collected on base has no tests of its own: once it can be, it is fixed.
+        whole = {test.partition("::")[0] for test, result in report.results.items() if result.outcome.good}
+        mended = {test for test in missing if "::" not in test and baseline.outcomes[test].bad and test in whole}
+        fixed |= mended
+        missing -= mended
         broken |= {test for test in missing if baseline.outcomes[test].good}
         still |= {test for test in missing if baseline.outcomes[test].bad}
     return Comparison(

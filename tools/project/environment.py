@@ -19,7 +19,7 @@ from ..sandbox import Limits, Sandbox, SandboxSpec, open_sandbox
 from .installer import INSTALL_TIMEOUT_S, Installer, Outcome, last_lines
 from .manifest import Manifest
 from .requirements import Requirements
-from .resolve import host_requirements, requirement_inputs
+from .resolve import host_requirements, locked_versions, requirement_inputs
 from .spec import Inference
 
 _FORMAT = 1
@@ -155,7 +155,21 @@ class _Build:
         self.say(f"installing {len(requirements)} requirements with {self.installer.name}")
         done = self.installer.install_wheels(requirements)
         self.log.append(done.output)
+        if not done.ok and self.installer.constraints is not None:
+            self.installer.constraints = None
+            self.say("the locked versions do not go together here; resolving without them")
+            done = self.installer.install_wheels(requirements)
+            self.log.append(done.output)
         return done.ok
+
+    def constrain(self, locked: list[str]) -> None:
+        """Stay with the versions of the repository's lock file where that is possible."""
+        if not locked:
+            return
+        path = self.folder / "constraints.txt"
+        path.write_text("\n".join(locked) + "\n")
+        self.installer.constraints = path
+        self.note("versions", f"{len(locked)} pinned", "the repository's lock file")
 
     def in_sandbox(self, sandbox: Sandbox, command: str) -> Outcome:
         self.say(f"$ {command}")
@@ -197,6 +211,7 @@ def _build(plan: Plan, folder: Path) -> Environment:
         installed = True
     else:
         wanted, deferred = host_requirements(plan.manifest, plan.requirements)
+        build.constrain(locked_versions(plan.manifest))
         complete = build.wheels(wanted)
         if not complete:
             build.say("wheels alone do not do; resolving in the sandbox")

@@ -95,6 +95,8 @@ class Installer:
         # uv cannot look into an interpreter older than 3.7.
         self.uv = uv if interpreter.minor >= (3, 7) else None
         self.python = target / "bin" / "python"
+        self.constraints: Path | None = None
+        """Versions to stay with (requirements format); set while they can be satisfied."""
 
     @property
     def name(self) -> str:
@@ -159,8 +161,13 @@ class Installer:
     def _install(self, uv: str) -> list[str]:
         if self.uv:
             dated = ["--exclude-newer", self.exclude_newer] if self.exclude_newer else []
-            return [uv, "pip", "install", "--python", str(self.python), *dated]
-        return [str(self.python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+            return [uv, "pip", "install", "--python", str(self.python), *dated, *self._constrained]
+        pip = [str(self.python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+        return [*pip, *self._constrained]
+
+    @property
+    def _constrained(self) -> list[str]:
+        return ["-c", str(self.constraints)] if self.constraints else []
 
     def sandbox_command(self, arguments: Sequence[str]) -> str:
         """Shell command that installs `arguments` inside the build sandbox."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import PurePosixPath
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -60,6 +61,28 @@ def host_requirements(manifest: Manifest, found: Requirements) -> tuple[list[str
     return list(dict.fromkeys(named)), list(dict.fromkeys(deferred))
 
 
+def locked_versions(manifest: Manifest) -> list[str]:
+    """`name==version` for what uv.lock, poetry.lock or pdm.lock pin to exactly one version from an index:
+    the versions that the repository was last seen to work with."""
+    own = project_name(manifest)
+    for name in ("uv.lock", "poetry.lock", "pdm.lock"):
+        try:
+            packages = tomllib.loads(manifest.text(name)).get("package")
+        except (tomllib.TOMLDecodeError, RecursionError):
+            continue
+        versions: dict[str, set[str]] = {}
+        for package in packages if isinstance(packages, list) else ():
+            title, version, source = (package.get(k) for k in ("name", "version", "source"))
+            if not (isinstance(title, str) and isinstance(version, str)):
+                continue
+            elsewhere = isinstance(source, dict) and not {"registry", "reference"} & set(source)
+            if canonical(title) != own and not elsewhere:
+                versions.setdefault(canonical(title), set()).add(version)
+        if versions:
+            return [f"{title}=={next(iter(v))}" for title, v in sorted(versions.items()) if len(v) == 1]
+    return []
+
+
 def _add_extras(found: Requirements, text: str | None) -> None:
     for extra in (e.strip() for e in (text or "").split(",")):
         if extra and extra not in found.extras:
@@ -90,6 +113,7 @@ def requirement_inputs(manifest: Manifest, found: Requirements) -> list[str]:
     """Text of every file that decides what gets installed, for the cache key."""
     seen: set[str] = set()
     texts = [f"{path}:{line}" for path in found.files for line in file_lines(manifest, path, seen)]
+    texts += locked_versions(manifest)
     if found.install_repository:
         texts += [f"{path}:{manifest.text(path)}" for path in _KEY_FILES]
     return texts

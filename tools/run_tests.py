@@ -1,0 +1,117 @@
+"""run_tests: run a repository's tests in a workspace; warm for quick feedback, cold for a verdict."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+from .coverage_map import CoverageMap
+from .project.spec import Project
+from .test_report import Baseline, TestReport
+from .warm.cold import check_name, run_cold
+from .workspace import Workspace
+
+
+class TestRunner:
+    """Runs the tests of one project. Safe to use from several threads at once.
+
+    `baseline` may be set at any time; `run` does not need it. Runs are logged to `log_dir` in full.
+    """
+
+    __test__ = False
+
+    def __init__(
+        self,
+        project: Project,
+        *,
+        baseline: Baseline | None = None,
+        log_dir: Path | None = None,
+        warm: bool = True,
+    ) -> None:
+        self.project = project
+        self.baseline = baseline
+        self._log_dir = log_dir
+        self._warm = warm and project.test_command.runner == "pytest"
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+
+    def run(
+        self,
+        workspace: Workspace,
+        selection: Sequence[str] = (),
+        *,
+        timeout: float | None = None,
+        cold: bool = False,
+    ) -> TestReport:
+        """Run the tests, or those that `selection` names: ids as reports print them, files or folders.
+
+        Names that match nothing are in the report's `unknown` and `collection_errors`. The working tree
+        is left as it was. `timeout` is in seconds, by default the test command's own; what had finished
+        before it is kept. With `cold` the run happens in a fresh process: every final verdict is one.
+
+        Raises: ToolError for a name that cannot be a test; SandboxError.
+        """
+        names = [check_name(name) for name in selection]
+        limit = timeout if timeout is not None else self.project.test_command.timeout_s
+        with self._tree(workspace) as tree:
+            report, _ = run_cold(tree.sandbox, self.project, names, timeout=limit, log=self._log())
+        return report
+
+    def measure_baseline(
+        self, workspace: Workspace, runs: int = 2, *, timeout: float | None = None
+    ) -> Baseline:
+        """Run the whole suite `runs` times on forks of `workspace`, cold, and keep the result as
+        `baseline`; tests whose outcome differs between the runs are flaky. Raises: SandboxError."""
+        limit = timeout if timeout is not None else self.project.test_command.timeout_s
+        reports: list[TestReport] = []
+        for _ in range(max(1, runs)):
+            with workspace.fork() as fork:
+                report, _ = run_cold(fork.sandbox, self.project, (), timeout=limit, log=self._log())
+            reports.append(report)
+            if report.timed_out:
+                break
+        self.baseline = Baseline.of(reports)
+        return self.baseline
+
+    def map_coverage(
+        self, workspace: Workspace, selection: Sequence[str] = (), *, timeout: float | None = None
+    ) -> CoverageMap:
+        """Run tests once with line tracing, on a fork, and say which test executes which lines.
+
+        Costs a traced run (2 to 30 times a plain one); pytest only, elsewhere the map is empty.
+        Raises: ToolError, SandboxError.
+        """
+        if self.project.test_command.runner != "pytest":
+            return CoverageMap({})
+        names = [check_name(name) for name in selection]
+        limit = timeout if timeout is not None else self.project.test_command.timeout_s
+        with workspace.fork() as fork:
+            _, events = run_cold(
+                fork.sandbox, self.project, names, timeout=limit, log=self._log(), coverage=True
+            )
+        return CoverageMap.of(events.covered)
+
+    def close(self) -> None:
+        """Stop the processes kept for warm runs. Idempotent; `run` starts them anew."""
+
+    def __enter__(self) -> TestRunner:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _log(self) -> Path | None:
+        if self._log_dir is None:
+            return None
+        with self._lock:
+            return self._log_dir / f"tests-{next(self._numbers):04d}.log"
+
+    def _tree(self, workspace: Workspace) -> AbstractContextManager[Workspace]:
+        """Where a run happens: on a fork where forking is cheap, so that files that tests write never
+        reach the workspace."""
+        if workspace.sandbox.kind == "namespace":
+            return workspace.fork()
+        return nullcontext(workspace)

@@ -1,0 +1,272 @@
+"""pytest plugin: results test by test, whatever the repository's own options say.
+
+Loaded with `-p` through PYTEST_ADDOPTS, so that it works under any command that ends in pytest. Runs under
+the repository's Python (3.6 or newer) and pytest (3 or newer).
+"""
+
+import os
+import sys
+
+import pytest
+import swe_agent_report as shared
+
+_RANK = {"passed": 0, "xpassed": 1, "xfailed": 1, "skipped": 2, "failed": 3, "error": 4}
+
+
+class State:
+    request = None
+    report = None
+    rootdir = ""
+    results = {}
+    checkpoint = None
+    """Called with a reason where the run may be frozen for later runs (warm runs only)."""
+    tracer = None
+
+
+def start(folder):
+    """Begin to serve the request in `folder`."""
+    State.request = shared.Request(folder)
+    State.report = shared.Report(os.path.join(folder, "report.jsonl"))
+    State.results = {}
+    State.request.restore_environment()
+    shared.keep_bytecode_honest()
+    _keep_rewritten_honest()
+
+
+def _keep_rewritten_honest():
+    """The same rule for the modules that pytest rewrites and caches itself."""
+    try:
+        from _pytest.assertion import rewrite
+
+        plain = rewrite._write_pyc
+    except (ImportError, AttributeError):
+        return
+    import time
+
+    def write_pyc(*args, **kwargs):
+        for value in list(args) + list(kwargs.values()):
+            mtime = getattr(value, "st_mtime", None)
+            if mtime is not None and time.time() - mtime < 2.0:
+                return False
+        return plain(*args, **kwargs)
+
+    rewrite._write_pyc = write_pyc
+
+
+if os.environ.get("SWE_AGENT_TESTS"):
+    start(os.environ["SWE_AGENT_TESTS"])
+
+
+def test_id(nodeid):
+    """A node id relative to the repository's root, whatever pytest took for its rootdir."""
+    root = State.request.root
+    if not State.rootdir or State.rootdir == root:
+        return nodeid
+    path, mark, rest = nodeid.partition("::")
+    if not path:
+        return nodeid
+    full = os.path.normpath(os.path.join(State.rootdir, path))
+    return os.path.relpath(full, root).replace(os.sep, "/") + mark + rest
+
+
+def pytest_addoption(parser):
+    """pytest-cov starts measuring before any hook of ours could stop it: empty its option where it is
+    parsed. Its tracer slows tests down and its threshold fails runs of a selection."""
+    plain = parser.parse_known_args
+
+    def parse_known_args(*args, **kwargs):
+        namespace = plain(*args, **kwargs)
+        if getattr(namespace, "cov_source", None):
+            namespace.cov_source = []
+            namespace.no_cov = True
+        return namespace
+
+    parser.parse_known_args = parse_known_args
+
+
+_NEUTRAL = {
+    "maxfail": 0,
+    "continue_on_collection_errors": True,
+    "cov_source": [],
+    "no_cov": True,
+    "cov_fail_under": None,
+    "numprocesses": None,
+    "dist": "no",
+    "tx": [],
+    "looponfail": False,
+    "randomly_reorganize": False,
+    "randomly_seed": 0,
+    "random_order": False,
+    "random_order_bucket": "none",
+    "lf": False,
+    "failedfirst": False,
+    "newfirst": False,
+    "stepwise": False,
+    "collectonly": False,
+    "usepdb": False,
+    "xmlpath": None,
+    "htmlpath": None,
+    "resultlog": None,
+    "pastebin": None,
+    "cacheclear": False,
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    _neutralise(config)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    _neutralise(config)
+    rootdir = getattr(config, "rootpath", None) or getattr(config, "rootdir", "")
+    State.rootdir = os.path.realpath(str(rootdir))
+    State.request.root = os.path.realpath(State.request.root)
+    if State.request.select:
+        config.args[:] = _files(State.request)
+        if State.request.coverage:
+            config.args[:] = config.args
+
+
+def _neutralise(config):
+    for name, value in _NEUTRAL.items():
+        if hasattr(config.option, name):
+            setattr(config.option, name, value)
+
+
+def _files(request):
+    """Absolute paths of the selected files and folders that exist; the rest is reported as unknown."""
+    found = []
+    for wanted in request.select:
+        path = os.path.join(request.root, wanted.partition("::")[0])
+        if os.path.exists(path) and path not in found:
+            found.append(path)
+    return found
+
+
+def pytest_collection(session):
+    """With a selection of which no file exists, pytest would collect its default paths instead."""
+    if State.request.select and not session.config.args:
+        session.items = []
+        session.testscollected = 0
+        for wanted in State.request.select:
+            State.report.write(unknown=wanted)
+        return True
+    return None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    wanted = State.request.select
+    if not wanted:
+        return
+    exact = {w.rstrip("/") for w in wanted}
+    met = set()
+    kept, dropped = [], []
+    for item in items:
+        names = _names(test_id(item.nodeid)) & exact
+        met |= names
+        (kept if names else dropped).append(item)
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+        items[:] = kept
+    for name in sorted(exact - met):
+        if name not in (".", ""):
+            State.report.write(unknown=name)
+
+
+def _names(test):
+    """Every name that selects a test: its id, the id without parameters, its class, file and folders."""
+    names = {test, "."}
+    path, mark, rest = test.partition("::")
+    if mark:
+        plain = rest.partition("[")[0]
+        names.add(path + "::" + plain)
+        parts = plain.split("::")
+        for count in range(1, len(parts)):
+            names.add(path + "::" + "::".join(parts[:count]))
+    pieces = path.split("/")
+    for count in range(1, len(pieces) + 1):
+        names.add("/".join(pieces[:count]))
+    return names
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session):
+    if State.checkpoint is not None:
+        State.checkpoint("collected")
+        State.checkpoint = None
+    if State.request.coverage:
+        import swe_agent_coverage
+
+        State.tracer = swe_agent_coverage.Tracer(State.request.root)
+
+
+def pytest_collectreport(report):
+    if report.failed:
+        State.report.write(uncollected=test_id(report.nodeid), message=shared.bounded(_text(report)))
+
+
+def pytest_runtest_logstart(nodeid, location):
+    State.report.write(start=test_id(nodeid))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item, nextitem):
+    if State.tracer is None:
+        yield
+        return
+    State.tracer.begin()
+    yield
+    State.report.write(covered=test_id(item.nodeid), lines=State.tracer.end())
+
+
+def pytest_runtest_logreport(report):
+    outcome = _outcome(report)
+    if outcome is None:
+        return
+    entry = State.results.setdefault(report.nodeid, ["", 0.0, ""])
+    entry[1] += getattr(report, "duration", 0.0) or 0.0
+    if not entry[0] or _RANK[outcome] > _RANK[entry[0]]:
+        entry[0] = outcome
+        if outcome != "passed":
+            entry[2] = shared.bounded(_text(report))
+
+
+def _outcome(report):
+    expected = hasattr(report, "wasxfail")
+    if report.outcome == "rerun":
+        State.results.pop(report.nodeid, None)
+        return None
+    if report.outcome == "failed":
+        return "failed" if report.when == "call" else "error"
+    if report.outcome == "skipped":
+        return "xfailed" if expected else "skipped"
+    if report.when == "call":
+        return "xpassed" if expected else "passed"
+    return "passed" if report.when == "teardown" and report.nodeid in State.results else None
+
+
+def _text(report):
+    longrepr = getattr(report, "longrepr", None)
+    if isinstance(longrepr, tuple) and len(longrepr) == 3:
+        return str(longrepr[2])
+    text = getattr(report, "longreprtext", None)
+    text = text if isinstance(text, str) else str(longrepr or "")
+    return text or str(getattr(report, "wasxfail", ""))
+
+
+def pytest_runtest_logfinish(nodeid, location):
+    outcome, duration, message = State.results.pop(nodeid, ("", 0.0, ""))
+    if outcome:
+        State.report.write(test=test_id(nodeid), outcome=outcome, duration=duration, message=message)
+
+
+def pytest_sessionfinish(session, exitstatus):
+    if State.request.modules:
+        root = State.request.root + os.sep
+        files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+        ours = sorted({f for f in files if isinstance(f, str) and f.startswith(root) and f.endswith(".py")})
+        State.report.write(modules=ours)
+    State.report.write(done=int(exitstatus))

@@ -1,0 +1,86 @@
+"""What both in-sandbox runners share: the request, the report file, bytecode that cannot go stale.
+
+Runs under the repository's Python, 3.6 or newer, and imports the standard library only.
+"""
+
+import io
+import json
+import os
+import time
+
+MESSAGE_CHARS = 6000
+_RACY_S = 2.0
+
+
+def bounded(text, limit=MESSAGE_CHARS):
+    """Head and tail of a long text."""
+    text = text if isinstance(text, str) else str(text)
+    if len(text) <= limit:
+        return text
+    head = limit // 3
+    return text[:head] + "\n[... %d characters ...]\n" % (len(text) - limit) + text[head - limit :]
+
+
+class Request:
+    """The run's request: `root`, `select`, `restore` (environment to put back), `coverage`."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        with io.open(os.path.join(folder, "request.json"), encoding="utf-8") as file:
+            data = json.load(file)
+        self.root = data["root"]
+        self.select = data["select"]
+        self.coverage = bool(data.get("coverage"))
+        self.modules = bool(data.get("modules"))
+        self.restore = data["restore"]
+
+    def restore_environment(self):
+        """Undo what only the test run itself needed, so that processes that tests start do not see it."""
+        for name, value in self.restore.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+class Report:
+    """JSON lines, one for each event, written at once so that a killed run keeps what it had."""
+
+    def __init__(self, path):
+        self.pid = os.getpid()
+        self.path = path
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def move(self, path):
+        """Write to another file from here on (in a forked process)."""
+        os.close(self._fd)
+        self.__init__(path)
+
+    def write(self, **event):
+        if os.getpid() != self.pid:
+            return
+        line = json.dumps(event).encode("utf-8", "replace") + b"\n"
+        while line:
+            line = line[os.write(self._fd, line) :]
+
+
+def keep_bytecode_honest():
+    """Never cache bytecode of a source younger than two seconds.
+
+    A cached file is recognised by the source's size and its time in whole seconds: an edit of equal length
+    within the second of the cached version would go unseen (git's index has the same problem and the same
+    remedy).
+    """
+    from importlib import _bootstrap_external, machinery
+
+    plain = machinery.SourceFileLoader._cache_bytecode
+
+    def cache_bytecode(self, source_path, bytecode_path, data):
+        try:
+            if time.time() - _bootstrap_external._path_stat(source_path).st_mtime < _RACY_S:
+                return None
+        except OSError:
+            return None
+        return plain(self, source_path, bytecode_path, data)
+
+    machinery.SourceFileLoader._cache_bytecode = cache_bytecode
