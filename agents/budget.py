@@ -226,9 +226,9 @@ class Budget:
                 asked = getattr(amount, kind)
                 if left is None:
                     continue
-                if asked > left + _EPSILON * max(1.0, abs(left)) or (used_up and left <= _EPSILON):
-                    if asked > 0 or used_up:
-                        raise BudgetExceeded(ledger._message(kind, ledger._spent[kind], asked))
+                too_much = asked > 0 and asked > left + _EPSILON * max(1.0, abs(left))
+                if too_much or (used_up and left <= _EPSILON):
+                    raise BudgetExceeded(ledger._message(kind, ledger._spent[kind], asked))
 
     def _settle(self, reserved: Spending, spent: Spending) -> None:
         with self._lock:

@@ -239,9 +239,9 @@ class _Retries:
         self._failed_at = self._failed_at or now
         self._failures += 1
         limiter = self.limiter
-        if not error.connected and limiter is not None and not limiter.reached:
-            if self._failures >= _UNREACHED_ATTEMPTS:
-                return True
+        unreached = not error.connected and limiter is not None and not limiter.reached
+        if unreached and self._failures >= _UNREACHED_ATTEMPTS:
+            return True
         paused = (
             limiter.paused_for() if limiter is not None and error.kind == "rate" else state.upcoming_sleep
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -137,7 +138,7 @@ async def preflight(model: str, options: ModelOptions, *, timeout_s: float = 4.0
         await wire.close()
 
 
-def _look_up(route: Route, found: list[object], endpoint: Endpoint) -> None:
+def _look_up(route: Route, found: Sequence[object], endpoint: Endpoint) -> None:
     entries = {str(e["id"]): e for e in found if isinstance(e, dict) and "id" in e}
     if not entries or route.name in entries or f"{route.name}:latest" in entries:
         return

@@ -63,16 +63,16 @@ def from_status(status: int, body: bytes | str | Mapping[str, Any], headers: Map
 def from_body(error: Any) -> WireError:
     """The error that an answer with status 200 holds instead of choices (OpenRouter, streams)."""
     fields = error if isinstance(error, Mapping) else {"message": str(error)}
-    code = fields.get("code") or fields.get("status") or fields.get("status_code")
-    status = int(code) if str(code).isdigit() and 400 <= int(code) < 600 else 502
+    code = str(fields.get("code") or fields.get("status") or fields.get("status_code") or "")
+    status = int(code) if code.isdigit() and 400 <= int(code) < 600 else 502
     return from_status(status, {"error": fields}, {})
 
 
 def _kind(status: int, message: str, code: str, parameter: str | None) -> FailureKind:
     text = f"{message} {code}"
-    if status in (400, 413, 422) or (status == 500 and "context" in text):
-        if _OVERFLOW.search(text) and "rate limit" not in text.lower():
-            return "overflow"
+    may_overflow = status in (400, 413, 422) or (status == 500 and "context" in text)
+    if may_overflow and _OVERFLOW.search(text) and "rate limit" not in text.lower():
+        return "overflow"
     if status in (400, 404, 422, 501) and _NO_TOOLS.search(message):
         return "no_tools"
     if status in (400, 422) and _refused(message, parameter) is not None:

@@ -74,7 +74,7 @@ class Encoder:
 
     def __init__(self, memory: Memory, reasoning: ReasoningStyle = "none") -> None:
         self._memory = memory
-        self._reasoning = reasoning
+        self._reasoning: ReasoningStyle = reasoning
         self._pieces: dict[int, tuple[weakref.ref[Any], Any, Piece]] = {}
 
     def pieces(self, messages: Sequence[LLMMessage]) -> list[Piece]:
