@@ -17,10 +17,11 @@ from shutil import which
 from typing import ClassVar
 
 from ..errors import SandboxError
-from .base import ExecResult, Sandbox, SandboxSpec
+from .base import ExecResult, Sandbox, SandboxSpec, Session
 from .environment import clean_env, shell_argv
 from .holder.output import BoundedOutput
 from .ownership import mark_owner
+from .session import PipeSession
 from .trees import copy_tree, remove_tree
 
 _log = logging.getLogger(__name__)
@@ -175,6 +176,46 @@ class PlainSandbox(Sandbox):
         except FileExistsError as error:
             raise NotADirectoryError(f"{target.parent} is not a directory") from error
         target.write_bytes(data)
+
+    def open_session(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: str | PurePosixPath | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Session:
+        self._alive()
+        merged = clean_env(str(self._home / "home"), self._spec.env, env)
+        merged["SHELL"] = self._shell
+        read_in, stdin = os.pipe()
+        stdout, write_out = os.pipe()
+        try:
+            process = subprocess.Popen(
+                list(argv),
+                cwd=self._root / (cwd or ""),
+                env=merged,
+                stdin=read_in,
+                stdout=write_out,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError as error:
+            os.close(stdin)
+            os.close(stdout)
+            raise SandboxError(f"{error.filename or argv[0]}: {error.strerror}") from error
+        finally:
+            os.close(read_in)
+            os.close(write_out)
+        with self._lock:
+            self._running.add(process)
+
+        def kill() -> None:
+            _kill_group(process)
+            process.wait()
+            with self._lock:
+                self._running.discard(process)
+
+        return PipeSession(stdin, stdout, kill)
 
     def fork(self) -> PlainSandbox:
         self._alive()
