@@ -36,6 +36,12 @@ class Issue:
     """text | file | github | gitlab | dataset."""
     benchmark: str | None = None
     """Name of the benchmark and split that the instance belongs to (`swe-bench-verified/test`)."""
+    state: str | None = None
+    """open | closed on its forge; None: unknown."""
+    locked: bool = False
+    assignees: tuple[str, ...] = ()
+    fixed_by: str | None = None
+    """URL of the merged pull request, or id of the commit, that closed it already."""
 
     @property
     def text(self) -> str:

@@ -18,8 +18,8 @@ from .workspace import Workspace
 
 MAX_NEW_FILE_CHARS = 1 << 20
 
-_ARTEFACTS = tuple(
-    [
+_ARTEFACTS = (
+    *(
         "__pycache__",
         "*.pyc",
         "*.pyo",
@@ -27,32 +27,20 @@ _ARTEFACTS = tuple(
         ".mypy_cache",
         ".ruff_cache",
         ".hypothesis",
-        ".tox",
-        ".nox",
-        ".venv",
-        "venv",
-        "*.egg-info",
-        ".eggs",
-        "node_modules",
+        ".cache",
+    ),
+    *(".tox", ".nox", ".venv", "venv", "*.egg-info", ".eggs", "node_modules", ".ipynb_checkpoints", ".idea"),
+    *(
         ".coverage",
         ".coverage.*",
         "coverage.xml",
         "htmlcov",
-        ".DS_Store",
-        ".idea",
-        "*.orig",
-        "*.rej",
-        "*.swp",
-        "*.swo",
-        "*~",
+        "junit*.xml",
+        "nohup.out",
         "*.log",
         "core.[0-9]*",
-        "nohup.out",
-        ".ipynb_checkpoints",
-        ".cache",
-        "junit*.xml",
-        ".swe-agent*",
-    ]
+    ),
+    *(".DS_Store", "*.orig", "*.rej", "*.swp", "*.swo", "*~", ".swe-agent*"),
 )
 _STRAY = re.compile(
     r"(repro(duc\w*)?|debug|scratch|tmp|temp|try|demo|minimal|(test|check|verify|run)[_-]?(issue|bug|fix|repro\w*))"

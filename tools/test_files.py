@@ -5,20 +5,9 @@ from __future__ import annotations
 import fnmatch
 from pathlib import PurePosixPath
 
-_NAMES = tuple(
-    [
-        "test_*.py",
-        "*_test.py",
-        "tests.py",
-        "conftest.py",
-        "*.test.*",
-        "*.spec.*",
-        "*_test.go",
-        "*_test.rb",
-        "*_spec.rb",
-        "*Test.java",
-        "*Tests.java",
-    ]
+_NAMES = (
+    *("test_*.py", "*_test.py", "tests.py", "conftest.py", "*.test.*", "*.spec.*"),
+    *("*_test.go", "*_test.rb", "*_spec.rb", "*Test.java", "*Tests.java"),
 )
 _FOLDERS = frozenset({"test", "tests", "testing", "spec", "specs", "__tests__"})
 
