@@ -1,0 +1,142 @@
+"""Fresh runs: a process forked before anything of the project was imported runs pytest from scratch.
+
+The last word about a candidate inside the engine, and the only one for edits at module or class level.
+Payloads go through files in the scratch folder; datagrams carry their names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import socket
+import time
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+
+from . import guard
+from .worker import fresh_run, kill_group, quiet
+
+Outcomes = Dict[str, str]
+
+
+def serve(link: socket.socket, controller: int, arguments: List[str], root: str, scratch: str) -> int:
+    """Loop of the process that stays pristine; returns the controller's exit status."""
+    running: Dict[int, Tuple[int, float]] = {}
+    while True:
+        ready, _, _ = select.select([link], [], [], 0.05 if running else 0.25)
+        if ready:
+            data = link.recv(1 << 16)
+            if data:
+                number = int(data)
+                with open(os.path.join(scratch, f"job{number}.json"), encoding="utf-8") as handle:
+                    job = json.load(handle)
+                pid = os.fork()
+                if pid == 0:
+                    _child(link, number, job, arguments, root, scratch)
+                running[pid] = (number, time.monotonic() + 1.5 * job["limit"] + 5.0)
+        now = time.monotonic()
+        for pid, (number, deadline) in list(running.items()):
+            gone, _ = os.waitpid(pid, os.WNOHANG)
+            if gone or now > deadline:
+                kill_group(pid)
+                if not gone:
+                    os.waitpid(pid, 0)
+                del running[pid]
+                _tell(link, number)
+        gone, status = os.waitpid(controller, os.WNOHANG)
+        if gone:
+            for pid in running:
+                kill_group(pid)
+            return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 1
+
+
+def _tell(link: socket.socket, number: int) -> None:
+    try:
+        link.send(str(number).encode())
+    except OSError:
+        pass  # the controller is gone; the loop ends by itself
+
+
+def _child(link: socket.socket, number: int, job: Dict[str, Any], arguments: List[str], root: str, scratch: str) -> None:
+    out: Dict[str, Any] = {}
+    try:
+        os.setsid()
+        link.close()
+        quiet()
+        guard.limit_process()
+        fence = guard.Fence(root)
+        fence.install()
+        fence.active = bool(job.get("fence", True))
+        if job.get("trace"):
+            out = _traced(job, arguments, root)
+        else:
+            out = fresh_run([*arguments, *job["arguments"]], job["overrides"], root, job["limit"])
+        fence.active = False
+        path = os.path.join(scratch, f"answer{number}.json")
+        with open(path + ".part", "w", encoding="utf-8") as handle:
+            json.dump(out, handle)
+        os.replace(path + ".part", path)
+    finally:
+        os._exit(0)
+
+
+def _traced(job: Dict[str, Any], arguments: List[str], root: str) -> Dict[str, Any]:
+    """Localise by tracing a whole run: for tests that cannot even be collected."""
+    from .localise import Spectrum, Tracer
+
+    real = {os.path.realpath(os.path.join(root, path)): path for path in job["trace"]}
+    names: Dict[str, Optional[str]] = {}
+
+    def path_of(filename: str) -> Optional[str]:
+        if filename not in names:
+            names[filename] = real.get(os.path.realpath(filename))
+        return names[filename]
+
+    spectrum = Spectrum()
+    tracer = Tracer(path_of, spectrum)
+    tracer.start()
+    fresh_run([*arguments, *job["arguments"]], {}, root, job["limit"])
+    tracer.stop()
+    spectrum.failing.append(tracer.lines)
+    return spectrum.to_json()
+
+
+class FreshRuns:
+    """The controller's end: run several jobs at once and wait for all."""
+
+    def __init__(self, link: socket.socket, scratch: str, size: int) -> None:
+        self.link = link
+        self.scratch = scratch
+        self.size = size
+        self.count = 0
+
+    def run(self, jobs: Sequence[Dict[str, Any]], out_of_time: Callable[[], bool] = lambda: False) -> List[Optional[Any]]:
+        """Answers in the order of the jobs; None for a run that crashed, hung or was not started."""
+        waiting = list(enumerate(jobs))
+        flying: Dict[int, int] = {}
+        answers: List[Optional[Any]] = [None] * len(jobs)
+        while waiting or flying:
+            while waiting and len(flying) < self.size and not out_of_time():
+                index, job = waiting.pop(0)
+                self.count += 1
+                with open(os.path.join(self.scratch, f"job{self.count}.json"), "w", encoding="utf-8") as handle:
+                    json.dump(job, handle)
+                flying[self.count] = index
+                self.link.send(str(self.count).encode())
+            if not flying:
+                break
+            number = int(self.link.recv(64))
+            index = flying.pop(number, -1)
+            path = os.path.join(self.scratch, f"answer{number}.json")
+            try:
+                with open(path, encoding="utf-8") as handle:
+                    if index >= 0:
+                        answers[index] = json.load(handle)
+                os.unlink(path)
+            except (OSError, ValueError):
+                pass  # the run left no answer: it crashed or hung
+            try:
+                os.unlink(os.path.join(self.scratch, f"job{number}.json"))
+            except OSError:
+                pass
+        return answers

@@ -1,0 +1,143 @@
+"""Localise: which lines the failing assertions ran, and what types the variables had there.
+
+Suspiciousness is Ochiai's coefficient (Abreu et al. 2007): ef / sqrt((ef + nf) * (ef + ep)) with ef and ep
+the failing and passing units (assertions) that executed a line and nf the failing ones that did not.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
+
+from .suite import Suite, Unit
+
+Line = Tuple[str, int]
+_TYPE_SAMPLES = 40
+
+
+def kind_of(value: Any) -> str:
+    """`int`, `list[str]`, `dict[str]` (keys), a class's name."""
+    name = type(value).__name__
+    if type(value) in (list, tuple, set, frozenset, dict) and value:
+        try:
+            return f"{name}[{type(next(iter(value))).__name__}]"
+        except (RuntimeError, StopIteration):
+            return name
+    return name
+
+
+class Spectrum:
+    """Covered lines per unit, variable types per function, attributes per class."""
+
+    def __init__(self) -> None:
+        self.failing: List[Set[Line]] = []
+        self.passing: List[Set[Line]] = []
+        self.types: Dict[Tuple[str, int], Dict[str, List[str]]] = {}
+        self.attributes: Dict[str, List[str]] = {}
+
+    def scores(self) -> Dict[Line, float]:
+        """Ochiai per line reached by a failing unit, in (0, 1]."""
+        ef: Dict[Line, int] = {}
+        ep: Dict[Line, int] = {}
+        for lines in self.failing:
+            for line in lines:
+                ef[line] = ef.get(line, 0) + 1
+        for lines in self.passing:
+            for line in lines:
+                if line in ef:
+                    ep[line] = ep.get(line, 0) + 1
+        total = len(self.failing)
+        return {line: count / math.sqrt(total * (count + ep.get(line, 0))) for line, count in ef.items()}
+
+    def to_json(self) -> Dict[str, Any]:
+        return {
+            "scores": [[path, line, score] for (path, line), score in sorted(self.scores().items())],
+            "types": [[path, line, names] for (path, line), names in sorted(self.types.items())],
+            "attributes": self.attributes,
+            "units": [len(self.failing), len(self.passing)],
+        }
+
+
+class Tracer:
+    """A settrace tracer that looks only at editable files."""
+
+    def __init__(self, path_of: Callable[[str], Optional[str]], spectrum: Spectrum) -> None:
+        self.path_of = path_of
+        self.spectrum = spectrum
+        self.lines: Set[Line] = set()
+        self.samples: Dict[Any, int] = {}
+
+    def start(self) -> None:
+        threading.settrace(self.call)
+        sys.settrace(self.call)
+
+    def stop(self) -> None:
+        sys.settrace(None)
+        threading.settrace(None)  # type: ignore[arg-type]
+
+    def call(self, frame: Any, event: str, arg: Any) -> Any:
+        path = self.path_of(frame.f_code.co_filename)
+        if path is None:
+            return None
+        code = frame.f_code
+        lines = self.lines
+
+        def local(frame: Any, event: str, arg: Any) -> Any:
+            self.lines.add((path, frame.f_lineno))
+            if event != "exception":
+                seen = self.samples.get(code, 0)
+                if seen < _TYPE_SAMPLES or event == "return" and seen < 10 * _TYPE_SAMPLES:
+                    self.samples[code] = seen + 1
+                    self.types(path, code, frame.f_locals)
+            return local
+
+        lines.add((path, frame.f_lineno))
+        self.types(path, code, frame.f_locals) if self.samples.get(code, 0) < 10 * _TYPE_SAMPLES else None
+        return local
+
+    def types(self, path: str, code: Any, variables: Dict[str, Any]) -> None:
+        table = self.spectrum.types.setdefault((path, code.co_firstlineno), {})
+        for name, value in variables.items():
+            kinds = table.setdefault(name, [])
+            kind = kind_of(value)
+            if kind not in kinds and len(kinds) < 6:
+                kinds.append(kind)
+            owner = type(value)
+            if owner.__name__ not in self.spectrum.attributes and hasattr(value, "__dict__") and not isinstance(value, type):
+                if owner.__module__ not in ("builtins",) and callable(value) is False:
+                    names = [n for n in dir(owner) if not n.startswith("__")]
+                    own = [n for n in vars(value) if n not in names]
+                    self.spectrum.attributes[owner.__name__] = (own + names)[:60]
+
+
+def localise(
+    suite: Suite, failing: Sequence[int], passing: Sequence[int], path_of: Callable[[str], Optional[str]],
+    out_of_time: Callable[[], bool],
+) -> Spectrum:  # fmt: skip
+    """Run the tests under the tracer; runs in a forked child, for tests leave traces in the process."""
+    spectrum = Spectrum()
+    tracer = Tracer(path_of, spectrum)
+
+    def cut(line: int, good: bool) -> None:
+        lines, tracer.lines = tracer.lines, set()
+        if lines:
+            (spectrum.passing if good else spectrum.failing).append(lines)
+
+    suite.recorder.cut = cut
+    for test in [*failing, *passing]:
+        if out_of_time() and test not in failing:
+            break
+        tracer.lines = set()
+        tracer.start()
+        try:
+            verdict = suite.run(test)
+        finally:
+            tracer.stop()
+        ended = verdict.units[Unit(test, 0, 0)]
+        rest, tracer.lines = tracer.lines, set()
+        if rest and (verdict.error or len(verdict.units) == 1):
+            (spectrum.passing if ended else spectrum.failing).append(rest)
+    suite.recorder.cut = None
+    return spectrum

@@ -1,0 +1,264 @@
+"""Session: one run of the engine, from a request file to a result file."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import time
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+
+from . import guard
+from .chunk import SourceFile
+from .fresh import FreshRuns, serve
+from .localise import localise
+from .pool import Pool
+from .search import Search
+from .spectrum import Spectrum
+from .soften import Recorder, install, soften
+from .suite import CollectPlugin, Suite, Unit, file_of, matches, pytest_arguments
+from .swap import Swapper
+from .worker import Goal, Worker, quiet
+
+
+class Session:
+    """Lives in the process that collects the tests. See `main` for the request's fields."""
+
+    def __init__(self, request: Dict[str, Any], fresh: FreshRuns) -> None:
+        self.request = request
+        self.root: str = request["root"]
+        self.fresh = fresh
+        self.started = time.monotonic()
+        self.deadline = self.started + request["time_limit_s"]
+        self.files: Dict[str, SourceFile] = {}
+        self.result: Dict[str, Any] = {"status": "error", "message": "", "plausible": [], "stats": {}}
+
+    def load(self, paths: List[str]) -> None:
+        for path in paths:
+            if path in self.files:
+                continue
+            try:
+                with open(os.path.join(self.root, path), encoding="utf-8", newline="") as handle:
+                    self.files[path] = SourceFile(path, handle.read())
+            except (OSError, SyntaxError, ValueError, RecursionError):
+                continue
+
+    def run(self, session: Any) -> None:
+        """pytest's run loop. Everything that touches the project happens in forks of this process."""
+        recorder = Recorder()
+        install(recorder)
+        suite = Suite(session.items, recorder)
+        ids = [item.nodeid for item in suite.items]
+        failing = [i for i, node in enumerate(ids) if any(matches(t, node) for t in self.request["failing"])]
+        if not self.request["failing"]:
+            failing = list(range(len(ids)))
+        others = [i for i in range(len(ids)) if i not in set(failing)]
+        if not failing:
+            self.without_collection()
+            return
+        imported = self._imported()
+        self.load(sorted(path for path in self.request["editable"] if path in imported))
+        swapper = Swapper(self.root, self.files)
+        swapper.index()
+        if self.request.get("soft", True):
+            self._soften(suite)
+        fence = guard.Fence(self.root)
+        probe = in_child(lambda: self._probe(suite, failing, others, fence), min(120.0, self._left()))
+        if probe is None:
+            self.result["message"] = "the failing tests do not come to an end within the time limit"
+            return
+        fence.allowed = set(probe["writes"])
+        red = {Unit(*unit) for unit in probe["red"]}
+        green = {Unit(*unit) for unit in probe["green"]}
+        failing, passing = probe["failing"], probe["passing"]
+        if not failing:
+            self.result["status"] = "nothing-fails"
+            self.result["message"] = "none of the named tests fails in this checkout"
+            return
+        seen = in_child(lambda: self._spectrum(suite, failing, passing, swapper), min(60.0, self._left() / 3))
+        spectrum = Spectrum.of(seen, self.files)
+        suite.keep_parameters()
+        goal = Goal(failing, passing, red, green)
+        pool = Pool(
+            lambda link: Worker(link, suite, goal, swapper, fence, probe["reuse"]).serve(),
+            self.request["workers"],
+            lambda: None,
+        )
+        pristine = guard.Checkout(self.root, self.request["tracked"])
+        keep = [ids[i] for i in passing]
+        search = Search(self, pool, spectrum, [ids[i] for i in failing], keep, probe["seconds"], pristine)
+        try:
+            search.run()
+        finally:
+            pool.close()
+        search.report()
+        self.result["stats"].update(mode="reuse" if probe["reuse"] else "fork", forks=pool.forks, deaths=pool.deaths)
+
+    def without_collection(self) -> None:
+        """The failing tests cannot be collected: a fault at import time. Every candidate is a fresh run."""
+        names = [t for t in self.request["failing"]]
+        seen = self.fresh.run([{"arguments": names, "trace": self.request["editable"], "limit": min(30.0, self._left() / 3)}])[0]
+        if not seen or not seen["scores"]:
+            self.result["status"] = "not-collected"
+            self.result["message"] = "the failing tests were not found, or fail before any file that may be edited"
+            return
+        self.load(sorted({path for path, _, _ in seen["scores"]}))
+        pristine = guard.Checkout(self.root, self.request["tracked"])
+        search = Search(self, None, Spectrum.of(seen, self.files), names, [], 1.0, pristine)
+        search.run()
+        search.report()
+
+    def _left(self) -> float:
+        return max(0.5, self.deadline - time.monotonic())
+
+    def _imported(self) -> Set[str]:
+        """Repository paths of the modules that are loaded (tests' imports included)."""
+        found: Set[str] = set()
+        root = os.path.realpath(self.root) + os.sep
+        for module in list(sys.modules.values()):
+            name = getattr(module, "__file__", None)
+            if isinstance(name, str):
+                real = os.path.realpath(name)
+                if real.startswith(root):
+                    found.add(os.path.relpath(real, root))
+        return found
+
+    def _soften(self, suite: Suite) -> None:
+        import gc
+        import types
+
+        paths = {str(getattr(item, "fspath", "")) for item in suite.items}
+        by_path: Dict[str, List[types.FunctionType]] = {path: [] for path in paths}
+        for thing in gc.get_objects():
+            if type(thing) is types.FunctionType and thing.__code__.co_filename in by_path:
+                by_path[thing.__code__.co_filename].append(thing)
+        for path, functions in by_path.items():
+            soften(path, functions)
+
+    def _probe(self, suite: Suite, failing: List[int], others: List[int], fence: guard.Fence) -> Dict[str, Any]:
+        """Run the failing tests twice and the others once (as time allows) on the unchanged code."""
+        start = time.monotonic()
+        fence.install()
+        fence.learning = True
+        budget = min(8.0, self._left() / 6)
+        first = {test: suite.run(test) for test in failing}
+        bad = [test for test in failing if not first[test].passed and not first[test].skipped]
+        seconds = max([sum(first[t].seconds for t in bad), 0.0005])
+        passing: List[int] = []
+        green: List[Unit] = []
+        spent = 0.0
+        for test in others:
+            if time.monotonic() - start > budget:
+                break
+            verdict = suite.run(test)
+            if verdict.passed:
+                passing.append(test)
+                spent += verdict.seconds
+                green += [unit for unit, good in verdict.units.items() if good]
+        reuse = True
+        if seconds < 5:
+            again = {test: suite.run(test) for test in bad + passing[:50]}
+            for test in bad:
+                reuse = reuse and again[test].units == first[test].units and again[test].error == first[test].error
+            reuse = reuse and all(again[test].passed for test in passing[:50])
+        red = [unit for test in bad for unit, good in first[test].units.items() if not good]
+        green += [unit for test in bad for unit, good in first[test].units.items() if good]
+        bad.sort(key=lambda test: first[test].seconds)
+        return {
+            "failing": bad, "passing": passing, "red": red, "green": green, "seconds": seconds + spent,
+            "reuse": reuse, "writes": sorted(fence.allowed),
+        }  # fmt: skip
+
+    def _spectrum(self, suite: Suite, failing: List[int], passing: List[int], swapper: Swapper) -> Dict[str, Any]:
+        start = time.monotonic()
+        budget = min(10.0, self._left() / 8)
+        spectrum = localise(suite, failing, passing, swapper.path_of, lambda: time.monotonic() - start > budget)
+        return spectrum.to_json()
+
+
+def in_child(work: Callable[[], Any], limit: float) -> Optional[Any]:
+    """The value of `work()` computed in a fork; None when it crashed or took longer than `limit`."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(read)
+        try:
+            os.setsid()
+            quiet()
+            guard.arm(limit)
+            data = json.dumps(work()).encode()
+            guard.disarm()
+            with os.fdopen(write, "wb") as handle:
+                handle.write(data)
+        except BaseException:  # a child never returns into the caller's stack
+            if os.environ.get("REPAIR_DEBUG"):
+                import traceback
+
+                with open(os.environ["REPAIR_DEBUG"], "a", encoding="utf-8") as handle:
+                    traceback.print_exc(file=handle)
+        finally:
+            os._exit(0)
+    os.close(write)
+    import select
+
+    end = time.monotonic() + limit + 2
+    chunks: List[bytes] = []
+    while True:
+        ready, _, _ = select.select([read], [], [], max(0.0, end - time.monotonic()))
+        data = os.read(read, 1 << 16) if ready else b""
+        if not data:
+            break
+        chunks.append(data)
+    os.close(read)
+    from .worker import kill_group
+
+    kill_group(pid)
+    os.waitpid(pid, 0)
+    try:
+        return json.loads(b"".join(chunks))
+    except ValueError:
+        return None
+
+
+def main(request_path: str) -> int:
+    """Run a request. Its fields: root, failing (test ids), editable and tracked (paths), time_limit_s, k,
+    seed, workers, hints {files, functions, lines, words}, arguments (for pytest), scratch, result."""
+    with open(request_path, encoding="utf-8") as handle:
+        request = json.load(handle)
+    root = request["root"]
+    os.chdir(root)
+    sys.path.insert(0, root)
+    try:
+        import pytest
+    except ImportError:
+        _write(request, {"status": "no-pytest", "message": "pytest is not installed for this interpreter", "plausible": [], "stats": {}})
+        return 1
+    files = sorted({f for f in (file_of(t, root) for t in request["failing"]) if f})
+    options = pytest_arguments((), request.get("arguments", ()))
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    pid = os.fork()
+    if pid:
+        ours.close()
+        return serve(theirs, pid, options, root, request["scratch"])
+    theirs.close()
+    session = Session(request, FreshRuns(ours, request["scratch"], request["workers"]))
+    plugin = CollectPlugin(session.run)
+    try:
+        pytest.main([*options, *files], plugins=[plugin])
+        if not plugin.called:
+            session.without_collection()
+    finally:
+        if plugin.errors and not session.result["message"]:
+            session.result["message"] = plugin.errors[0][:400]
+        session.result["stats"]["seconds"] = time.monotonic() - session.started
+        _write(request, session.result)
+        sys.stdout.flush()
+        os._exit(0)
+
+
+def _write(request: Dict[str, Any], result: Dict[str, Any]) -> None:
+    part = request["result"] + ".part"
+    with open(part, "w", encoding="utf-8") as handle:
+        json.dump(result, handle)
+    os.replace(part, request["result"])

@@ -1,0 +1,87 @@
+"""What localisation found, joined with the hints of the issue text and cut to chunks."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any, Dict, List, Optional, Set, Tuple
+
+from .chunk import Chunk, SourceFile
+
+Line = Tuple[str, int]
+
+
+class Spectrum:
+    def __init__(self, scores: Dict[Line, float], types: Dict[Line, Dict[str, List[str]]], attributes: Dict[str, List[str]]) -> None:
+        self.scores = scores
+        self.types = types
+        self.attributes = attributes
+
+    @classmethod
+    def of(cls, seen: Optional[Dict[str, Any]], files: Dict[str, SourceFile]) -> Spectrum:
+        """From a child's answer; flat over all loaded files when it did not come to an end."""
+        if not seen or not seen["scores"]:
+            flat = {
+                (path, line): 0.1
+                for path, file in files.items()
+                for chunk in file.chunks
+                for line in range(chunk.first_line, chunk.last_line)
+            }
+            return cls(flat, {}, {})
+        scores = {(path, line): score for path, line, score in seen["scores"] if path in files}
+        types = {(path, line): names for path, line, names in seen["types"]}
+        return cls(scores, types, seen["attributes"])
+
+    def steer(self, hints: Dict[str, Any], files: Dict[str, SourceFile]) -> None:
+        """Raise what the issue names: lines of a traceback, files, functions."""
+        lines = {(path, line) for path, line in hints.get("lines", ())}
+        functions, paths = set(hints.get("functions", ())), set(hints.get("files", ()))
+        for path, line in list(self.scores):
+            factor = 1.5 if path in paths else 1.0
+            chunk = files[path].chunk_at(line)
+            name = getattr(chunk.function, "name", "") if chunk is not None else ""
+            if name in functions:
+                factor *= 1.6
+            if any(path == p and abs(line - at) <= 1 for p, at in lines):
+                factor *= 1.6
+            self.scores[(path, line)] *= factor
+
+    def add_module_level(self, files: Dict[str, SourceFile]) -> None:
+        """Module and class level statements that bind a name which a covered function reads."""
+        best = max(self.scores.values(), default=0.1)
+        for path in sorted({path for path, _ in self.scores}):
+            file = files[path]
+            used: Set[str] = set()
+            for chunk in {c.start: c for c in (file.chunk_at(line) for p, line in self.scores if p == path) if c}.values():
+                for node in ast.walk(chunk.function):
+                    if isinstance(node, ast.Name):
+                        used.add(node.id)
+                    elif isinstance(node, ast.Attribute):
+                        used.add(node.attr)
+            stack: List[ast.AST] = [file.tree]
+            while stack:
+                node = stack.pop()
+                for child in ast.iter_child_nodes(node):
+                    if isinstance(child, (ast.Assign, ast.AnnAssign)):
+                        targets = child.targets if isinstance(child, ast.Assign) else [child.target]
+                        if any(isinstance(t, ast.Name) and t.id in used for t in targets):
+                            for line in range(child.lineno, (child.end_lineno or child.lineno) + 1):
+                                self.scores.setdefault((path, line), 0.4 * best)
+                    elif isinstance(child, (ast.ClassDef, ast.If, ast.Try)):
+                        stack.append(child)
+                    elif isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                        # defaults and decorators of covered functions
+                        if (path, child.body[0].lineno) in self.scores:
+                            for default in [*child.args.defaults, *[d for d in child.args.kw_defaults if d]]:
+                                self.scores.setdefault((path, default.lineno), 0.4 * best)
+
+    def ranked(self) -> List[Line]:
+        return sorted(self.scores, key=lambda line: (-self.scores[line], line))
+
+    def types_of(self, chunk: Chunk) -> Dict[str, List[str]]:
+        merged: Dict[str, List[str]] = {}
+        for (path, line), names in sorted(self.types.items()):
+            if path == chunk.path and (chunk.whole or chunk.first_line <= line <= chunk.last_line):
+                for name, kinds in names.items():
+                    known = merged.setdefault(name, [])
+                    known.extend(kind for kind in kinds if kind not in known)
+        return merged

@@ -1,0 +1,178 @@
+"""Suite: the collected tests, run again and again in one process.
+
+pytest collects once; its run loop is replaced by ours. An item is run through its own setup, call and
+teardown hooks, so fixtures, marks, parameters and unittest classes work as ever, but no report is made.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import time
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
+
+from .soften import Recorder
+
+_OUTCOMES = ("Skipped", "XFailed")
+
+
+class Unit(NamedTuple):
+    """One observable outcome: an assertion (line, occurrence) of a test, or its end (line 0)."""
+
+    test: int
+    line: int
+    nth: int
+
+
+class Verdict(NamedTuple):
+    passed: bool
+    skipped: bool
+    units: Dict[Unit, bool]
+    error: str
+    seconds: float
+
+
+class Stop(BaseException):
+    """Raised by the alarm inside a test."""
+
+
+def pytest_arguments(files: Sequence[str], extra: Sequence[str] = ()) -> List[str]:
+    """Arguments of a quiet run in one process, whatever the project's own options ask for."""
+    args = ["-s", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:faulthandler"]
+    args += ["--continue-on-collection-errors", "-W", "ignore::pytest.PytestConfigWarning"]
+    for module, options in (("xdist", ["-n", "0"]), ("pytest_cov", ["--no-cov"]), ("pytest_timeout", ["--timeout", "0"])):
+        try:
+            __import__(module)
+        except ImportError:
+            continue
+        args += options
+    return [*args, *extra, *files]
+
+
+class Suite:
+    """Items of one collection. `tests` are indices into `items`."""
+
+    def __init__(self, items: Sequence[Any], recorder: Recorder) -> None:
+        self.items = list(items)
+        self.recorder = recorder
+        self.parameters: Dict[int, List[Any]] = {}
+
+    def keep_parameters(self) -> None:
+        """Remember pristine copies of parametrised inputs: mutants alter them in place."""
+        for index, item in enumerate(self.items):
+            spec = getattr(item, "callspec", None)
+            for name in ("params", "funcargs"):
+                table = getattr(spec, name, None)
+                if table:
+                    self.parameters.setdefault(index, []).append((table, _copied(table)))
+
+    def run(self, test: int, last: bool = True) -> Verdict:
+        """One test. With `last` everything set up is torn down. Raises: Stop."""
+        item = self.items[test]
+        for table, pristine in self.parameters.get(test, ()):
+            table.clear()
+            table.update(_copied(pristine))
+        self.recorder.reset()
+        start = time.perf_counter()
+        error: Optional[BaseException] = None
+        skipped = False
+        if not getattr(item, "_request", True):
+            item._initrequest()
+        try:
+            item.ihook.pytest_runtest_setup(item=item)
+            item.ihook.pytest_runtest_call(item=item)
+            held = getattr(item, "_excinfo", None)  # where pytest's unittest plugin keeps failures
+            if held:
+                error = held.pop(0).value
+                held.clear()
+        except (Stop, KeyboardInterrupt):
+            raise
+        except BaseException as caught:  # outcomes of pytest and SystemExit of a mutant are BaseException
+            error = caught
+        if error is not None and type(error).__name__ in (*_OUTCOMES, "SkipTest"):
+            skipped, error = True, None
+        events = self.recorder.events
+        try:
+            item.ihook.pytest_runtest_teardown(item=item, nextitem=None if last else item)
+        except (Stop, KeyboardInterrupt):
+            raise
+        except BaseException as caught:  # as above
+            error = error or caught
+        item._request, item.funcargs = False, None
+        units: Dict[Unit, bool] = {}
+        counts: Dict[int, int] = {}
+        for line, good in events:
+            counts[line] = counts.get(line, 0) + 1
+            units[Unit(test, line, counts[line])] = good
+        units[Unit(test, 0, 0)] = error is None and all(units.values())
+        passed = units[Unit(test, 0, 0)] and not skipped
+        text = f"{type(error).__name__}: {str(error)[:200]}" if error is not None else ""
+        return Verdict(passed, skipped, units, text, time.perf_counter() - start)
+
+
+def _copied(table: Dict[str, Any]) -> Dict[str, Any]:
+    out = {}
+    for key, value in table.items():
+        try:
+            out[key] = copy.deepcopy(value)
+        except Exception:  # any object may refuse to be copied; it is then shared
+            out[key] = value
+    return out
+
+
+def file_of(test_id: str, root: str) -> Optional[str]:
+    """The file of a test id: `a/test_b.py::T::t[0]`, or unittest's `a.test_b.T.t`."""
+    head = test_id.split("::", 1)[0]
+    if head.endswith(".py") and os.path.exists(os.path.join(root, head)):
+        return head
+    parts = head.replace("/", ".").split(".")
+    for cut in range(len(parts), 0, -1):
+        path = os.path.join(*parts[:cut]) + ".py"
+        if os.path.exists(os.path.join(root, path)):
+            return path
+    return None
+
+
+def matches(test_id: str, node_id: str) -> bool:
+    """Whether a test id (pytest's or unittest's, maybe without parameters) names a collected item."""
+    if test_id == node_id or node_id.startswith((test_id + "[", test_id + "::")):
+        return True
+    if "::" in test_id:
+        return False
+    dotted = node_id.replace(".py::", ".").replace("/", ".").replace("::", ".")
+    return dotted == test_id or dotted.startswith((test_id + ".", test_id + "["))
+
+
+class CollectPlugin:
+    """Hands the collected items to `run` instead of pytest's own loop."""
+
+    def __init__(self, run: Callable[[Any], None]) -> None:
+        self.run = run
+        self.called = False
+        self.errors: List[str] = []
+
+    def pytest_collectreport(self, report: Any) -> None:
+        if report.failed:
+            self.errors.append(f"{report.nodeid}: {str(report.longrepr)[-400:]}")
+
+    def pytest_runtestloop(self, session: Any) -> bool:
+        self.called = True
+        self.run(session)
+        return True
+
+    pytest_runtestloop.tryfirst = True  # type: ignore[attr-defined]
+
+
+class ResultPlugin:
+    """Outcomes of an ordinary run: node id to `passed`, `failed` or `skipped`."""
+
+    def __init__(self) -> None:
+        self.outcomes: Dict[str, str] = {}
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.failed:
+            self.outcomes[report.nodeid] = "failed"
+        elif report.when == "call" and report.passed:
+            self.outcomes.setdefault(report.nodeid, "passed")
+        elif report.skipped:
+            self.outcomes.setdefault(report.nodeid, "skipped")

@@ -1,0 +1,111 @@
+"""Constants: off-by-one, usual values, other literals of the scope, strings and their letter case.
+
+Literature: GenProg's and PraPR's constant replacement, "change numeric literal" and "change string
+literal" of the PySStuBs corpus.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import Iterator, Optional
+
+from .context import Context, Edit
+
+
+def constants(ctx: Context, node: ast.AST) -> Iterator[Optional[Edit]]:
+    if not isinstance(node, ast.Constant) or isinstance(node.parent, ast.JoinedStr):  # type: ignore[attr-defined]
+        return
+    value = node.value
+    if isinstance(value, bool):
+        yield ctx.edit(node, repr(not value), "boolean constant", 0.8)
+        yield ctx.edit(node, "None", "boolean constant", 0.05)
+    elif value is None:
+        for text in ("True", "False", "0", "[]", "''", "{}"):
+            yield ctx.edit(node, text, "none constant", 0.08)
+    elif isinstance(value, (int, float)):
+        yield from _numbers(ctx, node, value)
+    elif isinstance(value, str):
+        yield from _strings(ctx, node, value)
+
+
+def _numbers(ctx: Context, node: ast.Constant, value: float) -> Iterator[Optional[Edit]]:
+    seen = set()
+    options = [(value + 1, 0.7), (value - 1, 0.7), (0, 0.4), (1, 0.4), (2, 0.25), (-1, 0.15), (-value, 0.3)]
+    options += [(value * 10, 0.12), (value * 2, 0.15), (value + 2, 0.12), (value - 2, 0.12), (3, 0.1), (10, 0.1)]
+    if isinstance(value, int):
+        options += [(value // 2, 0.12), (value // 10, 0.1)]
+        if value >= 10:
+            options += [(value + 10, 0.06), (value - 10, 0.06), (value - value % 10, 0.08)]
+    else:
+        options += [(value / 10, 0.12), (value / 2, 0.15), (int(value), 0.15), (value + 0.5, 0.1)]
+    for text in ctx.numbers:
+        try:
+            options.append((ast.literal_eval(text), 0.3))
+        except (ValueError, SyntaxError):
+            continue
+    for number in re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.])", ctx.doc)[:30]:
+        options.append((ast.literal_eval(number.lstrip("0") or "0") if number.strip("0") else 0, 0.1))
+    for option, prior in options:
+        if isinstance(value, int) and isinstance(option, float) and option.is_integer():
+            option = int(option)
+        if option == value or repr(option) in seen or abs(option) > 1e9:
+            continue
+        seen.add(repr(option))
+        yield ctx.edit(node, repr(option), "numeric constant", prior)
+    for name in ctx.same_kind("int")[:6]:
+        yield ctx.edit(node, name, "constant to name", 0.12)
+        yield ctx.edit(node, f"len({name})", "constant to name", 0.03)
+    for name in ctx.same_kind("list")[:4] + ctx.same_kind("str")[:4]:
+        yield ctx.edit(node, f"len({name})", "constant to name", 0.04)
+        yield ctx.edit(node, f"{name}[0]", "constant to name", 0.05)
+    if isinstance(value, int):
+        yield ctx.edit(node, "None", "numeric constant", 0.04)
+        yield ctx.edit(node, "float('inf')", "numeric constant", 0.04)
+        yield ctx.edit(node, "float('-inf')", "numeric constant", 0.04)
+        yield ctx.edit(node, repr(str(value)), "constant type", 0.06)
+    else:
+        yield ctx.edit(node, "float('inf')", "numeric constant", 0.1)
+
+
+def _strings(ctx: Context, node: ast.Constant, value: str) -> Iterator[Optional[Edit]]:
+    options = [("", 0.25), (" ", 0.25), (", ", 0.05), ("\n", 0.05), ("_", 0.05), (",", 0.06), ("-", 0.03)]
+    options += [(value.upper(), 0.3), (value.lower(), 0.3), (value.capitalize(), 0.15), (value.swapcase(), 0.1)]
+    options += [(value.strip(), 0.2), (value + " ", 0.1), (" " + value, 0.1), (value[::-1], 0.08)]
+    options += [(value + value.upper(), 0.1), (value + value.lower(), 0.1)]
+    if len(value) > 1:
+        options += [(value[:-1], 0.2), (value[1:], 0.2)]
+        if len(value) <= 16:
+            options += [(value[:i] + value[i + 1 :], 0.1) for i in range(1, len(value) - 1)]
+    for text in ctx.strings:
+        try:
+            other = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            continue
+        if isinstance(other, str):
+            options.append((other, 0.35))
+            if other and value and len(value) + len(other) < 20:
+                options.append((value + other, 0.04))
+    for quoted in re.findall(r"'([^'\n]{0,20})'|\"([^\"\n]{0,20})\"", ctx.doc)[:30]:
+        options.append((quoted[0] or quoted[1], 0.15))
+    if len(value) == 1:
+        for other in "()[]{}<>+-*/0123456789":
+            options.append((other, 0.02))
+        for letter in "aeiouxyz":
+            options.append((letter, 0.015))
+    elif 2 < len(value) <= 30 and value.isalnum():
+        # a set of characters written as a string may lack one of its kind
+        for letter in sorted(set("abcdefghijklmnopqrstuvwxyz0123456789".upper() if value.isupper() else
+                                 "abcdefghijklmnopqrstuvwxyz0123456789") - set(value)):  # fmt: skip
+            options.append((value + letter, 0.02))
+    for hint, count in list(ctx.hints.items())[:40]:
+        options.append((hint, 0.03 + 0.01 * min(count, 3)))
+    seen = {value}
+    for option, prior in options:
+        if option not in seen:
+            seen.add(option)
+            yield ctx.edit(node, repr(option), "string constant", prior)
+    for name in ctx.same_kind("str")[:6]:
+        yield ctx.edit(node, name, "constant to name", 0.12)
+    if value == "":
+        yield ctx.edit(node, "None", "string constant", 0.05)

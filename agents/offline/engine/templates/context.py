@@ -1,0 +1,297 @@
+"""What a template sees: the chunk, the names in scope with their runtime types, and the reusable pieces."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+
+from ..chunk import Chunk
+
+_BINOP_LEVEL = {
+    ast.BitOr: 7, ast.BitXor: 8, ast.BitAnd: 9, ast.LShift: 10, ast.RShift: 10, ast.Add: 11, ast.Sub: 11,
+    ast.Mult: 12, ast.MatMult: 12, ast.Div: 12, ast.FloorDiv: 12, ast.Mod: 12, ast.Pow: 14,
+}  # fmt: skip
+_NUMERIC = ("int", "float", "bool", "complex")
+_STR_TO_BOOL = ("isdigit", "isalpha", "isalnum", "isupper", "islower", "isspace", "startswith", "endswith")
+_STR_TO_STR = ("upper", "lower", "strip", "lstrip", "rstrip", "replace", "join", "title", "capitalize", "swapcase")
+_TO_INT = ("len", "int", "ord", "hash", "id", "count", "index", "find", "rfind", "bit_length")
+
+
+class Edit(NamedTuple):
+    """One mutant of a chunk."""
+
+    text: str
+    """The chunk's new text."""
+    template: str
+    prior: float
+    line: int
+    """Line of the file that the edit is about; its suspiciousness multiplies the prior."""
+
+
+def level(node: ast.AST) -> int:
+    """Binding strength of an expression, after Python's operator precedence table."""
+    if isinstance(node, ast.NamedExpr):
+        return 0
+    if isinstance(node, (ast.Lambda, ast.Yield, ast.YieldFrom)):
+        return 1
+    if isinstance(node, ast.IfExp):
+        return 2
+    if isinstance(node, ast.BoolOp):
+        return 3 if isinstance(node.op, ast.Or) else 4
+    if isinstance(node, ast.UnaryOp):
+        return 5 if isinstance(node.op, ast.Not) else 13
+    if isinstance(node, ast.Compare):
+        return 6
+    if isinstance(node, ast.BinOp):
+        return _BINOP_LEVEL[type(node.op)]
+    if isinstance(node, ast.Await):
+        return 15
+    if isinstance(node, ast.Starred):
+        return 0
+    return 16
+
+
+def needed(node: ast.AST) -> int:
+    """The weakest binding that may stand in the place of `node` without parentheses."""
+    parent, slot = node.parent, node.slot  # type: ignore[attr-defined]
+    if isinstance(parent, (ast.Attribute, ast.Await)) or (
+        isinstance(parent, (ast.Subscript, ast.Call)) and slot in ("value", "func")
+    ):
+        return 16
+    if isinstance(parent, ast.BinOp):
+        own = level(parent)
+        if isinstance(parent.op, ast.Pow):
+            return 15 if slot == "left" else 13
+        return own if slot == "left" else own + 1
+    if isinstance(parent, ast.UnaryOp):
+        return level(parent)
+    if isinstance(parent, (ast.Compare, ast.Starred)):
+        return 7
+    if isinstance(parent, ast.BoolOp):
+        return level(parent) + 1
+    if isinstance(parent, ast.IfExp):
+        return 2 if slot == "orelse" else 3
+    if isinstance(parent, ast.comprehension):
+        return 3
+    return 1
+
+
+def elements(kind: Optional[str]) -> Optional[str]:
+    """`int` for `list[int]`; a string's elements are strings."""
+    if kind == "str":
+        return "str"
+    if kind and "[" in kind:
+        return kind[kind.index("[") + 1 : -1] or None
+    return None
+
+
+def base(kind: Optional[str]) -> Optional[str]:
+    return kind.split("[")[0] if kind else None
+
+
+def fits(one: Optional[str], other: Optional[str]) -> bool:
+    """Whether two kinds may stand for one another; unknown fits everything."""
+    if one is None or other is None:
+        return True
+    one, other = base(one) or "", base(other) or ""
+    return one == other or (one in _NUMERIC and other in _NUMERIC) or "NoneType" in (one, other)
+
+
+class Context:
+    """Everything about one chunk that templates share; built once per chunk text."""
+
+    def __init__(
+        self,
+        chunk: Chunk,
+        types: Dict[str, List[str]],
+        module_names: Iterable[str] = (),
+        attributes: Optional[Dict[str, List[str]]] = None,
+        hints: Optional[Dict[str, int]] = None,
+        lines: Optional[Iterable[int]] = None,
+    ) -> None:
+        self.chunk = chunk
+        self.types = types
+        self.module_names = [n for n in module_names]
+        self.attributes = attributes or {}
+        self.hints = hints or {}
+        self.lines = set(lines) if lines is not None else None
+        self.root = chunk.function
+        self.nodes: List[ast.AST] = list(self._walk(self.root))
+        self._prepare()
+
+    def _walk(self, root: ast.AST) -> Iterator[ast.AST]:
+        """Nodes to mutate, in source order: no annotations, decorators or docstrings."""
+        stack = [root]
+        while stack:
+            node = stack.pop()
+            yield node
+            children: List[ast.AST] = []
+            for name, value in ast.iter_fields(node):
+                if name in ("annotation", "returns", "decorator_list", "type_params", "type_comment"):
+                    continue
+                if isinstance(node, ast.JoinedStr):
+                    continue  # positions inside f-strings are wrong before Python 3.12
+                for child in value if isinstance(value, list) else [value]:
+                    if not isinstance(child, ast.AST) or not hasattr(child, "parent"):
+                        continue
+                    if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
+                        continue
+                    if self.chunk.whole and isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                        continue
+                    children.append(child)
+            stack.extend(reversed(children))
+
+    def _prepare(self) -> None:
+        bound: Dict[str, int] = {}
+        self.calls: Dict[str, int] = {}
+        self.numbers: List[str] = []
+        self.strings: List[str] = []
+        self.pool: Dict[str, Tuple[Optional[str], int, int]] = {}
+        args: List[str] = []
+        for node in self.nodes:
+            if isinstance(node, ast.arg):
+                bound.setdefault(node.arg, self.chunk.line(node))
+                args.append(node.arg)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                bound.setdefault(node.id, self.chunk.line(node))
+            elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
+                self.numbers.append(self.chunk.segment(node))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                self.strings.append(self.chunk.segment(node))
+            if isinstance(node, ast.Call):
+                self.calls[self.chunk.segment(node.func)] = self.calls.get(self.chunk.segment(node.func), 0) + 1
+        self.bound = bound
+        self.args = [a for a in args if a not in ("self", "cls")]
+        self.locals = [n for n in bound if n not in ("self", "cls") and n not in self.calls]
+        self.numbers = sorted(set(self.numbers), key=self.numbers.index)
+        self.strings = sorted(set(self.strings), key=self.strings.index)
+        doc = ast.get_docstring(self.root) if not self.chunk.whole else None  # type: ignore[arg-type]
+        self.doc = doc or ""
+        for node in self.nodes:
+            if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.BinOp, ast.UnaryOp)):
+                if isinstance(getattr(node, "ctx", None), (ast.Store, ast.Del)) or node is self.root:
+                    continue
+                parent = node.parent  # type: ignore[attr-defined]
+                if isinstance(parent, ast.Call) and node.slot == "func":  # type: ignore[attr-defined]
+                    continue
+                text = self.chunk.segment(node)
+                if len(text) <= 40 and "\n" not in text:
+                    old = self.pool.get(text)
+                    self.pool[text] = (self.kind(node), (old[1] if old else 0) + 1, level(node))
+
+    def active(self, node: ast.AST) -> bool:
+        """Whether the failing tests reached the node's line (multi-line expressions count by their statement)."""
+        if self.lines is None:
+            return True
+        line = self.chunk.line(node)
+        if line in self.lines:
+            return True
+        stmt: Optional[ast.AST] = node
+        while stmt is not None and not isinstance(stmt, ast.stmt):
+            stmt = getattr(stmt, "parent", None)
+        return stmt is not None and hasattr(stmt, "lineno") and self.chunk.line(stmt) in self.lines
+
+    def kind(self, node: ast.AST) -> Optional[str]:
+        """The type of an expression as far as the recorded types and the syntax tell."""
+        if isinstance(node, ast.Constant):
+            return type(node.value).__name__
+        if isinstance(node, ast.Name):
+            known = self.types.get(node.id)
+            if known:
+                concrete = [k for k in known if k != "NoneType"]
+                return concrete[0] if concrete else known[0]
+            return None
+        if isinstance(node, ast.Compare) or (isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)):
+            return "bool"
+        if isinstance(node, ast.UnaryOp):
+            return self.kind(node.operand)
+        if isinstance(node, (ast.List, ast.ListComp)):
+            return "list"
+        if isinstance(node, (ast.Dict, ast.DictComp)):
+            return "dict"
+        if isinstance(node, (ast.Set, ast.SetComp)):
+            return "set"
+        if isinstance(node, ast.Tuple):
+            return "tuple"
+        if isinstance(node, (ast.JoinedStr,)):
+            return "str"
+        if isinstance(node, ast.BinOp):
+            left, right = self.kind(node.left), self.kind(node.right)
+            if isinstance(node.op, ast.Div):
+                return "float" if base(left) in _NUMERIC or base(right) in _NUMERIC else None
+            if isinstance(node.op, ast.Mod) and left == "str":
+                return "str"
+            if "float" in (left, right):
+                return "float"
+            return left if left not in (None, "int") else (right or left)
+        if isinstance(node, ast.IfExp):
+            return self.kind(node.body) or self.kind(node.orelse)
+        if isinstance(node, ast.Subscript):
+            whole = self.kind(node.value)
+            return whole if isinstance(node.slice, ast.Slice) else elements(whole)
+        if isinstance(node, ast.Call):
+            return self._call_kind(node)
+        return None
+
+    def _call_kind(self, node: ast.Call) -> Optional[str]:
+        name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+        if name in _TO_INT:
+            return "int"
+        if name in ("str", "chr", "repr", "hex", "bin", "format") or name in _STR_TO_STR:
+            return "str"
+        if name in ("any", "all", "isinstance", "bool") or name in _STR_TO_BOOL:
+            return "bool"
+        if name in ("list", "sorted", "split", "splitlines"):
+            inner = self.kind(node.args[0]) if node.args else None
+            return f"list[{elements(inner) or ''}]" if name != "split" else "list[str]"
+        if name in ("set", "dict", "tuple", "float", "range"):
+            return name
+        if name in ("max", "min", "sum", "abs", "round", "pop") and node.args:
+            inner = self.kind(node.args[0])
+            return inner if base(inner) in _NUMERIC else elements(inner)
+        return None
+
+    def same_kind(self, kind: Optional[str], skip: str = "") -> List[str]:
+        """Local names that fit `kind`, known matches first."""
+        exact, unknown = [], []
+        for name in self.locals:
+            if name == skip:
+                continue
+            known = self.types.get(name)
+            if known is None or kind is None:
+                unknown.append(name)
+            elif any(fits(kind, k) and (k != "NoneType") for k in known):
+                exact.append(name)
+        return exact + unknown
+
+    def edit(self, node: ast.AST, text: str, template: str, prior: float) -> Optional[Edit]:
+        """Replace an expression, with parentheses where precedence asks for them."""
+        start, end = self.chunk.span(node)
+        if self.chunk.data[start:end] == text.encode("utf-8", "surrogateescape"):
+            return None
+        data = self.chunk.data
+        if not (data[start - 1 : start] == b"(" and data[end : end + 1] == b")"):
+            try:
+                new = ast.parse(text, mode="eval").body
+            except (SyntaxError, ValueError):
+                return None
+            if level(new) < needed(node) or (
+                needed(node) == 16 and isinstance(new, ast.Constant) and not isinstance(new.value, str)
+            ):
+                text = f"({text})"
+        return Edit(self.chunk.replace((start, end, text)), template, prior, self.chunk.line(node))
+
+    def raw(self, start: int, end: int, text: str, node: ast.AST, template: str, prior: float) -> Edit:
+        return Edit(self.chunk.replace((start, end, text)), template, prior, self.chunk.line(node))
+
+    def text_at(self, node: ast.AST, tight: int = 0) -> str:
+        """Source of an expression, parenthesised when it binds less than `tight`."""
+        text = self.chunk.segment(node)
+        if "\n" in text:
+            text = re.sub(r"\s*\n\s*", " ", text)
+        return f"({text})" if level(node) < tight else text
+
+    def is_builtin(self, name: str) -> bool:
+        return hasattr(builtins, name)

@@ -1,0 +1,279 @@
+"""Statements: deleted, moved, guarded, unwrapped, swapped, and small statements inserted.
+
+Literature: GenProg's delete/insert/swap, PAR's null and range checkers, TBar's FP1-FP15.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import Iterator, List, Optional
+
+from .conditions import predicates
+from .context import Context, Edit, base
+
+_SIMPLE = (ast.Assign, ast.AugAssign, ast.Expr, ast.Return, ast.Break, ast.Continue, ast.Raise, ast.Delete, ast.Assert)
+_BLOCKS = ("body", "orelse", "finalbody")
+
+
+def indent_of(ctx: Context, node: ast.stmt) -> Optional[str]:
+    start, _ = ctx.chunk.line_span(node)
+    first, _ = ctx.chunk.span(node)
+    text = ctx.chunk.data[start:first].decode("utf-8", "surrogateescape")
+    return text if not text.strip() else None
+
+
+def lines_of(ctx: Context, node: ast.stmt) -> str:
+    start, end = ctx.chunk.line_span(node)
+    text = ctx.chunk.data[start:end].decode("utf-8", "surrogateescape")
+    return text if text.endswith("\n") else text + "\n"
+
+
+def shifted(text: str, delta: int) -> str:
+    """Lines indented by `delta` more (or less) blanks."""
+    out = []
+    for line in text.splitlines(keepends=True):
+        if not line.strip():
+            out.append(line)
+        elif delta >= 0:
+            out.append(" " * delta + line)
+        else:
+            out.append(line[-delta:] if not line[:-delta].strip() else line.lstrip(" "))
+    return "".join(out)
+
+
+def statements(ctx: Context, node: ast.AST) -> Iterator[Optional[Edit]]:
+    if not isinstance(node, ast.stmt) or node is ctx.root or not ctx.chunk.owns_lines(node):
+        return
+    parent, slot = node.parent, node.slot  # type: ignore[attr-defined]
+    block: List[ast.stmt] = getattr(parent, slot)
+    indent = indent_of(ctx, node)
+    if indent is None or not isinstance(block, list):
+        return
+    start, end = ctx.chunk.line_span(node)
+    index = block.index(node)
+    yield from _delete(ctx, node, block, indent)
+    if index + 1 < len(block) and ctx.chunk.owns_lines(block[index + 1]):
+        after = block[index + 1]
+        stop = ctx.chunk.line_span(after)[1]
+        yield ctx.raw(start, stop, lines_of(ctx, after) + lines_of(ctx, node), node, "statement swap", 0.2)
+    yield from _move(ctx, node, parent, slot, index, block, indent)
+    yield from _shape(ctx, node, indent)
+    if isinstance(node, ast.Return):
+        yield from _returns(ctx, node)
+    if isinstance(node, (ast.Break, ast.Continue)):
+        other = "continue" if isinstance(node, ast.Break) else "break"
+        yield ctx.raw(*ctx.chunk.span(node), other, node, "jump swap", 0.5)
+        yield ctx.raw(*ctx.chunk.span(node), "pass", node, "jump swap", 0.3)
+        for name in ("True", "False", "None", *ctx.locals[:6]):
+            yield ctx.raw(*ctx.chunk.span(node), f"return {name}", node, "jump to return", 0.1)
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        text = ctx.text_at(node.value)
+        yield ctx.raw(*ctx.chunk.span(node), f"return {text}", node, "return result", 0.2)
+        if isinstance(node.value.func, ast.Attribute) and isinstance(node.value.func.value, ast.Name):
+            target = node.value.func.value.id
+            yield ctx.raw(*ctx.chunk.span(node), f"{target} = {text}", node, "assign result", 0.15)
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Yield) and node.value.value is not None:
+        yield ctx.raw(*ctx.chunk.span(node), f"yield from {ctx.text_at(node.value.value)}", node, "yield from", 0.4)
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.YieldFrom):
+        yield ctx.raw(*ctx.chunk.span(node), f"yield {ctx.text_at(node.value.value)}", node, "yield from", 0.4)
+    yield from _guard_around(ctx, node, indent)
+
+
+def _delete(ctx: Context, node: ast.stmt, block: List[ast.stmt], indent: str) -> Iterator[Optional[Edit]]:
+    start, end = ctx.chunk.line_span(node)
+    prior = 0.4 if isinstance(node, _SIMPLE) else 0.2
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)):
+        return
+    if isinstance(node, ast.If) and node.slot == "orelse" and ctx.chunk.data[start:end].lstrip().startswith(b"elif"):  # type: ignore[attr-defined]
+        if not node.orelse:
+            yield ctx.raw(start, end, "", node, "delete branch", 0.25)
+        return
+    if len(block) == 1:
+        yield ctx.raw(start, end, f"{indent}pass\n", node, "delete statement", prior)
+    else:
+        yield ctx.raw(start, end, "", node, "delete statement", prior)
+
+
+def _move(
+    ctx: Context, node: ast.stmt, parent: ast.AST, slot: str, index: int, block: List[ast.stmt], indent: str
+) -> Iterator[Optional[Edit]]:
+    """Out of its block (behind or before it), or into the block before it."""
+    start, end = ctx.chunk.line_span(node)
+    text = lines_of(ctx, node)
+    loops = (ast.For, ast.While, ast.If, ast.With, ast.AsyncFor, ast.AsyncWith)
+    if isinstance(parent, loops) and parent is not ctx.root and ctx.chunk.owns_lines(parent):
+        outer = indent_of(ctx, parent)
+        if outer is not None and len(block) > 1:
+            moved = shifted(text, len(outer) - len(indent))
+            p_start, p_end = ctx.chunk.line_span(parent)
+            if index == len(block) - 1:
+                source = ctx.chunk.replace((start, end, ""), (p_end, p_end, moved))
+                yield Edit(source, "move statement out", 0.4, ctx.chunk.line(node))
+            if index == 0 or isinstance(node, _SIMPLE):
+                source = ctx.chunk.replace((start, end, ""), (p_start, p_start, moved))
+                yield Edit(source, "move statement out", 0.2, ctx.chunk.line(node))
+    if index > 0 and isinstance(block[index - 1], loops) and ctx.chunk.owns_lines(block[index - 1]):
+        before = block[index - 1]
+        target = before
+        depth = 0
+        while depth < 3 and isinstance(target, loops):
+            inside = (getattr(target, "orelse", None) or target.body)[-1]  # type: ignore[attr-defined]
+            inner = indent_of(ctx, inside) if ctx.chunk.owns_lines(inside) else None
+            if inner is not None and len(inner) > len(indent):
+                at = ctx.chunk.line_span(inside)[1]
+                moved = shifted(text, len(inner) - len(indent))
+                source = ctx.chunk.replace((start, end, ""), (at, at, moved))
+                yield Edit(source, "move statement in", 0.3 / (depth + 1), ctx.chunk.line(node))
+            target, depth = inside, depth + 1
+    if index >= 2 and isinstance(node, _SIMPLE):
+        for back in range(index - 2, max(-1, index - 5), -1):
+            at = ctx.chunk.line_span(block[back])[0]
+            source = ctx.chunk.replace((start, end, ""), (at, at, text))
+            yield Edit(source, "move statement up", 0.1, ctx.chunk.line(node))
+    if index + 2 < len(block) and isinstance(node, _SIMPLE):
+        for ahead in range(index + 2, min(len(block), index + 5)):
+            at = ctx.chunk.line_span(block[ahead])[1]
+            source = ctx.chunk.replace((start, end, ""), (at, at, text))
+            yield Edit(source, "move statement down", 0.1, ctx.chunk.line(node))
+
+
+def _shape(ctx: Context, node: ast.stmt, indent: str) -> Iterator[Optional[Edit]]:
+    """if/while/elif/else changed into one another, branches swapped, wrappers removed."""
+    start, end = ctx.chunk.line_span(node)
+    first = ctx.chunk.span(node)[0]
+    if isinstance(node, (ast.If, ast.While)):
+        word = b"elif" if ctx.chunk.data[first : first + 4] == b"elif" else (b"if" if isinstance(node, ast.If) else b"while")
+        stop = first + len(word)
+        if word == b"elif":
+            yield ctx.raw(first, stop, "if", node, "elif to if", 0.3)
+        elif word == b"if":
+            yield ctx.raw(first, stop, "while", node, "if to while", 0.25)
+            previous = node.parent.body if hasattr(node.parent, "body") else []  # type: ignore[attr-defined]
+            if isinstance(previous, list) and node in previous and previous.index(node) > 0 and isinstance(
+                previous[previous.index(node) - 1], ast.If
+            ):  # fmt: skip
+                yield ctx.raw(first, stop, "elif", node, "if to elif", 0.3)
+        else:
+            yield ctx.raw(first, stop, "if", node, "while to if", 0.2)
+        body_lines = "".join(lines_of(ctx, s) for s in node.body if ctx.chunk.owns_lines(s))
+        inner = indent_of(ctx, node.body[0]) if ctx.chunk.owns_lines(node.body[0]) else None
+        if inner is not None and word != b"elif":
+            unwrapped = shifted(body_lines, len(indent) - len(inner))
+            yield ctx.raw(start, end, unwrapped, node, "unwrap block", 0.3 if not node.orelse else 0.12)
+        if inner is not None and node.orelse and isinstance(node, ast.If):
+            elses = node.orelse
+            if not (len(elses) == 1 and isinstance(elses[0], ast.If)) and all(ctx.chunk.owns_lines(s) for s in elses):
+                a, b = ctx.chunk.line_span(node.body[0])[0], ctx.chunk.line_span(node.body[-1])[1]
+                c, d = ctx.chunk.line_span(elses[0])[0], ctx.chunk.line_span(elses[-1])[1]
+                other = "".join(lines_of(ctx, s) for s in elses)
+                source = ctx.chunk.replace((a, b, other), (c, d, body_lines))
+                yield Edit(source, "branch swap", 0.25, ctx.chunk.line(node))
+                yield ctx.raw(b, d, "", node, "delete else", 0.25)
+                # the else part always runs
+                tail = shifted(other, len(indent) - len(inner))
+                yield ctx.raw(b, d, tail, node, "unwrap else", 0.25)
+    if isinstance(node, (ast.For, ast.While)) and node.orelse:
+        yield None
+    if isinstance(node, ast.Try) and ctx.chunk.owns_lines(node.body[0]):
+        for handler in node.handlers:
+            if handler.type is not None:
+                for other in ("Exception", "ValueError", "TypeError", "KeyError", "IndexError", "AttributeError"):
+                    yield ctx.edit(handler.type, other, "exception type", 0.15)
+                yield ctx.edit(
+                    handler.type, f"({ctx.chunk.segment(handler.type).strip('()')}, TypeError)", "exception type", 0.1
+                )
+    if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+        for other in ("ValueError", "TypeError", "KeyError", "IndexError", "AttributeError", "RuntimeError"):
+            yield ctx.edit(node.exc.func, other, "exception type", 0.15)
+
+
+def _returns(ctx: Context, node: ast.Return) -> Iterator[Optional[Edit]]:
+    if node.value is None:
+        for name in ("None", "True", "False", *ctx.locals[:8]):
+            yield ctx.raw(*ctx.chunk.span(node), f"return {name}", node, "return replace", 0.2)
+        return
+    for name in ctx.locals[:10]:
+        yield ctx.edit(node.value, name, "return replace", 0.12)
+    for text, prior in (("None", 0.1), ("True", 0.1), ("False", 0.1), ("0", 0.08), ("1", 0.05), ("-1", 0.05), ("[]", 0.08), ("''", 0.06)):
+        yield ctx.edit(node.value, text, "return replace", prior)
+    yield ctx.raw(*ctx.chunk.span(node), f"yield {ctx.text_at(node.value)}", node, "return to yield", 0.05)
+    if isinstance(node.value, (ast.Name, ast.Call)):
+        for name in ctx.locals[:6]:
+            if name != ctx.chunk.segment(node.value):
+                yield ctx.edit(node.value, f"({ctx.text_at(node.value)}, {name})", "return tuple", 0.05)
+
+
+def _guard_around(ctx: Context, node: ast.stmt, indent: str) -> Iterator[Optional[Edit]]:
+    """`if C:` around one statement."""
+    if not isinstance(node, (ast.Assign, ast.AugAssign, ast.Expr, ast.Return, ast.Break, ast.Raise)):
+        return
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return
+    start, end = ctx.chunk.line_span(node)
+    body = shifted(lines_of(ctx, node), 4)
+    for text, weight in predicates(ctx, node, 70):
+        yield ctx.raw(start, end, f"{indent}if {text}:\n{body}", node, "guard statement", 0.14 * weight)
+
+
+def insertions(ctx: Context, node: ast.AST) -> Iterator[Optional[Edit]]:
+    """Small statements before (and, at the end of a block, behind) a statement."""
+    if not isinstance(node, ast.stmt) or node is ctx.root or not ctx.chunk.owns_lines(node):
+        return
+    indent = indent_of(ctx, node)
+    start, end = ctx.chunk.line_span(node)
+    if indent is None or ctx.chunk.data[start:end].lstrip().startswith((b"elif", b"else")) or ctx.chunk.whole:
+        return
+    block = getattr(node.parent, node.slot)  # type: ignore[attr-defined]
+    last = isinstance(block, list) and block and block[-1] is node
+    line = ctx.chunk.line(node)
+    in_loop, up = False, node
+    while up is not ctx.root:
+        up = up.parent  # type: ignore[attr-defined]
+        in_loop = in_loop or isinstance(up, (ast.For, ast.While))
+
+    def place(text: str, template: str, prior: float) -> Iterator[Edit]:
+        yield Edit(ctx.chunk.replace((start, start, f"{indent}{text}\n")), template, prior, line)
+        if last and not isinstance(node, (ast.Return, ast.Break, ast.Continue, ast.Raise)):
+            head = "" if ctx.chunk.data[end - 1 : end] == b"\n" else "\n"
+            yield Edit(ctx.chunk.replace((end, end, f"{head}{indent}{text}\n")), template, prior, line)
+
+    values = ["True", "False", "None", "0", "1", "[]", "''", "-1", *ctx.locals[:6]]
+    returned = [ctx.text_at(n.value) for n in ctx.nodes if isinstance(n, ast.Return) and n.value is not None]
+    values = list(dict.fromkeys([r for r in returned if len(r) < 40 and "\n" not in r] + values))
+    jumps = [("continue", 0.8), ("break", 0.8)] if in_loop else []
+    first_in_function = node.parent is ctx.root  # type: ignore[attr-defined]
+    for text, weight in predicates(ctx, node, 90):
+        for rank, value in enumerate(values[:10]):
+            scale = 0.12 if first_in_function else 0.06
+            source = f"if {text}:\n{indent}    return {value}"
+            yield from place(source, "guard return", scale * weight / (1 + 0.25 * rank))
+        for jump, prior in jumps:
+            yield from place(f"if {text}:\n{indent}    {jump}", "guard jump", 0.1 * prior * weight)
+    for jump, prior in jumps:
+        yield from place(jump, "insert jump", 0.06 * prior)
+    for value in values[:8]:
+        yield from place(f"return {value}", "insert return", 0.06)
+    for name in ctx.locals[:8]:
+        kind = base(next((k for k in ctx.types.get(name, []) if k != "NoneType"), None))
+        options: List[str] = []
+        if kind in ("int", "float", None):
+            options += [f"{name} += 1", f"{name} -= 1", f"{name} = 0", f"{name} = 1"]
+            for other in ctx.same_kind("int", name)[:4]:
+                options += [f"{name} += {other}", f"{name} -= {other}"]
+        if kind in ("list", None):
+            options += [f"{name}.sort()", f"{name}.reverse()", f"{name} = []", f"{name} = list({name})", f"{name}.pop()"]
+            options += [f"{name}.append({other})" for other in ctx.locals[:6] if other != name]
+            options += [f"{name} = sorted({name})", f"{name} = {name}[::-1]"]
+        if kind in ("set", "dict"):
+            options += [f"{name}.add({other})" for other in ctx.locals[:6] if other != name] if kind == "set" else []
+            options += [f"{name} = {name}.copy()"]
+        if kind == "str":
+            options += [f"{name} = {name}.lower()", f"{name} = {name}.upper()", f"{name} = {name}.strip()", f"{name} = ''"]
+            options += [f"{name} += {other}" for other in ctx.same_kind("str", name)[:4]]
+        if kind == "bool":
+            options += [f"{name} = True", f"{name} = False", f"{name} = not {name}"]
+        options += [f"{name} = {other}" for other in ctx.same_kind(kind, name)[:5]]
+        if "NoneType" in ctx.types.get(name, []):
+            options += [f"if {name} is None:\n{indent}    {name} = {v}" for v in ("[]", "{}", "''", "0")]
+        for rank, text in enumerate(options):
+            yield from place(text, "insert assignment", 0.1 / (1 + 0.05 * rank))
