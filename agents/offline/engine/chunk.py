@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import Dict, Iterator, List, Optional, Tuple
+from collections.abc import Iterator
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -18,7 +18,13 @@ class Chunk:
     """
 
     def __init__(
-        self, path: str, text: str, first_line: int, start: int, headers: Tuple[str, ...] = (), whole: bool = False
+        self,
+        path: str,
+        text: str,
+        first_line: int,
+        start: int,
+        headers: tuple[str, ...] = (),
+        whole: bool = False,
     ) -> None:
         self.path = path
         self.text = text
@@ -27,11 +33,11 @@ class Chunk:
         self.headers = headers
         self.whole = whole
         self.data = text.encode("utf-8", "surrogateescape")
-        self._tree: Optional[ast.Module] = None
-        self._lines: List[int] = []
+        self._tree: ast.Module | None = None
+        self._lines: list[int] = []
 
     @property
-    def key(self) -> Tuple[str, int, bool]:
+    def key(self) -> tuple[str, int, bool]:
         return (self.path, self.start, self.whole)
 
     @property
@@ -80,7 +86,7 @@ class Chunk:
     def offset(self, lineno: int, col: int) -> int:
         return self._lines[lineno - 1 - len(self.headers)] + col
 
-    def span(self, node: ast.AST) -> Tuple[int, int]:
+    def span(self, node: ast.AST) -> tuple[int, int]:
         """Byte offsets of a node within the chunk's text."""
         start = self.offset(node.lineno, node.col_offset)  # type: ignore[attr-defined]
         end = self.offset(node.end_lineno, node.end_col_offset)  # type: ignore[attr-defined]
@@ -90,7 +96,7 @@ class Chunk:
         start, end = self.span(node)
         return self.data[start:end].decode("utf-8", "surrogateescape")
 
-    def line_span(self, node: ast.AST) -> Tuple[int, int]:
+    def line_span(self, node: ast.AST) -> tuple[int, int]:
         """Byte offsets of the complete lines of a statement, decorators included."""
         first = min([node.lineno] + [d.lineno for d in getattr(node, "decorator_list", [])])  # type: ignore[attr-defined]
         start = self.offset(first, 0)
@@ -106,7 +112,7 @@ class Chunk:
         after = self.data[last:end].split(b"#")[0]
         return (not before.strip() or bool(getattr(node, "decorator_list", None))) and not after.strip()
 
-    def replace(self, *spans: Tuple[int, int, str]) -> str:
+    def replace(self, *spans: tuple[int, int, str]) -> str:
         """The text with byte spans replaced; spans must not overlap."""
         data = self.data
         for start, end, new in sorted(spans, reverse=True):
@@ -127,14 +133,14 @@ class SourceFile:
         self.text = text
         self.data = text.encode("utf-8", "surrogateescape")
         self.tree = ast.parse(text)
-        self.chunks: List[Chunk] = list(self._cut())
+        self.chunks: list[Chunk] = list(self._cut())
         self.whole = Chunk(path, text, 1, 0, (), True)
 
     def _cut(self) -> Iterator[Chunk]:
         offsets = [0]
         for line in self.data.split(b"\n"):
             offsets.append(offsets[-1] + len(line) + 1)
-        stack: List[Tuple[ast.AST, Tuple[str, ...]]] = [(self.tree, ())]
+        stack: list[tuple[ast.AST, tuple[str, ...]]] = [(self.tree, ())]
         while stack:
             node, headers = stack.pop()
             for child in ast.iter_child_nodes(node):
@@ -142,7 +148,11 @@ class SourceFile:
                     first = min([child.lineno] + [d.lineno for d in child.decorator_list])
                     start, end = offsets[first - 1], min(offsets[child.end_lineno or first], len(self.data))
                     text = self.data[start:end].decode("utf-8", "surrogateescape")
-                    if first - 1 < len(headers) or not text[: child.col_offset].isspace() and child.col_offset:
+                    if (
+                        first - 1 < len(headers)
+                        or (not text[: child.col_offset].isspace()
+                        and child.col_offset)
+                    ):
                         continue
                     yield Chunk(self.path, text, first, start, headers)
                 elif isinstance(child, ast.ClassDef):
@@ -152,7 +162,7 @@ class SourceFile:
                 elif isinstance(child, getattr(ast, "ExceptHandler", ())):
                     stack.append((child, headers))
 
-    def chunk_at(self, line: int) -> Optional[Chunk]:
+    def chunk_at(self, line: int) -> Chunk | None:
         for chunk in self.chunks:
             if chunk.first_line <= line < chunk.last_line + (0 if chunk.text.endswith("\n") else 1):
                 return chunk
@@ -181,9 +191,9 @@ def future_flags(tree: ast.Module) -> int:
     return flags
 
 
-def words(text: str) -> Dict[str, int]:
+def words(text: str) -> dict[str, int]:
     """Identifiers of a text with how often they occur."""
-    found: Dict[str, int] = {}
+    found: dict[str, int] = {}
     for word in re.findall(r"[A-Za-z_][A-Za-z0-9_]*", text):
         found[word] = found.get(word, 0) + 1
     return found

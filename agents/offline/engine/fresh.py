@@ -11,17 +11,18 @@ import os
 import select
 import socket
 import time
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from . import guard
 from .worker import fresh_run, kill_group, quiet
 
-Outcomes = Dict[str, str]
+Outcomes = dict[str, str]
 
 
-def serve(link: socket.socket, controller: int, arguments: List[str], root: str, scratch: str) -> int:
+def serve(link: socket.socket, controller: int, arguments: list[str], root: str, scratch: str) -> int:
     """Loop of the process that stays pristine; returns the controller's exit status."""
-    running: Dict[int, Tuple[int, float]] = {}
+    running: dict[int, tuple[int, float]] = {}
     while True:
         ready, _, _ = select.select([link], [], [], 0.05 if running else 0.25)
         if ready:
@@ -57,14 +58,16 @@ def _tell(link: socket.socket, number: int) -> None:
         pass  # the controller is gone; the loop ends by itself
 
 
-def _child(link: socket.socket, number: int, job: Dict[str, Any], arguments: List[str], root: str, scratch: str) -> None:
-    out: Dict[str, Any] = {}
+def _child(
+    link: socket.socket, number: int, job: dict[str, Any], arguments: list[str], root: str, scratch: str
+) -> None:
+    out: dict[str, Any] = {}
     try:
         os.setsid()
         link.close()
         quiet()
         guard.limit_process()
-        fence = guard.Fence(root)
+        fence = guard.Fence(root, scratch)
         fence.install()
         fence.active = bool(job.get("fence", True))
         if job.get("trace"):
@@ -80,14 +83,14 @@ def _child(link: socket.socket, number: int, job: Dict[str, Any], arguments: Lis
         os._exit(0)
 
 
-def _traced(job: Dict[str, Any], arguments: List[str], root: str) -> Dict[str, Any]:
+def _traced(job: dict[str, Any], arguments: list[str], root: str) -> dict[str, Any]:
     """Localise by tracing a whole run: for tests that cannot even be collected."""
     from .localise import Spectrum, Tracer
 
     real = {os.path.realpath(os.path.join(root, path)): path for path in job["trace"]}
-    names: Dict[str, Optional[str]] = {}
+    names: dict[str, str | None] = {}
 
-    def path_of(filename: str) -> Optional[str]:
+    def path_of(filename: str) -> str | None:
         if filename not in names:
             names[filename] = real.get(os.path.realpath(filename))
         return names[filename]
@@ -110,16 +113,20 @@ class FreshRuns:
         self.size = size
         self.count = 0
 
-    def run(self, jobs: Sequence[Dict[str, Any]], out_of_time: Callable[[], bool] = lambda: False) -> List[Optional[Any]]:
+    def run(
+        self, jobs: Sequence[dict[str, Any]], out_of_time: Callable[[], bool] = lambda: False
+    ) -> list[Any | None]:
         """Answers in the order of the jobs; None for a run that crashed, hung or was not started."""
         waiting = list(enumerate(jobs))
-        flying: Dict[int, int] = {}
-        answers: List[Optional[Any]] = [None] * len(jobs)
+        flying: dict[int, int] = {}
+        answers: list[Any | None] = [None] * len(jobs)
         while waiting or flying:
             while waiting and len(flying) < self.size and not out_of_time():
                 index, job = waiting.pop(0)
                 self.count += 1
-                with open(os.path.join(self.scratch, f"job{self.count}.json"), "w", encoding="utf-8") as handle:
+                with open(
+                    os.path.join(self.scratch, f"job{self.count}.json"), "w", encoding="utf-8"
+                ) as handle:
                     json.dump(job, handle)
                 flying[self.count] = index
                 self.link.send(str(self.count).encode())

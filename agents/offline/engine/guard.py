@@ -12,7 +12,8 @@ import resource
 import signal
 import struct
 import sys
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from collections.abc import Iterable
+from typing import Any
 
 from .suite import Stop
 
@@ -65,8 +66,8 @@ class Fence:
     removed, so it lives in forked workers only.
     """
 
-    def __init__(self, root: str) -> None:
-        self.root = os.path.realpath(root) + os.sep
+    def __init__(self, root: str, *others: str) -> None:
+        self.roots = tuple(os.path.realpath(path) + os.sep for path in (root, *others))
         self.allowed: set = set()
         self.learning = False
         self.active = False
@@ -78,7 +79,7 @@ class Fence:
         self.counter[:8] = struct.pack("q", 0)
         sys.addaudithook(self.hook)
 
-    def hook(self, event: str, args: Tuple[Any, ...]) -> None:
+    def hook(self, event: str, args: tuple[Any, ...]) -> None:
         if not (self.active or self.learning):
             return
         if event == "open":
@@ -110,14 +111,18 @@ class Fence:
 
     def touch(self, path: str) -> None:
         real = os.path.realpath(path)
-        if (real + os.sep).startswith(self.root) and "/__pycache__" not in real and "/.pytest_cache" not in real:
+        if (
+            (real + os.sep).startswith(self.roots)
+            and "/__pycache__" not in real
+            and "/.pytest_cache" not in real
+        ):
             if self.learning:
                 self.allowed.add(real)
             elif real not in self.allowed and os.path.dirname(real) not in self.allowed:
                 raise Refused(f"a candidate may not alter {real}")
 
 
-Stamp = Tuple[int, int, int]
+Stamp = tuple[int, int, int]
 
 
 class Checkout:
@@ -125,15 +130,15 @@ class Checkout:
 
     def __init__(self, root: str, paths: Iterable[str]) -> None:
         self.root = root
-        self.stamps: Dict[str, Optional[Stamp]] = {path: self._stamp(path) for path in paths}
+        self.stamps: dict[str, Stamp | None] = {path: self._stamp(path) for path in paths}
 
-    def _stamp(self, path: str) -> Optional[Stamp]:
+    def _stamp(self, path: str) -> Stamp | None:
         try:
             seen = os.stat(os.path.join(self.root, path))
         except OSError:
             return None
         return (seen.st_size, seen.st_mtime_ns, seen.st_ino)
 
-    def damage(self) -> List[str]:
+    def damage(self) -> list[str]:
         """Paths that changed or vanished since the start."""
         return [path for path, stamp in self.stamps.items() if self._stamp(path) != stamp]

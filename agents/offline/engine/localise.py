@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 import sys
 import threading
-from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from .suite import Suite, Unit
 
-Line = Tuple[str, int]
+Line = tuple[str, int]
 _TYPE_SAMPLES = 40
 
 
@@ -32,15 +33,15 @@ class Spectrum:
     """Covered lines per unit, variable types per function, attributes per class."""
 
     def __init__(self) -> None:
-        self.failing: List[Set[Line]] = []
-        self.passing: List[Set[Line]] = []
-        self.types: Dict[Tuple[str, int], Dict[str, List[str]]] = {}
-        self.attributes: Dict[str, List[str]] = {}
+        self.failing: list[set[Line]] = []
+        self.passing: list[set[Line]] = []
+        self.types: dict[tuple[str, int], dict[str, list[str]]] = {}
+        self.attributes: dict[str, list[str]] = {}
 
-    def scores(self) -> Dict[Line, float]:
+    def scores(self) -> dict[Line, float]:
         """Ochiai per line reached by a failing unit, in (0, 1]."""
-        ef: Dict[Line, int] = {}
-        ep: Dict[Line, int] = {}
+        ef: dict[Line, int] = {}
+        ep: dict[Line, int] = {}
         for lines in self.failing:
             for line in lines:
                 ef[line] = ef.get(line, 0) + 1
@@ -51,7 +52,7 @@ class Spectrum:
         total = len(self.failing)
         return {line: count / math.sqrt(total * (count + ep.get(line, 0))) for line, count in ef.items()}
 
-    def to_json(self) -> Dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         return {
             "scores": [[path, line, score] for (path, line), score in sorted(self.scores().items())],
             "types": [[path, line, names] for (path, line), names in sorted(self.types.items())],
@@ -63,11 +64,11 @@ class Spectrum:
 class Tracer:
     """A settrace tracer that looks only at editable files."""
 
-    def __init__(self, path_of: Callable[[str], Optional[str]], spectrum: Spectrum) -> None:
+    def __init__(self, path_of: Callable[[str], str | None], spectrum: Spectrum) -> None:
         self.path_of = path_of
         self.spectrum = spectrum
-        self.lines: Set[Line] = set()
-        self.samples: Dict[Any, int] = {}
+        self.lines: set[Line] = set()
+        self.samples: dict[Any, int] = {}
 
     def start(self) -> None:
         threading.settrace(self.call)
@@ -88,7 +89,7 @@ class Tracer:
             self.lines.add((path, frame.f_lineno))
             if event != "exception":
                 seen = self.samples.get(code, 0)
-                if seen < _TYPE_SAMPLES or event == "return" and seen < 10 * _TYPE_SAMPLES:
+                if seen < _TYPE_SAMPLES or (event == "return" and seen < 10 * _TYPE_SAMPLES):
                     self.samples[code] = seen + 1
                     self.types(path, code, frame.f_locals)
             return local
@@ -97,7 +98,7 @@ class Tracer:
         self.types(path, code, frame.f_locals) if self.samples.get(code, 0) < 10 * _TYPE_SAMPLES else None
         return local
 
-    def types(self, path: str, code: Any, variables: Dict[str, Any]) -> None:
+    def types(self, path: str, code: Any, variables: dict[str, Any]) -> None:
         table = self.spectrum.types.setdefault((path, code.co_firstlineno), {})
         for name, value in variables.items():
             kinds = table.setdefault(name, [])
@@ -105,7 +106,11 @@ class Tracer:
             if kind not in kinds and len(kinds) < 6:
                 kinds.append(kind)
             owner = type(value)
-            if owner.__name__ not in self.spectrum.attributes and hasattr(value, "__dict__") and not isinstance(value, type):
+            if (
+                owner.__name__ not in self.spectrum.attributes
+                and hasattr(value, "__dict__")
+                and not isinstance(value, type)
+            ):
                 if owner.__module__ not in ("builtins",) and callable(value) is False:
                     names = [n for n in dir(owner) if not n.startswith("__")]
                     own = [n for n in vars(value) if n not in names]
@@ -113,7 +118,7 @@ class Tracer:
 
 
 def localise(
-    suite: Suite, failing: Sequence[int], passing: Sequence[int], path_of: Callable[[str], Optional[str]],
+    suite: Suite, failing: Sequence[int], passing: Sequence[int], path_of: Callable[[str], str | None],
     out_of_time: Callable[[], bool],
 ) -> Spectrum:  # fmt: skip
     """Run the tests under the tracer; runs in a forked child, for tests leave traces in the process."""

@@ -7,12 +7,13 @@ import os
 import select
 import socket
 import time
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from .worker import kill_group
 
-Job = Dict[str, Any]
-Answer = Dict[str, Any]
+Job = dict[str, Any]
+Answer = dict[str, Any]
 _REFORK = 400
 """Candidates after which a reused worker is replaced, against slowly collected state."""
 
@@ -21,7 +22,7 @@ class _Slot:
     def __init__(self, pid: int, link: socket.socket) -> None:
         self.pid = pid
         self.link = link
-        self.job: Optional[Job] = None
+        self.job: Job | None = None
         self.deadline = 0.0
         self.done = 0
 
@@ -33,7 +34,7 @@ class Pool:
         self.spawn = spawn
         self.size = size
         self.reap = reap
-        self.slots: List[_Slot] = []
+        self.slots: list[_Slot] = []
         self.forks = 0
         self.deaths = 0
 
@@ -65,7 +66,7 @@ class Pool:
         if slot in self.slots:
             self.slots.remove(slot)
 
-    def map(self, jobs: Iterator[Job], deadline: float) -> Iterator[Tuple[Job, Answer]]:
+    def map(self, jobs: Iterator[Job], deadline: float) -> Iterator[tuple[Job, Answer]]:
         """Answers as they come (not in order), until the jobs or the time run out."""
         exhausted = False
         while True:
@@ -119,7 +120,7 @@ class Pool:
             slot.deadline = 0.0  # dead before it got the job; the loop reports it
 
     @staticmethod
-    def _receive(slot: _Slot) -> Optional[Answer]:
+    def _receive(slot: _Slot) -> Answer | None:
         try:
             data = slot.link.recv(1 << 22)
             answer = json.loads(data) if data else None

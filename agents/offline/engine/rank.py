@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Sequence, Tuple
+from collections.abc import Sequence
 
 from .candidate import Candidate
 from .chunk import SourceFile
@@ -10,7 +10,7 @@ from .spectrum import Spectrum
 
 
 def rank(
-    found: Sequence[Tuple[int, Candidate]], files: Dict[str, SourceFile], spectrum: Spectrum
-) -> List[Candidate]:
+    found: Sequence[tuple[int, Candidate]], files: dict[str, SourceFile], spectrum: Spectrum
+) -> list[Candidate]:
     """The search's own order: a vote among mechanical mutants does not beat it."""
     return [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]

@@ -10,7 +10,8 @@ import ast
 import json
 import os
 import time
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from .candidate import Candidate, ordered
 from .chunk import Chunk, SourceFile
@@ -25,18 +26,18 @@ _BEAM = 12
 _LOOK_EVERY = 1.0
 
 
-class Damaged(Exception):  # noqa: N818 - ends this engine; the host starts another on a fresh fork
+class Damaged(Exception):
     """The checkout was altered by a candidate."""
 
 
 class Search:
     def __init__(
-        self, session: Any, pool: Optional[Pool], spectrum: Spectrum, failing: Sequence[str], keep: Sequence[str],
+        self, session: Any, pool: Pool | None, spectrum: Spectrum, failing: Sequence[str], keep: Sequence[str],
         seconds: float, pristine: Checkout,
     ) -> None:  # fmt: skip
         self.session = session
-        self.request: Dict[str, Any] = session.request
-        self.files: Dict[str, SourceFile] = session.files
+        self.request: dict[str, Any] = session.request
+        self.files: dict[str, SourceFile] = session.files
         self.pool = pool
         self.spectrum = spectrum
         self.failing = list(failing)
@@ -47,16 +48,16 @@ class Search:
         self.looked = time.monotonic()
         self.tried = 0
         self.screened_s = 0.0
-        self.first_s: Optional[float] = None
+        self.first_s: float | None = None
         self.number = 0
         self.skip: int = self.request.get("skip", 0)
-        self.plausible: List[Tuple[int, Candidate]] = []
-        self.improved: List[Tuple[int, Candidate]] = []
-        self.slow: List[Tuple[int, Candidate]] = []
-        self.needs_fresh: List[Tuple[int, Candidate]] = []
-        self.seen: Set[Tuple[Any, ...]] = set()
-        self.stop_at: Optional[int] = None
-        self.statuses: Dict[str, int] = {}
+        self.plausible: list[tuple[int, Candidate]] = []
+        self.improved: list[tuple[int, Candidate]] = []
+        self.slow: list[tuple[int, Candidate]] = []
+        self.needs_fresh: list[tuple[int, Candidate]] = []
+        self.seen: set[tuple[Any, ...]] = set()
+        self.stop_at: int | None = None
+        self.statuses: dict[str, int] = {}
         spectrum.add_module_level(self.files)
         spectrum.steer(self.request.get("hints", {}), self.files)
 
@@ -66,7 +67,7 @@ class Search:
 
     @property
     def enough(self) -> bool:
-        return self.time_up or len(self.plausible) >= 3 * self.request["k"] or (
+        return self.time_up or len(self.plausible) >= 2 * self.request["k"] + 2 or (
             self.stop_at is not None and self.number >= self.stop_at
         )  # fmt: skip
 
@@ -92,15 +93,15 @@ class Search:
             self.screen(batch)
             self.run_fresh()
 
-    def batch(self, lines: Sequence[Tuple[str, int]]) -> List[Candidate]:
-        places: Dict[Tuple[str, int, bool], Tuple[Chunk, Set[int]]] = {}
+    def batch(self, lines: Sequence[tuple[str, int]]) -> list[Candidate]:
+        places: dict[tuple[str, int, bool], tuple[Chunk, set[int]]] = {}
         for path, line in lines:
             file = self.files[path]
             chunk = file.chunk_at(line) or file.whole
             places.setdefault(chunk.key, (chunk, set()))[1].add(line)
             if chunk is not file.whole and line < _body_line(chunk):
                 places.setdefault(file.whole.key, (file.whole, set()))[1].add(line)
-        out: List[Candidate] = []
+        out: list[Candidate] = []
         for chunk, active in places.values():
             out += self.candidates(chunk, chunk, active)
             if self.time_up:
@@ -108,8 +109,8 @@ class Search:
         return ordered(out)
 
     def candidates(
-        self, base: Chunk, current: Chunk, active: Optional[Set[int]], seed: Optional[Candidate] = None
-    ) -> List[Candidate]:
+        self, base: Chunk, current: Chunk, active: set[int] | None, seed: Candidate | None = None
+    ) -> list[Candidate]:
         """Mutants of `current` (the base chunk, or a seed's version of it)."""
         file = self.files[base.path]
         names = [n.name for n in file.tree.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
@@ -132,11 +133,13 @@ class Search:
             out.append(Candidate(((base, edit.text),), templates, score, edit.line))
         return out
 
-    def screen(self, candidates: Sequence[Candidate], limit: Optional[float] = None, again: bool = False) -> None:
+    def screen(
+        self, candidates: Sequence[Candidate], limit: float | None = None, again: bool = False
+    ) -> None:
         """Run candidates in the warm workers; sort them into plausible, improved, slow, to run fresh."""
-        table: Dict[int, Candidate] = {}
+        table: dict[int, Candidate] = {}
 
-        def jobs() -> Iterator[Dict[str, Any]]:
+        def jobs() -> Iterator[dict[str, Any]]:
             for candidate in candidates:
                 self.number += 1
                 if self.number <= self.skip:
@@ -163,7 +166,7 @@ class Search:
             self.tried += 1
             self.statuses[status] = self.statuses.get(status, 0) + 1
             if status == "ok" and answer.get("passed"):
-                self.confirm([(number, candidate)])
+                self.confirm(number, candidate)
             elif status == "ok" and answer.get("gained", 0) > 0:
                 gain = candidate._replace(gained=answer["gained"] - answer["lost"])
                 self.improved.append((number, gain))
@@ -175,23 +178,31 @@ class Search:
                 self.look()
         self.screened_s += time.monotonic() - start
 
-    def confirm(self, found: Sequence[Tuple[int, Candidate]]) -> None:
-        """Fresh runs of the tests as they are written; the green ones are plausible."""
+    def confirm(self, number: int, candidate: Candidate) -> None:
+        """The whole selection again in a pristine fork: a reused worker may have been left in a good mood."""
+        start = time.monotonic()
+        if self.session.judge_in_fork(candidate, min(30.0, 20 * self.limit)):
+            self.accept(number, candidate)
+        self.screened_s -= time.monotonic() - start
+
+    def accept(self, number: int, candidate: Candidate) -> None:
+        if self.first_s is None:
+            self.first_s = time.monotonic() - self.session.started
+        self.plausible.append((number, candidate))
+        bound = number + max(300, number // 2)
+        self.stop_at = bound if self.stop_at is None else min(self.stop_at, bound)
+        self.progress()
+
+    def judge_fresh(self, found: Sequence[tuple[int, Candidate]]) -> None:
+        """Fresh runs of the tests as they are written."""
         targets = self.failing + self.keep if len(self.failing) + len(self.keep) <= 400 else self.failing
         jobs = [
             {"arguments": targets, "overrides": c.sources(self.files), "limit": self.fresh_limit} for _, c in found
         ]  # fmt: skip
-        start = time.monotonic()
         answers = self.session.fresh.run(jobs, lambda: self.time_up)
-        self.screened_s -= time.monotonic() - start
         for (number, candidate), outcomes in zip(found, answers):
             if outcomes and green(outcomes, self.failing, self.keep):
-                if self.first_s is None:
-                    self.first_s = time.monotonic() - self.session.started
-                self.plausible.append((number, candidate))
-                bound = number + max(300, number // 2)
-                self.stop_at = bound if self.stop_at is None else min(self.stop_at, bound)
-                self.progress()
+                self.accept(number, candidate)
 
     def run_fresh(self, share: float = 0.35) -> None:
         """Candidates that only a fresh import can judge, within a share of the time left."""
@@ -200,11 +211,11 @@ class Search:
         until = time.monotonic() + share * max(0.0, self.session.deadline - time.monotonic())
         size = max(1, self.request["workers"])
         for at in range(0, len(queue), size):
-            if time.monotonic() > until or self.time_up or len(self.plausible) >= 3 * self.request["k"]:
+            if time.monotonic() > until or self.time_up or len(self.plausible) >= 2 * self.request["k"] + 2:
                 return
             if self.stop_at is not None and queue[at][0] > self.stop_at:
                 return
-            self.confirm(queue[at : at + size])
+            self.judge_fresh(queue[at : at + size])
             self.tried += len(queue[at : at + size])
             if time.monotonic() - self.looked > _LOOK_EVERY:
                 self.look()
@@ -219,7 +230,7 @@ class Search:
         ranked = sorted(self.improved, key=lambda pair: (-pair[1].gained, pair[0]))
         for round_ in range(3):
             seeds = ranked[round_ * _BEAM : (round_ + 1) * _BEAM]
-            batch: List[Candidate] = []
+            batch: list[Candidate] = []
             for _, seed in seeds:
                 (base, text) = seed.edits[0]
                 batch += self.candidates(base, base.with_text(text), None, seed._replace(score=1.0))
@@ -242,13 +253,35 @@ class Search:
         path = self.request.get("progress")
         if path:
             with open(path + ".part", "w", encoding="utf-8") as handle:
-                json.dump({"tried": self.tried, "plausible": len(self.plausible), "number": self.number}, handle)
+                json.dump(
+                    {"tried": self.tried, "plausible": len(self.plausible), "number": self.number}, handle
+                )
             os.replace(path + ".part", path)
+
+    def finalists(self, ranked: list[Candidate]) -> list[Candidate]:
+        """The first k that also pass a fresh run of the tests as they are written, in order."""
+        if self.pool is None or self.session.result["status"] == "damaged":
+            return ranked
+        kept: list[Candidate] = []
+        targets = self.failing + self.keep if len(self.failing) + len(self.keep) <= 400 else self.failing
+        size = max(1, self.request["workers"])
+        hurry = time.monotonic() + max(20.0, self.fresh_limit)
+        for at in range(0, len(ranked), size):
+            part = ranked[at : at + size]
+            jobs = [
+                {"arguments": targets, "overrides": c.sources(self.files), "limit": self.fresh_limit}
+                for c in part
+            ]
+            answers = self.session.fresh.run(jobs, lambda: False)
+            kept += [c for c, seen in zip(part, answers) if seen and green(seen, self.failing, self.keep)]
+            if len(kept) >= self.request["k"] or time.monotonic() > hurry:
+                break
+        return kept
 
     def report(self) -> None:
         result = self.session.result
-        best = rank(self.plausible, self.files, self.spectrum)
-        result["plausible"] = [c.to_json(self.files, i + 1) for i, c in enumerate(best[: 2 * self.request["k"]])]
+        best = self.finalists(rank(self.plausible, self.files, self.spectrum))
+        result["plausible"] = [c.to_json(self.files, i + 1) for i, c in enumerate(best[: self.request["k"]])]
         partial = sorted(self.improved, key=lambda pair: (-pair[1].gained, pair[0]))[:3]
         result["partial"] = [c.to_json(self.files, 0) for _, c in partial if c.gained > 0]
         if result["status"] == "error":
@@ -262,7 +295,7 @@ class Search:
         }  # fmt: skip
 
 
-def green(outcomes: Dict[str, str], failing: Sequence[str], keep: Sequence[str]) -> bool:
+def green(outcomes: dict[str, str], failing: Sequence[str], keep: Sequence[str]) -> bool:
     """All failing tests pass and none of the kept ones fails."""
 
     def outcome(test: str) -> str:

@@ -7,16 +7,18 @@ import os
 import socket
 import sys
 import time
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from collections.abc import Callable
+from typing import Any
 
 from . import guard
+from .candidate import Candidate
 from .chunk import SourceFile
 from .fresh import FreshRuns, serve
 from .localise import localise
 from .pool import Pool
 from .search import Search
-from .spectrum import Spectrum
 from .soften import Recorder, install, soften
+from .spectrum import Spectrum
 from .suite import CollectPlugin, Suite, Unit, file_of, matches, pytest_arguments
 from .swap import Swapper
 from .worker import Goal, Worker, quiet
@@ -25,16 +27,17 @@ from .worker import Goal, Worker, quiet
 class Session:
     """Lives in the process that collects the tests. See `main` for the request's fields."""
 
-    def __init__(self, request: Dict[str, Any], fresh: FreshRuns) -> None:
+    def __init__(self, request: dict[str, Any], fresh: FreshRuns) -> None:
         self.request = request
         self.root: str = request["root"]
         self.fresh = fresh
         self.started = time.monotonic()
         self.deadline = self.started + request["time_limit_s"]
-        self.files: Dict[str, SourceFile] = {}
-        self.result: Dict[str, Any] = {"status": "error", "message": "", "plausible": [], "stats": {}}
+        self.files: dict[str, SourceFile] = {}
+        self.judge_in_fork: Callable[[Candidate, float], bool] = lambda candidate, limit: False
+        self.result: dict[str, Any] = {"status": "error", "message": "", "plausible": [], "stats": {}}
 
-    def load(self, paths: List[str]) -> None:
+    def load(self, paths: list[str]) -> None:
         for path in paths:
             if path in self.files:
                 continue
@@ -63,7 +66,7 @@ class Session:
         swapper.index()
         if self.request.get("soft", True):
             self._soften(suite)
-        fence = guard.Fence(self.root)
+        fence = guard.Fence(self.root, self.request["scratch"])
         probe = in_child(lambda: self._probe(suite, failing, others, fence), min(120.0, self._left()))
         if probe is None:
             self.result["message"] = "the failing tests do not come to an end within the time limit"
@@ -85,6 +88,11 @@ class Session:
             self.request["workers"],
             lambda: None,
         )
+
+        def judge(candidate: Candidate, limit: float) -> bool:
+            return bool(in_child(lambda: confirmed(suite, goal, swapper, fence, candidate, limit), limit + 5))
+
+        self.judge_in_fork = judge
         pristine = guard.Checkout(self.root, self.request["tracked"])
         keep = [ids[i] for i in passing]
         search = Search(self, pool, spectrum, [ids[i] for i in failing], keep, probe["seconds"], pristine)
@@ -93,15 +101,21 @@ class Session:
         finally:
             pool.close()
         search.report()
-        self.result["stats"].update(mode="reuse" if probe["reuse"] else "fork", forks=pool.forks, deaths=pool.deaths)
+        self.result["stats"].update(
+            mode="reuse" if probe["reuse"] else "fork", forks=pool.forks, deaths=pool.deaths
+        )
 
     def without_collection(self) -> None:
         """The failing tests cannot be collected: a fault at import time. Every candidate is a fresh run."""
         names = [t for t in self.request["failing"]]
-        seen = self.fresh.run([{"arguments": names, "trace": self.request["editable"], "limit": min(30.0, self._left() / 3)}])[0]
+        seen = self.fresh.run(
+            [{"arguments": names, "trace": self.request["editable"], "limit": min(30.0, self._left() / 3)}]
+        )[0]
         if not seen or not seen["scores"]:
             self.result["status"] = "not-collected"
-            self.result["message"] = "the failing tests were not found, or fail before any file that may be edited"
+            self.result["message"] = (
+                "the failing tests were not found, or fail before any file that may be edited"
+            )
             return
         self.load(sorted({path for path, _, _ in seen["scores"]}))
         pristine = guard.Checkout(self.root, self.request["tracked"])
@@ -112,9 +126,9 @@ class Session:
     def _left(self) -> float:
         return max(0.5, self.deadline - time.monotonic())
 
-    def _imported(self) -> Set[str]:
+    def _imported(self) -> set[str]:
         """Repository paths of the modules that are loaded (tests' imports included)."""
-        found: Set[str] = set()
+        found: set[str] = set()
         root = os.path.realpath(self.root) + os.sep
         for module in list(sys.modules.values()):
             name = getattr(module, "__file__", None)
@@ -129,14 +143,16 @@ class Session:
         import types
 
         paths = {str(getattr(item, "fspath", "")) for item in suite.items}
-        by_path: Dict[str, List[types.FunctionType]] = {path: [] for path in paths}
+        by_path: dict[str, list[types.FunctionType]] = {path: [] for path in paths}
         for thing in gc.get_objects():
             if type(thing) is types.FunctionType and thing.__code__.co_filename in by_path:
                 by_path[thing.__code__.co_filename].append(thing)
         for path, functions in by_path.items():
             soften(path, functions)
 
-    def _probe(self, suite: Suite, failing: List[int], others: List[int], fence: guard.Fence) -> Dict[str, Any]:
+    def _probe(
+        self, suite: Suite, failing: list[int], others: list[int], fence: guard.Fence
+    ) -> dict[str, Any]:
         """Run the failing tests twice and the others once (as time allows) on the unchanged code."""
         start = time.monotonic()
         fence.install()
@@ -145,8 +161,8 @@ class Session:
         first = {test: suite.run(test) for test in failing}
         bad = [test for test in failing if not first[test].passed and not first[test].skipped]
         seconds = max([sum(first[t].seconds for t in bad), 0.0005])
-        passing: List[int] = []
-        green: List[Unit] = []
+        passing: list[int] = []
+        green: list[Unit] = []
         spent = 0.0
         for test in others:
             if time.monotonic() - start > budget:
@@ -160,7 +176,11 @@ class Session:
         if seconds < 5:
             again = {test: suite.run(test) for test in bad + passing[:50]}
             for test in bad:
-                reuse = reuse and again[test].units == first[test].units and again[test].error == first[test].error
+                reuse = (
+                    reuse
+                    and again[test].units == first[test].units
+                    and again[test].error == first[test].error
+                )
             reuse = reuse and all(again[test].passed for test in passing[:50])
         red = [unit for test in bad for unit, good in first[test].units.items() if not good]
         green += [unit for test in bad for unit, good in first[test].units.items() if good]
@@ -170,14 +190,34 @@ class Session:
             "reuse": reuse, "writes": sorted(fence.allowed),
         }  # fmt: skip
 
-    def _spectrum(self, suite: Suite, failing: List[int], passing: List[int], swapper: Swapper) -> Dict[str, Any]:
+    def _spectrum(
+        self, suite: Suite, failing: list[int], passing: list[int], swapper: Swapper
+    ) -> dict[str, Any]:
         start = time.monotonic()
         budget = min(10.0, self._left() / 8)
-        spectrum = localise(suite, failing, passing, swapper.path_of, lambda: time.monotonic() - start > budget)
+        spectrum = localise(
+            suite, failing, passing, swapper.path_of, lambda: time.monotonic() - start > budget
+        )
         return spectrum.to_json()
 
 
-def in_child(work: Callable[[], Any], limit: float) -> Optional[Any]:
+def confirmed(
+    suite: Suite, goal: Goal, swapper: Swapper, fence: guard.Fence, candidate: Candidate, limit: float
+) -> bool:
+    """Whether every test of the goal passes with the candidate; to be called in a fork."""
+    for base, text in candidate.edits:
+        swapper.apply(base, base.with_text(text))
+    guard.limit_process()
+    fence.install()
+    fence.active = True
+    guard.arm(limit)
+    good = all(suite.run(test).passed for test in [*goal.failing, *goal.passing])
+    guard.disarm()
+    fence.active = False
+    return good
+
+
+def in_child(work: Callable[[], Any], limit: float) -> Any | None:
     """The value of `work()` computed in a fork; None when it crashed or took longer than `limit`."""
     read, write = os.pipe()
     pid = os.fork()
@@ -203,7 +243,7 @@ def in_child(work: Callable[[], Any], limit: float) -> Optional[Any]:
     import select
 
     end = time.monotonic() + limit + 2
-    chunks: List[bytes] = []
+    chunks: list[bytes] = []
     while True:
         ready, _, _ = select.select([read], [], [], max(0.0, end - time.monotonic()))
         data = os.read(read, 1 << 16) if ready else b""
@@ -232,7 +272,15 @@ def main(request_path: str) -> int:
     try:
         import pytest
     except ImportError:
-        _write(request, {"status": "no-pytest", "message": "pytest is not installed for this interpreter", "plausible": [], "stats": {}})
+        _write(
+            request,
+            {
+                "status": "no-pytest",
+                "message": "pytest is not installed for this interpreter",
+                "plausible": [],
+                "stats": {},
+            },
+        )
         return 1
     files = sorted({f for f in (file_of(t, root) for t in request["failing"]) if f})
     options = pytest_arguments((), request.get("arguments", ()))
@@ -257,7 +305,7 @@ def main(request_path: str) -> int:
         os._exit(0)
 
 
-def _write(request: Dict[str, Any], result: Dict[str, Any]) -> None:
+def _write(request: dict[str, Any], result: dict[str, Any]) -> None:
     part = request["result"] + ".part"
     with open(part, "w", encoding="utf-8") as handle:
         json.dump(result, handle)

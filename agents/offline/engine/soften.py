@@ -10,7 +10,8 @@ from __future__ import annotations
 import ast
 import builtins
 import types
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from collections.abc import Callable
+from typing import Any
 
 HOOK = "__repair_soft__"
 
@@ -19,11 +20,11 @@ class Recorder:
     """Outcomes of assertions in the order in which they ran."""
 
     def __init__(self) -> None:
-        self.events: List[Tuple[int, bool]] = []
-        self.cut: Optional[Callable[[int, bool], None]] = None
-        self.seen: Dict[int, int] = {}
+        self.events: list[tuple[int, bool]] = []
+        self.cut: Callable[[int, bool], None] | None = None
+        self.seen: dict[int, int] = {}
 
-    def __call__(self, line: int, error: Optional[BaseException]) -> None:
+    def __call__(self, line: int, error: BaseException | None) -> None:
         self.events.append((line, error is None))
         if self.cut is not None:
             self.cut(line, error is None)
@@ -54,12 +55,14 @@ class _Soften(ast.NodeTransformer):
             call = ast.Call(ast.Name(HOOK, ast.Load()), [ast.Constant(node.lineno, kind=None), value], [])
             return ast.Expr(call)
 
-        handler = ast.ExceptHandler(ast.Name("Exception", ast.Load()), "__repair_error__", [report("__repair_error__")])
+        handler = ast.ExceptHandler(
+            ast.Name("Exception", ast.Load()), "__repair_error__", [report("__repair_error__")]
+        )
         wrapped = ast.Try(body=[node], handlers=[handler], orelse=[report("")], finalbody=[])
         return ast.fix_missing_locations(ast.copy_location(wrapped, node))
 
 
-def soften(path: str, functions: List[types.FunctionType]) -> int:
+def soften(path: str, functions: list[types.FunctionType]) -> int:
     """Give the functions of one test file soft assertions, in place; how many were changed."""
     try:
         with open(path, encoding="utf-8") as handle:
@@ -67,7 +70,7 @@ def soften(path: str, functions: List[types.FunctionType]) -> int:
         code = compile(_Soften().visit(tree), path, "exec", dont_inherit=True)
     except (OSError, SyntaxError, ValueError, RecursionError):
         return 0
-    table: Dict[Tuple[int, str], types.CodeType] = {}
+    table: dict[tuple[int, str], types.CodeType] = {}
     stack = [code]
     while stack:
         for const in stack.pop().co_consts:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import ast
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any
 
 from .chunk import Chunk, SourceFile
 
-Line = Tuple[str, int]
+Line = tuple[str, int]
 
 
 class Spectrum:
-    def __init__(self, scores: Dict[Line, float], types: Dict[Line, Dict[str, List[str]]], attributes: Dict[str, List[str]]) -> None:
+    def __init__(
+        self,
+        scores: dict[Line, float],
+        types: dict[Line, dict[str, list[str]]],
+        attributes: dict[str, list[str]],
+    ) -> None:
         self.scores = scores
         self.types = types
         self.attributes = attributes
 
     @classmethod
-    def of(cls, seen: Optional[Dict[str, Any]], files: Dict[str, SourceFile]) -> Spectrum:
+    def of(cls, seen: dict[str, Any] | None, files: dict[str, SourceFile]) -> Spectrum:
         """From a child's answer; flat over all loaded files when it did not come to an end."""
         if not seen or not seen["scores"]:
             flat = {
@@ -31,7 +36,7 @@ class Spectrum:
         types = {(path, line): names for path, line, names in seen["types"]}
         return cls(scores, types, seen["attributes"])
 
-    def steer(self, hints: Dict[str, Any], files: Dict[str, SourceFile]) -> None:
+    def steer(self, hints: dict[str, Any], files: dict[str, SourceFile]) -> None:
         """Raise what the issue names: lines of a traceback, files, functions."""
         lines = {(path, line) for path, line in hints.get("lines", ())}
         functions, paths = set(hints.get("functions", ())), set(hints.get("files", ()))
@@ -45,19 +50,21 @@ class Spectrum:
                 factor *= 1.6
             self.scores[(path, line)] *= factor
 
-    def add_module_level(self, files: Dict[str, SourceFile]) -> None:
+    def add_module_level(self, files: dict[str, SourceFile]) -> None:
         """Module and class level statements that bind a name which a covered function reads."""
         best = max(self.scores.values(), default=0.1)
         for path in sorted({path for path, _ in self.scores}):
             file = files[path]
-            used: Set[str] = set()
-            for chunk in {c.start: c for c in (file.chunk_at(line) for p, line in self.scores if p == path) if c}.values():
+            used: set[str] = set()
+            for chunk in {
+                c.start: c for c in (file.chunk_at(line) for p, line in self.scores if p == path) if c
+            }.values():
                 for node in ast.walk(chunk.function):
                     if isinstance(node, ast.Name):
                         used.add(node.id)
                     elif isinstance(node, ast.Attribute):
                         used.add(node.attr)
-            stack: List[ast.AST] = [file.tree]
+            stack: list[ast.AST] = [file.tree]
             while stack:
                 node = stack.pop()
                 for child in ast.iter_child_nodes(node):
@@ -74,11 +81,11 @@ class Spectrum:
                             for default in [*child.args.defaults, *[d for d in child.args.kw_defaults if d]]:
                                 self.scores.setdefault((path, default.lineno), 0.4 * best)
 
-    def ranked(self) -> List[Line]:
+    def ranked(self) -> list[Line]:
         return sorted(self.scores, key=lambda line: (-self.scores[line], line))
 
-    def types_of(self, chunk: Chunk) -> Dict[str, List[str]]:
-        merged: Dict[str, List[str]] = {}
+    def types_of(self, chunk: Chunk) -> dict[str, list[str]]:
+        merged: dict[str, list[str]] = {}
         for (path, line), names in sorted(self.types.items()):
             if path == chunk.path and (chunk.whole or chunk.first_line <= line <= chunk.last_line):
                 for name, kinds in names.items():

@@ -9,7 +9,8 @@ from __future__ import annotations
 import copy
 import os
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from .soften import Recorder
 
@@ -27,7 +28,7 @@ class Unit(NamedTuple):
 class Verdict(NamedTuple):
     passed: bool
     skipped: bool
-    units: Dict[Unit, bool]
+    units: dict[Unit, bool]
     error: str
     seconds: float
 
@@ -36,11 +37,15 @@ class Stop(BaseException):
     """Raised by the alarm inside a test."""
 
 
-def pytest_arguments(files: Sequence[str], extra: Sequence[str] = ()) -> List[str]:
+def pytest_arguments(files: Sequence[str], extra: Sequence[str] = ()) -> list[str]:
     """Arguments of a quiet run in one process, whatever the project's own options ask for."""
     args = ["-s", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:faulthandler"]
     args += ["--continue-on-collection-errors", "-W", "ignore::pytest.PytestConfigWarning"]
-    for module, options in (("xdist", ["-n", "0"]), ("pytest_cov", ["--no-cov"]), ("pytest_timeout", ["--timeout", "0"])):
+    for module, options in (
+        ("xdist", ["-n", "0"]),
+        ("pytest_cov", ["--no-cov"]),
+        ("pytest_timeout", ["--timeout", "0"]),
+    ):
         try:
             __import__(module)
         except ImportError:
@@ -55,7 +60,7 @@ class Suite:
     def __init__(self, items: Sequence[Any], recorder: Recorder) -> None:
         self.items = list(items)
         self.recorder = recorder
-        self.parameters: Dict[int, List[Any]] = {}
+        self.parameters: dict[int, list[Any]] = {}
 
     def keep_parameters(self) -> None:
         """Remember pristine copies of parametrised inputs: mutants alter them in place."""
@@ -74,7 +79,7 @@ class Suite:
             table.update(_copied(pristine))
         self.recorder.reset()
         start = time.perf_counter()
-        error: Optional[BaseException] = None
+        error: BaseException | None = None
         skipped = False
         if not getattr(item, "_request", True):
             item._initrequest()
@@ -99,8 +104,8 @@ class Suite:
         except BaseException as caught:  # as above
             error = error or caught
         item._request, item.funcargs = False, None
-        units: Dict[Unit, bool] = {}
-        counts: Dict[int, int] = {}
+        units: dict[Unit, bool] = {}
+        counts: dict[int, int] = {}
         for line, good in events:
             counts[line] = counts.get(line, 0) + 1
             units[Unit(test, line, counts[line])] = good
@@ -110,7 +115,7 @@ class Suite:
         return Verdict(passed, skipped, units, text, time.perf_counter() - start)
 
 
-def _copied(table: Dict[str, Any]) -> Dict[str, Any]:
+def _copied(table: dict[str, Any]) -> dict[str, Any]:
     out = {}
     for key, value in table.items():
         try:
@@ -120,7 +125,7 @@ def _copied(table: Dict[str, Any]) -> Dict[str, Any]:
     return out
 
 
-def file_of(test_id: str, root: str) -> Optional[str]:
+def file_of(test_id: str, root: str) -> str | None:
     """The file of a test id: `a/test_b.py::T::t[0]`, or unittest's `a.test_b.T.t`."""
     head = test_id.split("::", 1)[0]
     if head.endswith(".py") and os.path.exists(os.path.join(root, head)):
@@ -149,7 +154,7 @@ class CollectPlugin:
     def __init__(self, run: Callable[[Any], None]) -> None:
         self.run = run
         self.called = False
-        self.errors: List[str] = []
+        self.errors: list[str] = []
 
     def pytest_collectreport(self, report: Any) -> None:
         if report.failed:
@@ -167,7 +172,7 @@ class ResultPlugin:
     """Outcomes of an ordinary run: node id to `passed`, `failed` or `skipped`."""
 
     def __init__(self) -> None:
-        self.outcomes: Dict[str, str] = {}
+        self.outcomes: dict[str, str] = {}
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         if report.failed:

@@ -10,25 +10,25 @@ from __future__ import annotations
 import gc
 import os
 import types
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+from collections.abc import Iterator, Sequence
 
 from .chunk import Chunk, SourceFile, future_flags
 
-Undo = List[Tuple[types.FunctionType, types.CodeType]]
+Undo = list[tuple[types.FunctionType, types.CodeType]]
 
 
-class NeedsFreshImport(Exception):  # noqa: N818 - a verdict, not an error
+class NeedsFreshImport(Exception):
     """The candidate cannot be swapped into the running process."""
 
 
 class Swapper:
-    def __init__(self, root: str, files: Dict[str, SourceFile]) -> None:
+    def __init__(self, root: str, files: dict[str, SourceFile]) -> None:
         self.files = files
         self.flags = {path: future_flags(file.tree) for path, file in files.items()}
         self._real = {os.path.realpath(os.path.join(root, path)): path for path in files}
-        self._names: Dict[str, Optional[str]] = {}
-        self._base: Dict[Tuple[str, int, bool], types.CodeType] = {}
-        self.live: Dict[Tuple[str, int, str], List[types.FunctionType]] = {}
+        self._names: dict[str, str | None] = {}
+        self._base: dict[tuple[str, int, bool], types.CodeType] = {}
+        self.live: dict[tuple[str, int, str], list[types.FunctionType]] = {}
 
     def index(self) -> None:
         """Find the live functions of the editable files; call again when modules were imported."""
@@ -40,7 +40,7 @@ class Swapper:
                 if path is not None:
                     self.live.setdefault((path, code.co_firstlineno, code.co_name), []).append(thing)
 
-    def path_of(self, filename: str) -> Optional[str]:
+    def path_of(self, filename: str) -> str | None:
         """Repository path of a code object's file, None for files that may not be edited."""
         if filename not in self._names:
             self._names[filename] = self._real.get(os.path.realpath(filename))
@@ -89,7 +89,7 @@ class Swapper:
         return undo
 
 
-def restore(undo: Sequence[Tuple[types.FunctionType, types.CodeType]]) -> None:
+def restore(undo: Sequence[tuple[types.FunctionType, types.CodeType]]) -> None:
     for function, code in reversed(undo):
         function.__code__ = code
 
@@ -103,14 +103,14 @@ def _named(code: types.CodeType, name: str) -> types.CodeType:
     raise SyntaxError(f"no code object named {name}")
 
 
-def _pairs(old: types.CodeType, new: types.CodeType) -> Iterator[Tuple[types.CodeType, types.CodeType]]:
+def _pairs(old: types.CodeType, new: types.CodeType) -> Iterator[tuple[types.CodeType, types.CodeType]]:
     """Matching code objects of two versions: the function, then nested ones by name and order."""
     yield old, new
-    ours: Dict[str, List[types.CodeType]] = {}
+    ours: dict[str, list[types.CodeType]] = {}
     for const in new.co_consts:
         if isinstance(const, types.CodeType):
             ours.setdefault(const.co_name, []).append(const)
-    seen: Dict[str, int] = {}
+    seen: dict[str, int] = {}
     for const in old.co_consts:
         if isinstance(const, types.CodeType):
             nth = seen.get(const.co_name, 0)

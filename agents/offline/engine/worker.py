@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import marshal
 import os
 import random
 import signal
 import socket
 import sys
 import time
-from typing import Any, Dict, List, Optional, Sequence, Set
+from collections.abc import Sequence
+from typing import Any
 
 from . import guard
 from .chunk import Chunk, SourceFile
@@ -27,7 +27,9 @@ from .swap import NeedsFreshImport, Swapper, restore
 class Goal:
     """What is to be turned green and what must stay so."""
 
-    def __init__(self, failing: Sequence[int], passing: Sequence[int], red: Set[Unit], green: Set[Unit]) -> None:
+    def __init__(
+        self, failing: Sequence[int], passing: Sequence[int], red: set[Unit], green: set[Unit]
+    ) -> None:
         self.failing = list(failing)
         self.passing = list(passing)
         self.red = red
@@ -46,7 +48,7 @@ class Worker:
         self.swapper = swapper
         self.fence = fence
         self.reuse = reuse
-        self.seen: Set[bytes] = set()
+        self.seen: set[bytes] = set()
 
     def serve(self) -> None:
         os.setsid()
@@ -65,7 +67,7 @@ class Worker:
                 if answer["status"] == "timeout" and self.reuse:
                     os._exit(0)  # a test torn off in the middle leaves fixtures half set up
 
-    def forked(self, job: Dict[str, Any]) -> Optional[Dict[str, Any]]:
+    def forked(self, job: dict[str, Any]) -> dict[str, Any] | None:
         """The same in a grandchild, when tests cannot be repeated in one process."""
         pid = os.fork()
         if pid == 0:
@@ -74,10 +76,10 @@ class Worker:
         _, status = os.waitpid(pid, 0)
         return None if status == 0 else {"id": job["id"], "status": "crash"}
 
-    def answer(self, job: Dict[str, Any]) -> Dict[str, Any]:
+    def answer(self, job: dict[str, Any]) -> dict[str, Any]:
         start = time.perf_counter()
-        out: Dict[str, Any] = {"id": job["id"], "status": "ok", "passed": False, "gained": 0, "lost": 0}
-        undo: List[Any] = []
+        out: dict[str, Any] = {"id": job["id"], "status": "ok", "passed": False, "gained": 0, "lost": 0}
+        undo: list[Any] = []
         try:
             digest = hashlib.blake2b(digest_size=12)
             for path, first, text in job["edits"]:
@@ -113,9 +115,9 @@ class Worker:
         out["seconds"] = time.perf_counter() - start
         return out
 
-    def judge(self, out: Dict[str, Any]) -> None:
+    def judge(self, out: dict[str, Any]) -> None:
         """Failing tests first; stop where nothing gets better; then the passing ones."""
-        seen: Dict[Unit, bool] = {}
+        seen: dict[Unit, bool] = {}
         bad = idle = 0
         out["slow"] = True  # until something failed: a timeout then deserves a second try
         for test in [*self.goal.failing, *self.goal.passing]:
@@ -151,7 +153,7 @@ def code_bytes(code: Any) -> bytes:
     return digest.digest()
 
 
-def send(link: socket.socket, answer: Dict[str, Any]) -> None:
+def send(link: socket.socket, answer: dict[str, Any]) -> None:
     try:
         link.send(json.dumps(answer).encode())
     except OSError:
@@ -165,7 +167,9 @@ def quiet() -> None:
         os.dup2(null, fd)
 
 
-def fresh_run(arguments: List[str], overrides: Dict[str, str], root: str, limit: float, swap_in: Any = None) -> Dict[str, str]:
+def fresh_run(
+    arguments: list[str], overrides: dict[str, str], root: str, limit: float, swap_in: Any = None
+) -> dict[str, str]:
     """Run pytest from scratch in this (forked) process with the sources of some files replaced.
 
     Returns outcomes by node id. The import system hands out the new text, so every module level effect

@@ -19,13 +19,13 @@ FAMILIES = (
 )  # fmt: skip
 
 
-def mutants(ctx: Context) -> List[Edit]:
+def mutants(ctx: Context) -> list[Edit]:
     """Every mutant of the chunk, in source order; texts are unique, the best prior of equals is kept.
 
     A failing family never ends the search: templates work on arbitrary source, and one node that a template
     cannot render is one mutant less.
     """
-    found: Dict[str, Edit] = {}
+    found: dict[str, Edit] = {}
     for node in ctx.nodes:
         if hasattr(node, "lineno") and not ctx.active(node):
             continue

@@ -7,11 +7,11 @@ method replacers of PAR and TBar.
 from __future__ import annotations
 
 import ast
-from typing import Dict, Iterator, List, Optional, Tuple
+from collections.abc import Iterator
 
 from .context import Context, Edit
 
-_FAMILIES: Tuple[Tuple[str, ...], ...] = (
+_FAMILIES: tuple[tuple[str, ...], ...] = (
     ("any", "all"),
     ("min", "max", "sum", "len", "sorted", "abs"),
     ("strip", "lstrip", "rstrip", "removeprefix", "removesuffix"),
@@ -50,8 +50,8 @@ _FAMILIES: Tuple[Tuple[str, ...], ...] = (
 )  # fmt: skip
 
 
-def _relatives() -> Dict[str, List[str]]:
-    table: Dict[str, List[str]] = {}
+def _relatives() -> dict[str, list[str]]:
+    table: dict[str, list[str]] = {}
     for family in _FAMILIES:
         for one in family:
             known = table.setdefault(one, [])
@@ -62,7 +62,7 @@ def _relatives() -> Dict[str, List[str]]:
 _RELATIVES = _relatives()
 
 
-def calls(ctx: Context, node: ast.AST) -> Iterator[Optional[Edit]]:
+def calls(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
         # a family member used as a value: map(str.upper), key=len
         for other in _RELATIVES.get(node.id, ()) if node.id not in ctx.bound else ():
@@ -91,7 +91,7 @@ def calls(ctx: Context, node: ast.AST) -> Iterator[Optional[Edit]]:
     yield from _arguments(ctx, node, name)
 
 
-def _arguments(ctx: Context, node: ast.Call, name: Optional[str]) -> Iterator[Optional[Edit]]:
+def _arguments(ctx: Context, node: ast.Call, name: str | None) -> Iterator[Edit | None]:
     func = ctx.chunk.segment(node.func)
     args = [ctx.text_at(a) for a in node.args]
     keywords = [ctx.text_at(k) if hasattr(k, "lineno") else None for k in node.keywords]
@@ -99,7 +99,7 @@ def _arguments(ctx: Context, node: ast.Call, name: Optional[str]) -> Iterator[Op
         keywords = [(f"{k.arg}=" if k.arg else "**") + ctx.text_at(k.value) for k in node.keywords]
     tail = [k for k in keywords if k]
 
-    def built(items: List[str], rest: Optional[List[str]] = None) -> str:
+    def built(items: list[str], rest: list[str] | None = None) -> str:
         return f"{func}({', '.join(items + (tail if rest is None else rest))})"
 
     lonely = len(node.args) == 1 and isinstance(node.args[0], ast.GeneratorExp)
@@ -137,7 +137,16 @@ def _arguments(ctx: Context, node: ast.Call, name: Optional[str]) -> Iterator[Op
             for local in ctx.same_kind("int")[:6]:
                 yield ctx.edit(node, built([*args, local]), "range bound", 0.06)
     if name in ("sorted", "sort", "max", "min") and not any("key" in k for k in tail):
-        keys = ["len", "str", "abs", "lambda x: x[0]", "lambda x: x[1]", "lambda x: -x", "lambda x: (len(x), x)", "str.lower"]
+        keys = [
+            "len",
+            "str",
+            "abs",
+            "lambda x: x[0]",
+            "lambda x: x[1]",
+            "lambda x: -x",
+            "lambda x: (len(x), x)",
+            "str.lower",
+        ]
         keys += ["sum", "set", "int"]
         for key in keys:
             yield ctx.edit(node, built(args, [*tail, f"key={key}"]), "key argument", 0.12)
@@ -152,8 +161,15 @@ def _arguments(ctx: Context, node: ast.Call, name: Optional[str]) -> Iterator[Op
             yield ctx.edit(node, built(args, [*tail, "reverse=True"]), "key argument", 0.35)
         for i, k in enumerate(tail):
             if k.startswith("reverse=") and k not in ("reverse=True", "reverse=False"):
-                yield ctx.edit(node, built(args, [*tail[:i], "reverse=not " + k[8:], *tail[i + 1 :]]), "key argument", 0.3)
-    if name in ("split", "strip", "lstrip", "rstrip", "join", "count", "replace") and isinstance(node.func, ast.Attribute):
+                yield ctx.edit(
+                    node,
+                    built(args, [*tail[:i], "reverse=not " + k[8:], *tail[i + 1 :]]),
+                    "key argument",
+                    0.3,
+                )
+    if name in ("split", "strip", "lstrip", "rstrip", "join", "count", "replace") and isinstance(
+        node.func, ast.Attribute
+    ):
         for text in [*ctx.strings, "' '", "', '", "','"][:8]:
             if not args:
                 yield ctx.edit(node, built([text]), "argument add", 0.12)

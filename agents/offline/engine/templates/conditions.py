@@ -7,14 +7,14 @@ or repair an existing one; here the grammar is enumerated by size, well-typed by
 from __future__ import annotations
 
 import ast
-from typing import Dict, Iterator, List, Optional, Tuple
+from collections.abc import Iterator
 
 from .context import Context, Edit, base, elements
 
 
-def atoms(ctx: Context, node: ast.AST) -> Dict[str, Optional[str]]:
+def atoms(ctx: Context, node: ast.AST) -> dict[str, str | None]:
     """Expressions a condition may speak of, nearest names first, with their kinds."""
-    found: Dict[str, Optional[str]] = {}
+    found: dict[str, str | None] = {}
     line = ctx.chunk.line(node)
     near = sorted(ctx.locals, key=lambda n: abs(line - ctx.bound.get(n, 0)))
     for name in near:
@@ -31,9 +31,9 @@ def atoms(ctx: Context, node: ast.AST) -> Dict[str, Optional[str]]:
     return found
 
 
-def predicates(ctx: Context, node: ast.AST, limit: int = 160) -> List[Tuple[str, float]]:
+def predicates(ctx: Context, node: ast.AST, limit: int = 160) -> list[tuple[str, float]]:
     """Boolean expressions in order of how often such a condition is what was missing."""
-    found: Dict[str, float] = {}
+    found: dict[str, float] = {}
 
     def add(text: str, weight: float) -> None:
         if weight > found.get(text, 0.0):
@@ -48,7 +48,14 @@ def predicates(ctx: Context, node: ast.AST, limit: int = 160) -> List[Tuple[str,
         if kind_base in ("int", "float", None):
             for number in numbers if kind_base else numbers[:2]:
                 weak = 1.0 if number in ("0", "1") else 0.5
-                for sign, weight in (("==", 0.6), ("!=", 0.4), (">", 0.5), ("<", 0.5), (">=", 0.35), ("<=", 0.4)):
+                for sign, weight in (
+                    ("==", 0.6),
+                    ("!=", 0.4),
+                    (">", 0.5),
+                    ("<", 0.5),
+                    (">=", 0.35),
+                    ("<=", 0.4),
+                ):
                     if kind_base or sign == "==":
                         add(f"{text} {sign} {number}", weight * weak * scale * (1 if kind_base else 0.4))
         if kind_base == "int":
@@ -88,7 +95,14 @@ def predicates(ctx: Context, node: ast.AST, limit: int = 160) -> List[Tuple[str,
             scale = 1.0 / (1 + 0.08 * (i + j))
             a, b = base(kind_one), base(kind_two)
             if a in ("int", "float") and b in ("int", "float") and i < j:
-                for sign, weight in (("<", 0.5), (">", 0.5), ("==", 0.45), ("!=", 0.45), ("<=", 0.35), (">=", 0.35)):
+                for sign, weight in (
+                    ("<", 0.5),
+                    (">", 0.5),
+                    ("==", 0.45),
+                    ("!=", 0.45),
+                    ("<=", 0.35),
+                    (">=", 0.35),
+                ):
                     add(f"{one} {sign} {two}", weight * scale)
                 add(f"{one} % {two} == 0", 0.15 * scale)
             elif a == b and a is not None and i < j:
@@ -119,9 +133,9 @@ def predicates(ctx: Context, node: ast.AST, limit: int = 160) -> List[Tuple[str,
     return ranked[:limit]
 
 
-def conditions(ctx: Context, node: ast.AST) -> Iterator[Optional[Edit]]:
+def conditions(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
     """Extend an existing condition by a conjunct or a disjunct, or replace it."""
-    tests: List[ast.AST] = []
+    tests: list[ast.AST] = []
     if isinstance(node, (ast.If, ast.While, ast.IfExp)):
         tests = [node.test]
     elif isinstance(node, ast.comprehension):
@@ -154,5 +168,5 @@ def _names(target: ast.AST) -> set:
     return {n.id for n in ast.walk(target) if isinstance(n, ast.Name)}
 
 
-def _words(text: str) -> List[str]:
+def _words(text: str) -> list[str]:
     return [n.id for n in ast.walk(ast.parse(text, mode="eval")) if isinstance(n, ast.Name)]

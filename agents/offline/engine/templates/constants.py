@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import Iterator, Optional
+from collections.abc import Iterator
 
 from .context import Context, Edit
 
 
-def constants(ctx: Context, node: ast.AST) -> Iterator[Optional[Edit]]:
+def constants(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
     if not isinstance(node, ast.Constant) or isinstance(node.parent, ast.JoinedStr):  # type: ignore[attr-defined]
         return
     value = node.value
@@ -29,10 +29,17 @@ def constants(ctx: Context, node: ast.AST) -> Iterator[Optional[Edit]]:
         yield from _strings(ctx, node, value)
 
 
-def _numbers(ctx: Context, node: ast.Constant, value: float) -> Iterator[Optional[Edit]]:
+def _numbers(ctx: Context, node: ast.Constant, value: float) -> Iterator[Edit | None]:
     seen = set()
     options = [(value + 1, 0.7), (value - 1, 0.7), (0, 0.4), (1, 0.4), (2, 0.25), (-1, 0.15), (-value, 0.3)]
-    options += [(value * 10, 0.12), (value * 2, 0.15), (value + 2, 0.12), (value - 2, 0.12), (3, 0.1), (10, 0.1)]
+    options += [
+        (value * 10, 0.12),
+        (value * 2, 0.15),
+        (value + 2, 0.12),
+        (value - 2, 0.12),
+        (3, 0.1),
+        (10, 0.1),
+    ]
     if isinstance(value, int):
         options += [(value // 2, 0.12), (value // 10, 0.1)]
         if value >= 10:
@@ -68,9 +75,14 @@ def _numbers(ctx: Context, node: ast.Constant, value: float) -> Iterator[Optiona
         yield ctx.edit(node, "float('inf')", "numeric constant", 0.1)
 
 
-def _strings(ctx: Context, node: ast.Constant, value: str) -> Iterator[Optional[Edit]]:
+def _strings(ctx: Context, node: ast.Constant, value: str) -> Iterator[Edit | None]:
     options = [("", 0.25), (" ", 0.25), (", ", 0.05), ("\n", 0.05), ("_", 0.05), (",", 0.06), ("-", 0.03)]
-    options += [(value.upper(), 0.3), (value.lower(), 0.3), (value.capitalize(), 0.15), (value.swapcase(), 0.1)]
+    options += [
+        (value.upper(), 0.3),
+        (value.lower(), 0.3),
+        (value.capitalize(), 0.15),
+        (value.swapcase(), 0.1),
+    ]
     options += [(value.strip(), 0.2), (value + " ", 0.1), (" " + value, 0.1), (value[::-1], 0.08)]
     options += [(value + value.upper(), 0.1), (value + value.lower(), 0.1)]
     if len(value) > 1:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from ..chunk import Chunk
 
@@ -15,7 +16,18 @@ _BINOP_LEVEL = {
 }  # fmt: skip
 _NUMERIC = ("int", "float", "bool", "complex")
 _STR_TO_BOOL = ("isdigit", "isalpha", "isalnum", "isupper", "islower", "isspace", "startswith", "endswith")
-_STR_TO_STR = ("upper", "lower", "strip", "lstrip", "rstrip", "replace", "join", "title", "capitalize", "swapcase")
+_STR_TO_STR = (
+    "upper",
+    "lower",
+    "strip",
+    "lstrip",
+    "rstrip",
+    "replace",
+    "join",
+    "title",
+    "capitalize",
+    "swapcase",
+)
 _TO_INT = ("len", "int", "ord", "hash", "id", "count", "index", "find", "rfind", "bit_length")
 
 
@@ -78,7 +90,7 @@ def needed(node: ast.AST) -> int:
     return 1
 
 
-def elements(kind: Optional[str]) -> Optional[str]:
+def elements(kind: str | None) -> str | None:
     """`int` for `list[int]`; a string's elements are strings."""
     if kind == "str":
         return "str"
@@ -87,11 +99,11 @@ def elements(kind: Optional[str]) -> Optional[str]:
     return None
 
 
-def base(kind: Optional[str]) -> Optional[str]:
+def base(kind: str | None) -> str | None:
     return kind.split("[")[0] if kind else None
 
 
-def fits(one: Optional[str], other: Optional[str]) -> bool:
+def fits(one: str | None, other: str | None) -> bool:
     """Whether two kinds may stand for one another; unknown fits everything."""
     if one is None or other is None:
         return True
@@ -105,11 +117,11 @@ class Context:
     def __init__(
         self,
         chunk: Chunk,
-        types: Dict[str, List[str]],
+        types: dict[str, list[str]],
         module_names: Iterable[str] = (),
-        attributes: Optional[Dict[str, List[str]]] = None,
-        hints: Optional[Dict[str, int]] = None,
-        lines: Optional[Iterable[int]] = None,
+        attributes: dict[str, list[str]] | None = None,
+        hints: dict[str, int] | None = None,
+        lines: Iterable[int] | None = None,
     ) -> None:
         self.chunk = chunk
         self.types = types
@@ -118,7 +130,7 @@ class Context:
         self.hints = hints or {}
         self.lines = set(lines) if lines is not None else None
         self.root = chunk.function
-        self.nodes: List[ast.AST] = list(self._walk(self.root))
+        self.nodes: list[ast.AST] = list(self._walk(self.root))
         self._prepare()
 
     def _walk(self, root: ast.AST) -> Iterator[ast.AST]:
@@ -127,7 +139,7 @@ class Context:
         while stack:
             node = stack.pop()
             yield node
-            children: List[ast.AST] = []
+            children: list[ast.AST] = []
             for name, value in ast.iter_fields(node):
                 if name in ("annotation", "returns", "decorator_list", "type_params", "type_comment"):
                     continue
@@ -144,12 +156,12 @@ class Context:
             stack.extend(reversed(children))
 
     def _prepare(self) -> None:
-        bound: Dict[str, int] = {}
-        self.calls: Dict[str, int] = {}
-        self.numbers: List[str] = []
-        self.strings: List[str] = []
-        self.pool: Dict[str, Tuple[Optional[str], int, int]] = {}
-        args: List[str] = []
+        bound: dict[str, int] = {}
+        self.calls: dict[str, int] = {}
+        self.numbers: list[str] = []
+        self.strings: list[str] = []
+        self.pool: dict[str, tuple[str | None, int, int]] = {}
+        args: list[str] = []
         for node in self.nodes:
             if isinstance(node, ast.arg):
                 bound.setdefault(node.arg, self.chunk.line(node))
@@ -161,7 +173,9 @@ class Context:
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 self.strings.append(self.chunk.segment(node))
             if isinstance(node, ast.Call):
-                self.calls[self.chunk.segment(node.func)] = self.calls.get(self.chunk.segment(node.func), 0) + 1
+                self.calls[self.chunk.segment(node.func)] = (
+                    self.calls.get(self.chunk.segment(node.func), 0) + 1
+                )
         self.bound = bound
         self.args = [a for a in args if a not in ("self", "cls")]
         self.locals = [n for n in bound if n not in ("self", "cls") and n not in self.calls]
@@ -188,12 +202,12 @@ class Context:
         line = self.chunk.line(node)
         if line in self.lines:
             return True
-        stmt: Optional[ast.AST] = node
+        stmt: ast.AST | None = node
         while stmt is not None and not isinstance(stmt, ast.stmt):
             stmt = getattr(stmt, "parent", None)
         return stmt is not None and hasattr(stmt, "lineno") and self.chunk.line(stmt) in self.lines
 
-    def kind(self, node: ast.AST) -> Optional[str]:
+    def kind(self, node: ast.AST) -> str | None:
         """The type of an expression as far as the recorded types and the syntax tell."""
         if isinstance(node, ast.Constant):
             return type(node.value).__name__
@@ -235,7 +249,7 @@ class Context:
             return self._call_kind(node)
         return None
 
-    def _call_kind(self, node: ast.Call) -> Optional[str]:
+    def _call_kind(self, node: ast.Call) -> str | None:
         name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
         if name in _TO_INT:
             return "int"
@@ -253,7 +267,7 @@ class Context:
             return inner if base(inner) in _NUMERIC else elements(inner)
         return None
 
-    def same_kind(self, kind: Optional[str], skip: str = "") -> List[str]:
+    def same_kind(self, kind: str | None, skip: str = "") -> list[str]:
         """Local names that fit `kind`, known matches first."""
         exact, unknown = [], []
         for name in self.locals:
@@ -266,7 +280,7 @@ class Context:
                 exact.append(name)
         return exact + unknown
 
-    def edit(self, node: ast.AST, text: str, template: str, prior: float) -> Optional[Edit]:
+    def edit(self, node: ast.AST, text: str, template: str, prior: float) -> Edit | None:
         """Replace an expression, with parentheses where precedence asks for them."""
         start, end = self.chunk.span(node)
         if self.chunk.data[start:end] == text.encode("utf-8", "surrogateescape"):

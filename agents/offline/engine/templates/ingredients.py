@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import Iterator, List, Optional, Tuple
+from collections.abc import Iterator
 
 from .context import Context, Edit, base, fits
 from .statements import indent_of, lines_of, shifted
 
 
-def ingredients(ctx: Context, node: ast.AST) -> Iterator[Optional[Edit]]:
+def ingredients(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
     if isinstance(node, ast.expr):
         yield from _expressions(ctx, node)
     elif isinstance(node, ast.stmt) and node is not ctx.root and not ctx.chunk.whole:
@@ -23,8 +23,10 @@ def ingredients(ctx: Context, node: ast.AST) -> Iterator[Optional[Edit]]:
         yield from _defaults(ctx, node)
 
 
-def _expressions(ctx: Context, node: ast.expr) -> Iterator[Optional[Edit]]:
-    if isinstance(getattr(node, "ctx", None), (ast.Store, ast.Del)) or isinstance(node, (ast.Slice, ast.Starred, ast.JoinedStr)):
+def _expressions(ctx: Context, node: ast.expr) -> Iterator[Edit | None]:
+    if isinstance(getattr(node, "ctx", None), (ast.Store, ast.Del)) or isinstance(
+        node, (ast.Slice, ast.Starred, ast.JoinedStr)
+    ):
         return
     parent, slot = node.parent, node.slot  # type: ignore[attr-defined]
     if slot == "func" or (isinstance(parent, ast.Attribute) and isinstance(node, ast.Name)):
@@ -56,7 +58,7 @@ def _expressions(ctx: Context, node: ast.expr) -> Iterator[Optional[Edit]]:
                 yield ctx.edit(node, f"{name} {sign} {ctx.text_at(node, 12)}", "arithmetic extend", prior)
 
 
-def _statements(ctx: Context, node: ast.stmt) -> Iterator[Optional[Edit]]:
+def _statements(ctx: Context, node: ast.stmt) -> Iterator[Edit | None]:
     """A copy of another statement before this one, as it stands or with one name exchanged."""
     if not ctx.chunk.owns_lines(node):
         return
@@ -66,7 +68,7 @@ def _statements(ctx: Context, node: ast.stmt) -> Iterator[Optional[Edit]]:
         return
     block = getattr(node.parent, node.slot)  # type: ignore[attr-defined]
     last = isinstance(block, list) and block and block[-1] is node
-    places: List[Tuple[int, str]] = [(start, "")]
+    places: list[tuple[int, str]] = [(start, "")]
     if last and not isinstance(node, (ast.Return, ast.Break, ast.Continue, ast.Raise)):
         places.append((end, "" if ctx.chunk.data[end - 1 : end] == b"\n" else "\n"))
     for other in ctx.nodes:
@@ -80,24 +82,35 @@ def _statements(ctx: Context, node: ast.stmt) -> Iterator[Optional[Edit]]:
             continue
         body = shifted(text, len(indent) - len(other_indent))
         variants = [(body, 0.1)]
-        used = list(dict.fromkeys(n.id for n in ast.walk(other) if isinstance(n, ast.Name) and n.id in ctx.locals))
+        used = list(
+            dict.fromkeys(n.id for n in ast.walk(other) if isinstance(n, ast.Name) and n.id in ctx.locals)
+        )
         for name in used[:4]:
             for new in ctx.locals[:8]:
                 if new != name:
                     variants.append((re.sub(rf"\b{re.escape(name)}\b", new, body), 0.02))
         for at, head in places:
             for variant, prior in variants:
-                yield Edit(ctx.chunk.replace((at, at, head + variant)), "ingredient statement", prior, ctx.chunk.line(node))
+                yield Edit(
+                    ctx.chunk.replace((at, at, head + variant)),
+                    "ingredient statement",
+                    prior,
+                    ctx.chunk.line(node),
+                )
 
 
-def _defaults(ctx: Context, node: ast.FunctionDef) -> Iterator[Optional[Edit]]:
+def _defaults(ctx: Context, node: ast.FunctionDef) -> Iterator[Edit | None]:
     """A mutable default becomes None with a guard."""
     arguments = node.args.posonlyargs + node.args.args
     pairs = list(zip(arguments[len(arguments) - len(node.args.defaults) :], node.args.defaults))
     pairs += [(a, d) for a, d in zip(node.args.kwonlyargs, node.args.kw_defaults) if d is not None]
     body = [s for s in node.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
     for argument, default in pairs:
-        if isinstance(default, (ast.List, ast.Dict, ast.Set, ast.Call)) and body and ctx.chunk.owns_lines(body[0]):
+        if (
+            isinstance(default, (ast.List, ast.Dict, ast.Set, ast.Call))
+            and body
+            and ctx.chunk.owns_lines(body[0])
+        ):
             indent = indent_of(ctx, body[0]) or "    "
             at = ctx.chunk.line_span(body[0])[0]
             fresh = ctx.chunk.segment(default)

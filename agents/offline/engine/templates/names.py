@@ -6,12 +6,12 @@ Literature: "change identifier used" of ManySStuBs4J / PySStuBs, TBar's variable
 from __future__ import annotations
 
 import ast
-from typing import Iterator, List, Optional, Tuple
+from collections.abc import Iterator
 
 from .context import Context, Edit, base, elements
 
 
-def names(ctx: Context, node: ast.AST) -> Iterator[Optional[Edit]]:
+def names(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
     if isinstance(node, ast.Name):
         if isinstance(node.ctx, ast.Load):
             called = isinstance(node.parent, ast.Call) and node.slot == "func"  # type: ignore[attr-defined]
@@ -24,7 +24,7 @@ def names(ctx: Context, node: ast.AST) -> Iterator[Optional[Edit]]:
         yield from _attribute(ctx, node)
 
 
-def _load(ctx: Context, node: ast.Name) -> Iterator[Optional[Edit]]:
+def _load(ctx: Context, node: ast.Name) -> Iterator[Edit | None]:
     kind = ctx.kind(node)
     exact = ctx.same_kind(kind, node.id)
     line = ctx.chunk.line(node)
@@ -41,7 +41,7 @@ def _load(ctx: Context, node: ast.Name) -> Iterator[Optional[Edit]]:
     others = [o for o in ctx.locals if o != node.id]
     for other in others[:10]:
         # every use of the name at once
-        spans: List[Tuple[int, int, str]] = []
+        spans: list[tuple[int, int, str]] = []
         for use in ctx.nodes:
             if isinstance(use, ast.Name) and use.id == node.id and isinstance(use.ctx, ast.Load):
                 spans.append((*ctx.chunk.span(use), other))
@@ -55,7 +55,7 @@ def _load(ctx: Context, node: ast.Name) -> Iterator[Optional[Edit]]:
                     yield ctx.edit(node, f"{node.id} {sign} {other}", "arithmetic extend", prior)
 
 
-def _attribute(ctx: Context, node: ast.Attribute) -> Iterator[Optional[Edit]]:
+def _attribute(ctx: Context, node: ast.Attribute) -> Iterator[Edit | None]:
     whole = ctx.chunk.segment(node.value)
     if "\n" in whole or not isinstance(node.ctx, (ast.Load, ast.Store)):
         return
@@ -65,7 +65,11 @@ def _attribute(ctx: Context, node: ast.Attribute) -> Iterator[Optional[Edit]]:
     if whole == "self":
         owner = next(iter(ctx.types.get("self", [])), None)
     for other in ctx.nodes:
-        if isinstance(other, ast.Attribute) and other.attr not in seen and ctx.chunk.segment(other.value) == whole:
+        if (
+            isinstance(other, ast.Attribute)
+            and other.attr not in seen
+            and ctx.chunk.segment(other.value) == whole
+        ):
             seen.add(other.attr)
             yield ctx.edit(node, f"{whole}.{other.attr}", "attribute swap", 0.25 if not called else 0.15)
     for other in ctx.attributes.get(owner or "", [])[:30]:
@@ -79,9 +83,11 @@ def _attribute(ctx: Context, node: ast.Attribute) -> Iterator[Optional[Edit]]:
             yield ctx.edit(node, node.attr, "attribute to name", 0.15)
 
 
-def wraps(ctx: Context, node: ast.AST) -> Iterator[Optional[Edit]]:
+def wraps(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
     """Off-by-one, conversions and other one-call wrappings of an expression, by its kind."""
-    if not isinstance(node, ast.expr) or isinstance(node, (ast.Starred, ast.Slice, ast.JoinedStr, ast.Lambda)):
+    if not isinstance(node, ast.expr) or isinstance(
+        node, (ast.Starred, ast.Slice, ast.JoinedStr, ast.Lambda)
+    ):
         return
     if isinstance(getattr(node, "ctx", None), (ast.Store, ast.Del)):
         return
@@ -95,7 +101,11 @@ def wraps(ctx: Context, node: ast.AST) -> Iterator[Optional[Edit]]:
     text = ctx.text_at(node)
     constant = isinstance(node, ast.Constant)
     hot = slot in ("slice", "lower", "upper", "value", "comparators", "left", "args", "elt")
-    if kind in ("int", "float", None, "bool") and not constant and not isinstance(node, (ast.Compare, ast.BoolOp)):
+    if (
+        kind in ("int", "float", None, "bool")
+        and not constant
+        and not isinstance(node, (ast.Compare, ast.BoolOp))
+    ):
         tight = ctx.text_at(node, 11)
         strong = 0.35 if kind == "int" and hot else (0.2 if kind in ("int", "float") else 0.1)
         yield ctx.edit(node, f"{tight} + 1", "off by one", strong)
@@ -113,7 +123,9 @@ def wraps(ctx: Context, node: ast.AST) -> Iterator[Optional[Edit]]:
                     for sign in "+-*%":
                         yield ctx.edit(node, f"{product} {sign} {number}", "arithmetic with constant", 0.03)
         yield ctx.edit(node, f"-{ctx.text_at(node, 13)}", "negate number", 0.12 if kind else 0.04)
-        yield ctx.edit(node, f"abs({text})", "wrap abs", 0.3 if isinstance(node, (ast.BinOp, ast.Name)) else 0.1)
+        yield ctx.edit(
+            node, f"abs({text})", "wrap abs", 0.3 if isinstance(node, (ast.BinOp, ast.Name)) else 0.1
+        )
         yield ctx.edit(node, f"int({text})", "wrap convert", 0.15)
         yield ctx.edit(node, f"str({text})", "wrap convert", 0.12)
         yield ctx.edit(node, f"float({text})", "wrap convert", 0.04)
@@ -169,7 +181,9 @@ def wraps(ctx: Context, node: ast.AST) -> Iterator[Optional[Edit]]:
         if kind == "dict":
             for tail in (".items()", ".keys()", ".values()"):
                 yield ctx.edit(node, dotted + tail, "wrap collection", 0.1)
-        if kind in ("list", "str", "tuple") and (isinstance(parent, (ast.Assign, ast.Return, ast.BinOp)) or slot == "args"):
+        if kind in ("list", "str", "tuple") and (
+            isinstance(parent, (ast.Assign, ast.Return, ast.BinOp)) or slot == "args"
+        ):
             inner = elements(ctx.kind(node))
             for name in ctx.locals[:8]:
                 known = base(next(iter(ctx.types.get(name, [])), None))

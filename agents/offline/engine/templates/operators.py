@@ -7,7 +7,7 @@ Wong, PraPR and the QuixBugs taxonomy.
 from __future__ import annotations
 
 import ast
-from typing import Iterator, Optional
+from collections.abc import Iterator
 
 from .context import Context, Edit, base
 
@@ -45,7 +45,7 @@ _SWAPS = {
 }  # fmt: skip
 
 
-def operators(ctx: Context, node: ast.AST) -> Iterator[Optional[Edit]]:
+def operators(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
     if isinstance(node, ast.Compare):
         yield from _compare(ctx, node)
     elif isinstance(node, ast.BinOp):
@@ -78,7 +78,7 @@ def operators(ctx: Context, node: ast.AST) -> Iterator[Optional[Edit]]:
             yield ctx.edit(node, "False", "constant condition", 0.12)
 
 
-def _compare(ctx: Context, node: ast.Compare) -> Iterator[Optional[Edit]]:
+def _compare(ctx: Context, node: ast.Compare) -> Iterator[Edit | None]:
     sides = [node.left, *node.comparators]
     for index, op in enumerate(node.ops):
         left, right = sides[index], sides[index + 1]
@@ -105,7 +105,10 @@ def _compare(ctx: Context, node: ast.Compare) -> Iterator[Optional[Edit]]:
                     )
                 elif kind in (None, "list", "tuple"):
                     yield ctx.edit(
-                        node, f"set({ctx.text_at(left)}) {sign} set({ctx.text_at(right)})", "set comparison", 0.04
+                        node,
+                        f"set({ctx.text_at(left)}) {sign} set({ctx.text_at(right)})",
+                        "set comparison",
+                        0.04,
                     )
     if len(node.ops) == 2:
         one = ctx.text_at(node.left), _COMPARE[type(node.ops[0])], ctx.text_at(node.comparators[0])
@@ -116,7 +119,7 @@ def _compare(ctx: Context, node: ast.Compare) -> Iterator[Optional[Edit]]:
             yield ctx.edit(node, " ".join(one) + op + " ".join(two), "comparison chain", prior)
 
 
-def _binary(ctx: Context, node: ast.BinOp) -> Iterator[Optional[Edit]]:
+def _binary(ctx: Context, node: ast.BinOp) -> Iterator[Edit | None]:
     sign = _ARITHMETIC[type(node.op)]
     left, right = ctx.text_at(node.left, 12), ctx.text_at(node.right, 13)
     text_kind = base(ctx.kind(node)) in ("str", "list", "tuple")
@@ -152,14 +155,17 @@ def _tight(sign: str) -> int:
     return {"+": 11, "-": 11, "**": 15, "|": 7, "^": 8, "&": 9, "<<": 10, ">>": 10}.get(sign, 12)
 
 
-def _boolean(ctx: Context, node: ast.BoolOp) -> Iterator[Optional[Edit]]:
+def _boolean(ctx: Context, node: ast.BoolOp) -> Iterator[Edit | None]:
     sign, other = ("and", "or") if isinstance(node.op, ast.And) else ("or", "and")
     parts = [ctx.text_at(value, 5) for value in node.values]
     yield ctx.edit(node, f" {other} ".join(parts), "boolean swap", 0.8)
     for index in range(len(parts)):
         rest = parts[:index] + parts[index + 1 :]
         yield ctx.edit(node, f" {sign} ".join(rest), "boolean drop", 0.4)
-        negated = [f"not {ctx.text_at(v, 6)}" if i == index else p for i, (p, v) in enumerate(zip(parts, node.values))]
+        negated = [
+            f"not {ctx.text_at(v, 6)}" if i == index else p
+            for i, (p, v) in enumerate(zip(parts, node.values))
+        ]
         yield ctx.edit(node, f" {sign} ".join(negated), "negate operand", 0.3)
     yield ctx.edit(node, f" {sign} ".join(reversed(parts)), "boolean operands", 0.25)
     if len(parts) > 2:
@@ -173,11 +179,13 @@ def _boolean(ctx: Context, node: ast.BoolOp) -> Iterator[Optional[Edit]]:
             if index == len(parts) - 1:
                 text = f"({f' {sign} '.join(outer)} {sign} {inner[0]}) {other} {f' {other} '.join(inner[1:])}"
             else:
-                text = f"{f' {other} '.join(inner[:-1])} {other} ({inner[-1]} {sign} {f' {sign} '.join(outer)})"
+                text = (
+                    f"{f' {other} '.join(inner[:-1])} {other} ({inner[-1]} {sign} {f' {sign} '.join(outer)})"
+                )
             yield ctx.edit(node, text, "boolean regroup", 0.2)
 
 
-def _augmented(ctx: Context, node: ast.AugAssign) -> Iterator[Optional[Edit]]:
+def _augmented(ctx: Context, node: ast.AugAssign) -> Iterator[Edit | None]:
     sign = _ARITHMETIC[type(node.op)]
     target, value = ctx.chunk.segment(node.target), ctx.text_at(node.value)
     start, end = ctx.chunk.span(node)
@@ -186,5 +194,10 @@ def _augmented(ctx: Context, node: ast.AugAssign) -> Iterator[Optional[Edit]]:
     yield ctx.raw(start, end, f"{target} = {value}", node, "augmented to plain", 0.5)
     if sign in ("-", "/", "//", "%", "**", "+"):
         yield ctx.raw(
-            start, end, f"{target} = {ctx.text_at(node.value, 12)} {sign} {target}", node, "augmented operands", 0.15
+            start,
+            end,
+            f"{target} = {ctx.text_at(node.value, 12)} {sign} {target}",
+            node,
+            "augmented operands",
+            0.15,
         )

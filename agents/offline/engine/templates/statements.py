@@ -6,16 +6,26 @@ Literature: GenProg's delete/insert/swap, PAR's null and range checkers, TBar's 
 from __future__ import annotations
 
 import ast
-from typing import Iterator, List, Optional
+from collections.abc import Iterator
 
 from .conditions import predicates
 from .context import Context, Edit, base
 
-_SIMPLE = (ast.Assign, ast.AugAssign, ast.Expr, ast.Return, ast.Break, ast.Continue, ast.Raise, ast.Delete, ast.Assert)
+_SIMPLE = (
+    ast.Assign,
+    ast.AugAssign,
+    ast.Expr,
+    ast.Return,
+    ast.Break,
+    ast.Continue,
+    ast.Raise,
+    ast.Delete,
+    ast.Assert,
+)
 _BLOCKS = ("body", "orelse", "finalbody")
 
 
-def indent_of(ctx: Context, node: ast.stmt) -> Optional[str]:
+def indent_of(ctx: Context, node: ast.stmt) -> str | None:
     start, _ = ctx.chunk.line_span(node)
     first, _ = ctx.chunk.span(node)
     text = ctx.chunk.data[start:first].decode("utf-8", "surrogateescape")
@@ -41,11 +51,11 @@ def shifted(text: str, delta: int) -> str:
     return "".join(out)
 
 
-def statements(ctx: Context, node: ast.AST) -> Iterator[Optional[Edit]]:
+def statements(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
     if not isinstance(node, ast.stmt) or node is ctx.root or not ctx.chunk.owns_lines(node):
         return
     parent, slot = node.parent, node.slot  # type: ignore[attr-defined]
-    block: List[ast.stmt] = getattr(parent, slot)
+    block: list[ast.stmt] = getattr(parent, slot)
     indent = indent_of(ctx, node)
     if indent is None or not isinstance(block, list):
         return
@@ -73,18 +83,26 @@ def statements(ctx: Context, node: ast.AST) -> Iterator[Optional[Edit]]:
             target = node.value.func.value.id
             yield ctx.raw(*ctx.chunk.span(node), f"{target} = {text}", node, "assign result", 0.15)
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Yield) and node.value.value is not None:
-        yield ctx.raw(*ctx.chunk.span(node), f"yield from {ctx.text_at(node.value.value)}", node, "yield from", 0.4)
+        yield ctx.raw(
+            *ctx.chunk.span(node), f"yield from {ctx.text_at(node.value.value)}", node, "yield from", 0.4
+        )
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.YieldFrom):
-        yield ctx.raw(*ctx.chunk.span(node), f"yield {ctx.text_at(node.value.value)}", node, "yield from", 0.4)
+        yield ctx.raw(
+            *ctx.chunk.span(node), f"yield {ctx.text_at(node.value.value)}", node, "yield from", 0.4
+        )
     yield from _guard_around(ctx, node, indent)
 
 
-def _delete(ctx: Context, node: ast.stmt, block: List[ast.stmt], indent: str) -> Iterator[Optional[Edit]]:
+def _delete(ctx: Context, node: ast.stmt, block: list[ast.stmt], indent: str) -> Iterator[Edit | None]:
     start, end = ctx.chunk.line_span(node)
     prior = 0.4 if isinstance(node, _SIMPLE) else 0.2
     if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)):
         return
-    if isinstance(node, ast.If) and node.slot == "orelse" and ctx.chunk.data[start:end].lstrip().startswith(b"elif"):  # type: ignore[attr-defined]
+    if (
+        isinstance(node, ast.If)
+        and node.slot == "orelse"
+        and ctx.chunk.data[start:end].lstrip().startswith(b"elif")
+    ):  # type: ignore[attr-defined]
         if not node.orelse:
             yield ctx.raw(start, end, "", node, "delete branch", 0.25)
         return
@@ -95,8 +113,8 @@ def _delete(ctx: Context, node: ast.stmt, block: List[ast.stmt], indent: str) ->
 
 
 def _move(
-    ctx: Context, node: ast.stmt, parent: ast.AST, slot: str, index: int, block: List[ast.stmt], indent: str
-) -> Iterator[Optional[Edit]]:
+    ctx: Context, node: ast.stmt, parent: ast.AST, slot: str, index: int, block: list[ast.stmt], indent: str
+) -> Iterator[Edit | None]:
     """Out of its block (behind or before it), or into the block before it."""
     start, end = ctx.chunk.line_span(node)
     text = lines_of(ctx, node)
@@ -137,12 +155,16 @@ def _move(
             yield Edit(source, "move statement down", 0.1, ctx.chunk.line(node))
 
 
-def _shape(ctx: Context, node: ast.stmt, indent: str) -> Iterator[Optional[Edit]]:
+def _shape(ctx: Context, node: ast.stmt, indent: str) -> Iterator[Edit | None]:
     """if/while/elif/else changed into one another, branches swapped, wrappers removed."""
     start, end = ctx.chunk.line_span(node)
     first = ctx.chunk.span(node)[0]
     if isinstance(node, (ast.If, ast.While)):
-        word = b"elif" if ctx.chunk.data[first : first + 4] == b"elif" else (b"if" if isinstance(node, ast.If) else b"while")
+        word = (
+            b"elif"
+            if ctx.chunk.data[first : first + 4] == b"elif"
+            else (b"if" if isinstance(node, ast.If) else b"while")
+        )
         stop = first + len(word)
         if word == b"elif":
             yield ctx.raw(first, stop, "if", node, "elif to if", 0.3)
@@ -162,7 +184,9 @@ def _shape(ctx: Context, node: ast.stmt, indent: str) -> Iterator[Optional[Edit]
             yield ctx.raw(start, end, unwrapped, node, "unwrap block", 0.3 if not node.orelse else 0.12)
         if inner is not None and node.orelse and isinstance(node, ast.If):
             elses = node.orelse
-            if not (len(elses) == 1 and isinstance(elses[0], ast.If)) and all(ctx.chunk.owns_lines(s) for s in elses):
+            if not (len(elses) == 1 and isinstance(elses[0], ast.If)) and all(
+                ctx.chunk.owns_lines(s) for s in elses
+            ):
                 a, b = ctx.chunk.line_span(node.body[0])[0], ctx.chunk.line_span(node.body[-1])[1]
                 c, d = ctx.chunk.line_span(elses[0])[0], ctx.chunk.line_span(elses[-1])[1]
                 other = "".join(lines_of(ctx, s) for s in elses)
@@ -177,24 +201,43 @@ def _shape(ctx: Context, node: ast.stmt, indent: str) -> Iterator[Optional[Edit]
     if isinstance(node, ast.Try) and ctx.chunk.owns_lines(node.body[0]):
         for handler in node.handlers:
             if handler.type is not None:
-                for other in ("Exception", "ValueError", "TypeError", "KeyError", "IndexError", "AttributeError"):
+                for other in (
+                    "Exception",
+                    "ValueError",
+                    "TypeError",
+                    "KeyError",
+                    "IndexError",
+                    "AttributeError",
+                ):
                     yield ctx.edit(handler.type, other, "exception type", 0.15)
                 yield ctx.edit(
-                    handler.type, f"({ctx.chunk.segment(handler.type).strip('()')}, TypeError)", "exception type", 0.1
+                    handler.type,
+                    f"({ctx.chunk.segment(handler.type).strip('()')}, TypeError)",
+                    "exception type",
+                    0.1,
                 )
     if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
         for other in ("ValueError", "TypeError", "KeyError", "IndexError", "AttributeError", "RuntimeError"):
             yield ctx.edit(node.exc.func, other, "exception type", 0.15)
 
 
-def _returns(ctx: Context, node: ast.Return) -> Iterator[Optional[Edit]]:
+def _returns(ctx: Context, node: ast.Return) -> Iterator[Edit | None]:
     if node.value is None:
         for name in ("None", "True", "False", *ctx.locals[:8]):
             yield ctx.raw(*ctx.chunk.span(node), f"return {name}", node, "return replace", 0.2)
         return
     for name in ctx.locals[:10]:
         yield ctx.edit(node.value, name, "return replace", 0.12)
-    for text, prior in (("None", 0.1), ("True", 0.1), ("False", 0.1), ("0", 0.08), ("1", 0.05), ("-1", 0.05), ("[]", 0.08), ("''", 0.06)):
+    for text, prior in (
+        ("None", 0.1),
+        ("True", 0.1),
+        ("False", 0.1),
+        ("0", 0.08),
+        ("1", 0.05),
+        ("-1", 0.05),
+        ("[]", 0.08),
+        ("''", 0.06),
+    ):
         yield ctx.edit(node.value, text, "return replace", prior)
     yield ctx.raw(*ctx.chunk.span(node), f"yield {ctx.text_at(node.value)}", node, "return to yield", 0.05)
     if isinstance(node.value, (ast.Name, ast.Call)):
@@ -203,7 +246,7 @@ def _returns(ctx: Context, node: ast.Return) -> Iterator[Optional[Edit]]:
                 yield ctx.edit(node.value, f"({ctx.text_at(node.value)}, {name})", "return tuple", 0.05)
 
 
-def _guard_around(ctx: Context, node: ast.stmt, indent: str) -> Iterator[Optional[Edit]]:
+def _guard_around(ctx: Context, node: ast.stmt, indent: str) -> Iterator[Edit | None]:
     """`if C:` around one statement."""
     if not isinstance(node, (ast.Assign, ast.AugAssign, ast.Expr, ast.Return, ast.Break, ast.Raise)):
         return
@@ -215,7 +258,7 @@ def _guard_around(ctx: Context, node: ast.stmt, indent: str) -> Iterator[Optiona
         yield ctx.raw(start, end, f"{indent}if {text}:\n{body}", node, "guard statement", 0.14 * weight)
 
 
-def insertions(ctx: Context, node: ast.AST) -> Iterator[Optional[Edit]]:
+def insertions(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
     """Small statements before (and, at the end of a block, behind) a statement."""
     if not isinstance(node, ast.stmt) or node is ctx.root or not ctx.chunk.owns_lines(node):
         return
@@ -255,20 +298,33 @@ def insertions(ctx: Context, node: ast.AST) -> Iterator[Optional[Edit]]:
         yield from place(f"return {value}", "insert return", 0.06)
     for name in ctx.locals[:8]:
         kind = base(next((k for k in ctx.types.get(name, []) if k != "NoneType"), None))
-        options: List[str] = []
+        options: list[str] = []
         if kind in ("int", "float", None):
             options += [f"{name} += 1", f"{name} -= 1", f"{name} = 0", f"{name} = 1"]
             for other in ctx.same_kind("int", name)[:4]:
                 options += [f"{name} += {other}", f"{name} -= {other}"]
         if kind in ("list", None):
-            options += [f"{name}.sort()", f"{name}.reverse()", f"{name} = []", f"{name} = list({name})", f"{name}.pop()"]
+            options += [
+                f"{name}.sort()",
+                f"{name}.reverse()",
+                f"{name} = []",
+                f"{name} = list({name})",
+                f"{name}.pop()",
+            ]
             options += [f"{name}.append({other})" for other in ctx.locals[:6] if other != name]
             options += [f"{name} = sorted({name})", f"{name} = {name}[::-1]"]
         if kind in ("set", "dict"):
-            options += [f"{name}.add({other})" for other in ctx.locals[:6] if other != name] if kind == "set" else []
+            options += (
+                [f"{name}.add({other})" for other in ctx.locals[:6] if other != name] if kind == "set" else []
+            )
             options += [f"{name} = {name}.copy()"]
         if kind == "str":
-            options += [f"{name} = {name}.lower()", f"{name} = {name}.upper()", f"{name} = {name}.strip()", f"{name} = ''"]
+            options += [
+                f"{name} = {name}.lower()",
+                f"{name} = {name}.upper()",
+                f"{name} = {name}.strip()",
+                f"{name} = ''",
+            ]
             options += [f"{name} += {other}" for other in ctx.same_kind("str", name)[:4]]
         if kind == "bool":
             options += [f"{name} = True", f"{name} = False", f"{name} = not {name}"]

@@ -6,36 +6,41 @@ Literature: array-index and off-by-one fixers of PAR and TBar, the QuixBugs taxo
 from __future__ import annotations
 
 import ast
-from typing import Iterator, Optional
+from collections.abc import Iterator
 
 from .context import Context, Edit
 
 
-def subscripts(ctx: Context, node: ast.AST) -> Iterator[Optional[Edit]]:
+def subscripts(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
     if isinstance(node, ast.Subscript):
         yield from _subscript(ctx, node)
     elif isinstance(node, (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)):
         yield from _comprehension(ctx, node)
-    elif isinstance(node, (ast.List, ast.Tuple, ast.Set)) and isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
+    elif isinstance(node, (ast.List, ast.Tuple, ast.Set)) and isinstance(
+        getattr(node, "ctx", ast.Load()), ast.Load
+    ):
         yield from _display(ctx, node)
     elif isinstance(node, ast.Dict) and len(node.keys) > 1 and len(node.keys) <= 8:
         for i in range(len(node.values)):
             for j in range(i + 1, len(node.values)):
                 one, two = node.values[i], node.values[j]
                 text = ctx.chunk.replace(
-                    (*ctx.chunk.span(one), ctx.chunk.segment(two)), (*ctx.chunk.span(two), ctx.chunk.segment(one))
+                    (*ctx.chunk.span(one), ctx.chunk.segment(two)),
+                    (*ctx.chunk.span(two), ctx.chunk.segment(one)),
                 )
                 yield Edit(text, "dict values swap", 0.05, ctx.chunk.line(one))
 
 
-def _subscript(ctx: Context, node: ast.Subscript) -> Iterator[Optional[Edit]]:
+def _subscript(ctx: Context, node: ast.Subscript) -> Iterator[Edit | None]:
     whole = ctx.text_at(node.value, 16)
     load = isinstance(node.ctx, ast.Load)
     if load:
         yield ctx.edit(node, ctx.text_at(node.value), "unwrap subscript", 0.3)
     index = node.slice
     if isinstance(index, ast.Slice):
-        low, high, step = (ctx.text_at(p) if p is not None else "" for p in (index.lower, index.upper, index.step))
+        low, high, step = (
+            ctx.text_at(p) if p is not None else "" for p in (index.lower, index.upper, index.step)
+        )
 
         def built(a: str, b: str, c: str) -> str:
             return f"{whole}[{a}:{b}" + (f":{c}]" if c else "]")
@@ -74,7 +79,12 @@ def _subscript(ctx: Context, node: ast.Subscript) -> Iterator[Optional[Edit]]:
     inner = getattr(index, "value", index) if type(index).__name__ == "Index" else index
     text = ctx.text_at(inner)
     if load:
-        for tail, prior in ((f"[{text}:]", 0.12), (f"[:{text}]", 0.12), (f".get({text})", 0.06), (f".get({text}, 0)", 0.06)):
+        for tail, prior in (
+            (f"[{text}:]", 0.12),
+            (f"[:{text}]", 0.12),
+            (f".get({text})", 0.06),
+            (f".get({text}, 0)", 0.06),
+        ):
             yield ctx.edit(node, whole + tail, "index to slice", prior)
         if isinstance(node.value, ast.Subscript) and not isinstance(node.value.slice, ast.Slice):
             # x[i][j] -> x[j][i]
@@ -90,7 +100,7 @@ def _subscript(ctx: Context, node: ast.Subscript) -> Iterator[Optional[Edit]]:
         yield ctx.edit(node, f"{whole}[len({whole}) - 1 - {ctx.text_at(inner, 12)}]", "index value", 0.06)
 
 
-def _comprehension(ctx: Context, node: ast.AST) -> Iterator[Optional[Edit]]:
+def _comprehension(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
     generators = node.generators  # type: ignore[attr-defined]
     last = generators[-1]
     element = node.key if isinstance(node, ast.DictComp) else node.elt  # type: ignore[attr-defined]
@@ -124,7 +134,7 @@ def _comprehension(ctx: Context, node: ast.AST) -> Iterator[Optional[Edit]]:
             yield ctx.raw(start, end, f" {second} {first}", node, "generator order", 0.15)
 
 
-def _display(ctx: Context, node: ast.AST) -> Iterator[Optional[Edit]]:
+def _display(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
     items = node.elts  # type: ignore[attr-defined]
     if 2 <= len(items) <= 8:
         for i in range(len(items)):

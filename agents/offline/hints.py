@@ -1,0 +1,64 @@
+"""Hints: what an issue's text says about where the fault is."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+_FRAME = re.compile(r'File "([^"\n]+)", line (\d+), in (\w+)')
+_PLACE = re.compile(r"([\w./-]+\.py):(\d+)")
+_PATH = re.compile(r"[\w./-]+\.py\b")
+_DOTTED = re.compile(r"\b[a-z_]\w*(?:\.\w+)+")
+_CALLED = re.compile(r"`{1,2}([\w.]+)(?:\(.*?\))?`{1,2}|\b(\w+)\(")
+_QUOTED = re.compile(r"'([^'\n]{1,20})'|\"([^\"\n]{1,20})\"")
+
+
+def hints(text: str, paths: Sequence[str]) -> dict[str, Any]:
+    """Files (out of `paths`), lines of tracebacks, functions and quoted words that `text` names.
+
+    The answer is what the engine takes as `hints`: {files, lines [[path, line]], functions, words}.
+    """
+    if not text.strip():
+        return {}
+
+    def known(name: str) -> str | None:
+        name = name.lstrip("./")
+        for path in paths:
+            if name == path or name.endswith("/" + path) or path.endswith("/" + name):
+                return path
+        return None
+
+    files: set[str] = set()
+    lines: set[tuple[str, int]] = set()
+    functions: set[str] = set()
+    for name, line, function in _FRAME.findall(text):
+        path = known(name)
+        if path is not None:
+            files.add(path)
+            lines.add((path, int(line)))
+            functions.add(function)
+    for name, line in _PLACE.findall(text):
+        path = known(name)
+        if path is not None:
+            files.add(path)
+            lines.add((path, int(line)))
+    files |= {path for name in _PATH.findall(text) if (path := known(name)) is not None}
+    for dotted in _DOTTED.findall(text):
+        parts = dotted.split(".")
+        for cut in range(len(parts), 0, -1):
+            path = known("/".join(parts[:cut]) + ".py")
+            if path is not None:
+                files.add(path)
+                functions.update(parts[cut:])
+                break
+    for quoted, called in _CALLED.findall(text):
+        functions.add((quoted or called).split(".")[-1])
+    words = Counter(one or two for one, two in _QUOTED.findall(text))
+    return {
+        "files": sorted(files),
+        "lines": sorted(lines),
+        "functions": sorted(functions),
+        "words": dict(words.most_common(40)),
+    }

@@ -1,0 +1,103 @@
+"""proposeRepairs: the search for repairs as a tool that a role may call."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ...tools.project.spec import Project
+from ...tools.testing import TestRunner
+from ...tools.tool import Tool, ToolResult
+from ...tools.workspace import Workspace
+from .propose import Progress, Proposals, may_edit_sources, propose
+
+
+def make_propose_tool(
+    workspace: Workspace,
+    project: Project,
+    issue_text: str = "",
+    *,
+    time_limit_s: float = 60.0,
+    seed: int = 0,
+    may_edit: Callable[[str], bool] = may_edit_sources,
+    workers: int | None = None,
+    runner: TestRunner | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Tool:
+    """The proposeRepairs tool over one workspace. Its text is a JSON object {proposals, statistics}; each
+    proposal holds `edits` in the shape that editFile takes."""
+
+    def run(arguments: Mapping[str, Any]) -> ToolResult:
+        tests = [test.strip() for test in arguments["failingTests"] if test.strip()]
+        found = propose(
+            workspace,
+            project,
+            tests,
+            k=arguments.get("limit") or 5,
+            issue_text=issue_text,
+            time_limit_s=min(float(arguments.get("seconds") or time_limit_s), 3600.0),
+            seed=seed,
+            may_edit=may_edit,
+            workers=workers,
+            on_progress=on_progress,
+            runner=runner,
+        )
+        text = json.dumps(_as_json(found), ensure_ascii=False, indent=1)
+        return ToolResult(text, ok=bool(found.patches), data={"proposals": found})
+
+    return Tool(
+        "proposeRepairs",
+        "Search for small edits that make failing tests pass, by running many candidate edits; no language "
+        "model is involved. Returns ranked proposals whose edits can be given to editFile as they are. A "
+        "proposal passes the tests that were run; whether it is right is for you to judge.",
+        {
+            "type": "object",
+            "properties": {
+                "failingTests": {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {"type": "string"},
+                    "description": "Ids of failing tests, as runTests prints them.",
+                },
+                "limit": {"type": "integer", "minimum": 1, "maximum": 20, "description": "Proposals wanted."},
+                "seconds": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": 3600,
+                    "description": "Time for the search.",
+                },
+            },
+            "required": ["failingTests"],
+            "additionalProperties": False,
+        },
+        run,
+    )
+
+
+def _as_json(found: Proposals) -> dict[str, Any]:
+    proposals = []
+    for proposal in found.patches:
+        files: dict[str, list[dict[str, str]]] = {}
+        for path, old, new in proposal.edits:
+            files.setdefault(path, []).append({"oldText": old, "newText": new})
+        proposals.append(
+            {
+                "rank": proposal.rank,
+                "template": proposal.template,
+                "edits": [{"path": path, "edits": edits} for path, edits in files.items()],
+                "wholeSuitePassed": proposal.whole_suite,
+            }
+        )
+    return {
+        "proposals": proposals,
+        "message": found.message,
+        "statistics": {
+            "candidates": found.tried,
+            "seconds": round(found.seconds, 2),
+            "secondsToFirst": None if found.seconds_to_first is None else round(found.seconds_to_first, 2),
+            "candidatesPerSecond": None
+            if found.candidates_per_s is None
+            else round(found.candidates_per_s, 1),
+        },
+    }
