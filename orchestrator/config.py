@@ -96,8 +96,13 @@ def repository_settings(repository: Path) -> tuple[dict[str, Any], list[str]]:
 
 def template(options: Mapping[str, tuple[Any, str]]) -> str:
     """A commented config.toml with every flag of `solve` (name → default, help)."""
-    lines = ["# Defaults of swe-agent. Remove the # of what you want to change; flags and SWE_AGENT_<FLAG> win.", ""]
+    lines = [
+        "# Defaults of swe-agent. Remove the # of what you want to change; flags and SWE_AGENT_<FLAG> win.",
+        "",
+    ]
     for name, (default, help) in options.items():
-        value = "true" if default is True else "false" if default is False else repr(default).replace("'", '"')
+        value = (
+            "true" if default is True else "false" if default is False else repr(default).replace("'", '"')
+        )
         lines += [f"# {help}", f"# {name} = {value if default is not None else '...'}", ""]
     return "\n".join(lines)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..tools.patch import Patch
-from .request import SolveRequest, SolveResult
+from .request import SolveResult
 from .suite import Check
 
 OK, NO_PATCH, NOT_VERIFIED, LIMIT = 0, 3, 4, 5
@@ -37,7 +37,6 @@ class Found:
 
 
 def conclude(
-    request: SolveRequest,
     base_commit: str,
     found: Found,
     *,

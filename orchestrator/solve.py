@@ -12,7 +12,7 @@ from typing import Any
 from .. import __version__
 from ..agents.budget import Budget, BudgetLimits
 from ..agents.models.factory import check_model
-from ..tools.errors import SweAgentError
+from ..tools.errors import RecordError, SweAgentError
 from ..tools.patch import Patch
 from ..tools.run_tests import TestRunner
 from ..tools.secrets import Masker, host_secrets
@@ -144,10 +144,14 @@ class _Run:
     async def _search(self, prepared: Prepared, suite: Suite, team: Team) -> SolveResult:
         request = self._request
         if self._only_offline() and not suite.baseline.failing:
-            return conclude(request, prepared.base_commit, Found(why=NO_TEST), run=self._run.path)
+            return conclude(
+                prepared.base_commit, Found(why=NO_TEST), run=self._run.path, totals=self._totals()
+            )
         reproduction = await self._reproduction(team, suite)
         if self._only_offline() and not reproduction.targets:
-            return conclude(request, prepared.base_commit, Found(why=NO_TEST), run=self._run.path)
+            return conclude(
+                prepared.base_commit, Found(why=NO_TEST), run=self._run.path, totals=self._totals()
+            )
         base = await asyncio.to_thread(prepared.workspace.fork)
         try:
             for path, text in reproduction.files.items():
@@ -171,6 +175,9 @@ class _Run:
         return conclude(
             request, prepared.base_commit, found, run=self._run.path, totals=self._budget.snapshot()
         )
+
+    def _totals(self) -> dict[str, Any]:
+        return {**asdict(self._recorder.totals), "wall_s": round(self._budget.wall_s, 3)}
 
     def _only_offline(self) -> bool:
         return models_of(self._request) == {OFFLINE}
@@ -296,7 +303,21 @@ class _Run:
         self._recorder.append("run_finished", totals=dict(result.totals))
         self._run.replace("patch.diff", result.patch)
         self._summary(result.status, result)
-        shutil.rmtree(self._run.path / "work", ignore_errors=True)
+        for name in ("repository", "scratch", "ready"):
+            path = self._run.path / "work" / name
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        self._trajectory()
+
+    def _trajectory(self) -> None:
+        """The record of the whole run, beside the log that it is built from."""
+        from .record.build import build_record
+
+        try:
+            record = build_record(read_events(self._run.events))
+        except RecordError as error:
+            self._say("warning", {"line": f"trajectory.jsonl was not written: {error}"})
+            return
+        self._run.replace("trajectory.jsonl", record.model_dump_json() + "\n")
 
     def _summary(self, status: str, result: SolveResult | None) -> None:
         self._run.write(

@@ -93,7 +93,9 @@ class Team:
         self._logs = logs
         self._mask = mask
         self._clients: dict[str, ModelClient] = {}
-        self._ledgers = {name: budget.sub(name) for name in ("tester", "coder", "debugger", "critic", "single")}
+        self._ledgers = {
+            name: budget.sub(name) for name in ("tester", "coder", "debugger", "critic", "single")
+        }
 
     async def close(self) -> None:
         """Close connections."""

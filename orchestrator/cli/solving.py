@@ -14,7 +14,7 @@ from ...agents.models.calls import ModelOptions, Sampling
 from ...tools.errors import UsageError
 from ..issue import Issue
 from ..request import OFFLINE, Limits, SolveRequest, SolveResult
-from ..run_directory import RunDirectory
+from ..run_directory import RunDirectory, cache_root
 
 if TYPE_CHECKING:
     from ..report.screen import Screen
@@ -324,7 +324,7 @@ def _repository(flags: Mapping[str, Any], issue: Issue, folder: Path, screen: Sc
     if flags.get("example"):
         from ...examples import materialise
 
-        return issue, materialise(folder)
+        return issue, materialise(cache_root() / "example")
     where = flags["repo"] or issue.repository
     if where is None:
         where = "."

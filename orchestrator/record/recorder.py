@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ...agents.models.calls import Call
@@ -15,6 +15,32 @@ from .tokens import TokenLedger
 
 Listener = Callable[[str, Mapping[str, Any]], None]
 """Told of each event after it is on disk: the screen and the JSON stream."""
+
+
+@dataclass(slots=True)
+class Totals:
+    """What the model calls of a run came to. A sum that misses a part is None: null is never 0."""
+
+    calls: int = 0
+    prompt_tokens: int | None = 0
+    completion_tokens: int | None = 0
+    cost_usd: float | None = 0.0
+    by_role: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+
+    def add(self, role: str, call: Call) -> None:
+        self.calls += 1
+        usage = call.usage
+        self.prompt_tokens = _plus(self.prompt_tokens, usage.prompt_tokens)
+        self.completion_tokens = _plus(self.completion_tokens, usage.completion_tokens)
+        cost = usage.cost_usd if call.is_llm else usage.cost_usd or 0.0
+        self.cost_usd = _plus(self.cost_usd, cost)
+        mine = self.by_role.setdefault(role, {"calls": 0, "cost_usd": 0.0})
+        mine["calls"] += 1
+        mine["cost_usd"] = _plus(mine["cost_usd"], cost)
+
+
+def _plus(total: Any, part: Any) -> Any:
+    return None if total is None or part is None else total + part
 
 
 class Recorder:
@@ -37,6 +63,7 @@ class Recorder:
         self._lock = threading.Lock()
         self._ledger = TokenLedger()
         self._agents: dict[str, str] = {}
+        self.totals = Totals()
 
     def append(self, type: str, /, **fields: Any) -> int:
         """Write one event; returns its number, -1 when the log already held it."""
@@ -55,6 +82,7 @@ class Recorder:
         """CallObserver: on disk before the answer is used."""
         node, agent = split_scope(call.scope)
         agent = self._agents.get(call.scope, agent)
+        self.totals.add(agent.partition(":")[0], call)
         fields = asdict(call)
         for name in ("replayed", "prompt_token_ids", "token_ids", "logprobs"):
             fields.pop(name)

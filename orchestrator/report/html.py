@@ -96,7 +96,11 @@ def collect(name: str, summary: Mapping[str, Any], events: Iterable[Mapping[str,
         elif type == "message":
             view.steps.append(_step(event, len(view.steps)))
         elif type == "node":
-            nodes[event["id"]] = {"id": event["id"], "parent": event["parent"], "agent": event.get("agent") or ""}
+            nodes[event["id"]] = {
+                "id": event["id"],
+                "parent": event["parent"],
+                "agent": event.get("agent") or "",
+            }
         elif type == "node_finished":
             rewards[event["node"]] = event
         elif type == "patch":
@@ -158,7 +162,12 @@ def _lanes(steps: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
         left = max(0.0, min(100.0 - width, 100.0 * (step["at"] - first - latency) / span))
         names = ", ".join(call["function"]["name"] for call in step["calls"]) or "text"
         lanes[step["agent"]].append(
-            {"left": round(left, 3), "width": round(width, 3), "title": f"{step['id']}: {names}", "step": step["number"]}
+            {
+                "left": round(left, 3),
+                "width": round(width, 3),
+                "title": f"{step['id']}: {names}",
+                "step": step["number"],
+            }
         )
     return dict(lanes)
 

@@ -22,8 +22,6 @@ class Screen:
         self._stream = stream
         self._skip = from_step
         self._terminal = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and not os.environ.get("CI")
-        self._calls = 0
-        self._cost: float | None = None
 
     def line(self, text: str, style: str = "") -> None:
         """One line for people."""
@@ -44,6 +42,9 @@ class Screen:
 
     def _on_progress(self, f: Mapping[str, Any]) -> None:
         self.line(f"· {f['line']}", "dim")
+
+    def _on_warning(self, f: Mapping[str, Any]) -> None:
+        self.line(f"  warning: {f['line']}", "yellow")
 
     def _on_inference(self, f: Mapping[str, Any]) -> None:
         flag = f" [{f['flag']}]" if f.get("flag") else ""
@@ -75,7 +76,7 @@ class Screen:
         node = f" {f['node']}" if f["node"] else ""
         what = " ".join(str(f["arguments"].get(key, "")) for key in ("path", "query", "command", "tests"))
         mark = "" if f["ok"] else "  (refused)"
-        self.line(f"  {f['agent']:<9}{node} {f['name']} {' '.join(what.split())[:100]}{mark}", "dim")
+        self.line(f"  {role_of(f):<9}{node} {f['name']} {' '.join(what.split())[:100]}{mark}", "dim")
 
     def _on_call_failed(self, f: Mapping[str, Any]) -> None:
         self.line(f"  model call failed ({f['kind']}): {str(f['error'])[:160]}", "yellow")
@@ -84,19 +85,13 @@ class Screen:
         self.line(f"  model call retried in {f['wait_s']:.1f} s: {str(f['error'])[:160]}", "yellow")
 
     def _on_nudge(self, f: Mapping[str, Any]) -> None:
-        self.line(f"  {f['agent']:<9} was told: {f['reason']}", "yellow")
+        self.line(f"  {role_of(f):<9} was told: {f['reason']}", "yellow")
 
     def _on_compaction(self, f: Mapping[str, Any]) -> None:
-        self.line(f"  {f['agent']:<9} conversation shortened: {f['dropped']} messages left out", "yellow")
+        self.line(f"  {role_of(f):<9} conversation shortened: {f['dropped']} messages left out", "yellow")
 
     def _on_candidate(self, f: Mapping[str, Any]) -> None:
         self.line(f"  candidate {f['node']}: {f['summary']}", "green" if f["green"] else "yellow")
-
-    def _on_call(self, f: Mapping[str, Any]) -> None:
-        self._calls += 1
-        cost = f["usage"].get("cost_usd")
-        if cost is not None:
-            self._cost = (self._cost or 0.0) + cost
 
     def finished(self, result: SolveResult) -> None:
         """The end of a run: the diff, the tests, the cost, what to do next."""
@@ -129,9 +124,22 @@ class Screen:
                 self.line(f"{'next:':<15}swe-agent apply {result.run}")
 
 
+def role_of(event: Mapping[str, Any]) -> str:
+    """`coder` of an agent called `coder:openai/gpt-5`."""
+    return str(event["agent"]).partition(":")[0]
+
+
 def spent_line(totals: Mapping[str, Any]) -> str:
-    """Calls, tokens and dollars; what is unknown says so."""
-    spent = totals.get("spent", totals)
-    cost = spent.get("usd")
-    dollars = "price unknown" if cost is None else f"${cost:.4f}"
-    return f"{spent.get('steps', 0)} model calls, {spent.get('tokens', 0)} tokens, {dollars}"
+    """Calls, tokens and dollars, in all and by role; what is unknown says so."""
+    tokens = [totals.get("prompt_tokens"), totals.get("completion_tokens")]
+    known = f"{sum(tokens)} tokens" if None not in tokens else "tokens not reported"
+    roles = ", ".join(
+        f"{role} {dollars(part['cost_usd'])}"
+        for role, part in (totals.get("by_role") or {}).items()
+        if part["cost_usd"] != 0
+    )
+    return f"{totals.get('calls', 0)} model calls, {known}, {dollars(totals.get('cost_usd'))}{f' ({roles})' if roles else ''}"
+
+
+def dollars(cost: float | None) -> str:
+    return "price unknown" if cost is None else f"${cost:.4f}"
