@@ -1,1 +1,5 @@
 """agents."""
+
+from .models.imports import install
+
+install()
