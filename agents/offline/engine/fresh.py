@@ -12,12 +12,12 @@ import select
 import socket
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Dict
 
 from . import guard
 from .worker import fresh_run, kill_group, quiet
 
-Outcomes = dict[str, str]
+Outcomes = Dict[str, str]
 
 
 def serve(link: socket.socket, controller: int, arguments: list[str], root: str, scratch: str) -> int:

@@ -13,7 +13,7 @@ import signal
 import struct
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Tuple
 
 from .suite import Stop
 
@@ -122,7 +122,7 @@ class Fence:
                 raise Refused(f"a candidate may not alter {real}")
 
 
-Stamp = tuple[int, int, int]
+Stamp = Tuple[int, int, int]
 
 
 class Checkout:

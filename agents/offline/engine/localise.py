@@ -10,11 +10,11 @@ import math
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Tuple
 
 from .suite import Suite, Unit
 
-Line = tuple[str, int]
+Line = Tuple[str, int]
 _TYPE_SAMPLES = 40
 
 

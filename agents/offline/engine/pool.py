@@ -8,12 +8,12 @@ import select
 import socket
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Dict
 
 from .worker import kill_group
 
-Job = dict[str, Any]
-Answer = dict[str, Any]
+Job = Dict[str, Any]
+Answer = Dict[str, Any]
 _REFORK = 400
 """Candidates after which a reused worker is replaced, against slowly collected state."""
 

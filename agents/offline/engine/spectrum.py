@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from typing import Any
+from typing import Any, Tuple
 
 from .chunk import Chunk, SourceFile
 
-Line = tuple[str, int]
+Line = Tuple[str, int]
 
 
 class Spectrum:

@@ -12,9 +12,11 @@ import os
 import types
 from collections.abc import Iterator, Sequence
 
+from typing import List, Tuple
+
 from .chunk import Chunk, SourceFile, future_flags
 
-Undo = list[tuple[types.FunctionType, types.CodeType]]
+Undo = List[Tuple[types.FunctionType, types.CodeType]]
 
 
 class NeedsFreshImport(Exception):
