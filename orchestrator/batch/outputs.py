@@ -1,0 +1,111 @@
+"""Outputs: `preds.json`, `all_preds.jsonl` and `results.json`, all derived from the state."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..benchmarks.instance import Instance
+from .job import Outcome
+from .state import BatchState, write_atomically
+
+_EVERY_S = 2.0
+
+
+class Outputs:
+    """Writes the outputs; at most every two seconds unless forced."""
+
+    def __init__(self, state: BatchState, instances: Sequence[Instance], model: str) -> None:
+        self._state = state
+        self._instances = list(instances)
+        self._model = model
+        self._written = 0.0
+
+    def write(self, *, force: bool = False) -> None:
+        """Raises: DiskFullError; the files of before are then still there."""
+        if not force and time.monotonic() - self._written < _EVERY_S:
+            return
+        predictions = self.predictions()
+        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in predictions.values())
+        self._put("preds.json", json.dumps(predictions, indent=1, ensure_ascii=False) + "\n")
+        self._put("all_preds.jsonl", lines)
+        self._put("results.json", json.dumps(self.results(), indent=1, ensure_ascii=False) + "\n")
+        self._written = time.monotonic()
+
+    def predictions(self) -> dict[str, dict[str, str]]:
+        """What the harness takes, by instance id, in the order of the ids. Only finished instances."""
+        found: dict[str, dict[str, str]] = {}
+        for name in sorted(instance.id for instance in self._instances):
+            outcome = self._state.of(name).outcome
+            patch = self._state.patch_of(name)
+            if outcome is not None and outcome.kind == "finished" and patch is not None:
+                found[name] = {
+                    "instance_id": name,
+                    "model_name_or_path": outcome.model or self._model,
+                    "model_patch": patch,
+                }
+        return found
+
+    def results(self, evaluation: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Every instance and the summary. Costs and tokens are sums of what is known; how many are unknown
+        is said."""
+        rows: dict[str, Any] = {}
+        for instance in self._instances:
+            progress = self._state.of(instance.id)
+            outcome = progress.outcome
+            row: dict[str, Any] = {"status": status_of(outcome, running=progress.running), "attempts": progress.attempts}
+            if outcome is not None:
+                fields = outcome.to_json()
+                row |= {key: fields[key] for key in ("reason", "detail", "exit_code", "cost_usd", "tokens", "steps", "seconds")}
+                row["flags"] = list(outcome.flags)
+            rows[instance.id] = row
+        return {
+            "model_name_or_path": self._model,
+            "instances": rows,
+            "summary": summary_of(self._instances, rows),
+            **({"evaluation": evaluation} if evaluation is not None else {}),
+        }
+
+    def put_evaluation(self, evaluation: Mapping[str, Any]) -> None:
+        """results.json again, with the verdicts."""
+        self._put("results.json", json.dumps(self.results(evaluation), indent=1, ensure_ascii=False) + "\n")
+
+    def _put(self, name: str, text: str) -> None:
+        write_atomically(self._state.directory / name, text.encode("utf-8", "surrogateescape"))
+
+
+def status_of(outcome: Outcome | None, *, running: bool) -> str:
+    if running or outcome is None:
+        return "unfinished"
+    return outcome.kind
+
+
+def summary_of(instances: Sequence[Instance], rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Counts by reason and repository; sums of cost, tokens and time; the leak audit."""
+    by_repository: dict[str, Counter[str]] = {}
+    for instance in instances:
+        row = rows[instance.id]
+        by_repository.setdefault(instance.repo, Counter())[row.get("reason") or "not_started"] += 1
+    ended = [row for row in rows.values() if row["status"] == "finished"]
+    flags = {name: row["flags"] for name, row in rows.items() if row.get("flags")}
+
+    def total(key: str) -> float | int | None:
+        known = [row[key] for row in rows.values() if row.get(key) is not None]
+        return round(sum(known), 6) if known else None
+
+    return {
+        "instances": len(rows),
+        "finished": len(ended),
+        "by_status": dict(Counter(row["status"] for row in rows.values())),
+        "by_reason": dict(Counter(row.get("reason") or "not_started" for row in rows.values())),
+        "by_repository": {name: dict(counts) for name, counts in sorted(by_repository.items())},
+        "cost_usd": total("cost_usd"),
+        "cost_unknown": sum(row.get("cost_usd") is None for row in ended),
+        "tokens": total("tokens"),
+        "steps": total("steps"),
+        "seconds": total("seconds"),
+        "leak_audit": {"audited": len(ended), "flagged": len(flags), "flags": flags},
+    }

@@ -1,0 +1,242 @@
+"""Runner: takes instances through an executor until each has a prediction, or why not is known."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ..benchmarks.instance import Instance
+from .job import SOLVE, Job, Outcome, instance_to_json
+from .local import Executor
+from .outputs import Outputs
+from .state import BatchState, DiskFullError
+
+GRACE_S = 8.0
+"""Seconds that running instances have to reach a checkpoint after the first ^C."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a batch does with each instance."""
+
+    settings: Mapping[str, Any]
+    model: str
+    workers: int = 1
+    retries: int = 2
+    """Further attempts in this call after an infrastructure failure."""
+    backoff_s: float = 5.0
+    """Before the first further attempt; doubled for each later one."""
+    instance_usd: float | None = None
+    instance_tokens: int | None = None
+    instance_steps: int | None = None
+    instance_wall_s: float | None = None
+    total_usd: float | None = None
+    total_wall_s: float | None = None
+    entry: str = SOLVE
+
+
+class Watcher(Protocol):
+    """Hears what happens; the screen."""
+
+    def started(self, name: str, attempt: int) -> None: ...
+    def progress(self, name: str, fields: Mapping[str, Any]) -> None: ...
+    def ended(self, outcome: Outcome, *, again_in_s: float | None) -> None: ...
+
+
+@dataclass(slots=True)
+class Ended:
+    """How a call ended. `why` is None when every instance has a prediction."""
+
+    why: str | None = None
+    """stopped (a signal), disk_full, budget, fatal, partly."""
+    detail: str = ""
+    fatal: Outcome | None = None
+
+
+@dataclass(slots=True)
+class _Queue:
+    """Instances to be worked on, in order; those that failed come back after their pause."""
+
+    ready: list[str]
+    later: list[tuple[float, str]] = field(default_factory=list)
+
+    def pop(self) -> str | None:
+        now = time.monotonic()
+        due = [item for item in self.later if item[0] <= now]
+        if due:
+            self.later.remove(min(due))
+            return min(due)[1]
+        return self.ready.pop(0) if self.ready else None
+
+    def pause(self) -> float | None:
+        """Seconds until the next one is due; None when none waits."""
+        return max(0.0, min(self.later)[0] - time.monotonic()) if self.later else None
+
+
+class Runner:
+    """One call of `swe-agent batch`."""
+
+    def __init__(
+        self, plan: Plan, instances: Sequence[Instance], state: BatchState, executor: Executor,
+        outputs: Outputs, watcher: Watcher,
+    ) -> None:
+        self._plan = plan
+        self._instances = {instance.id: instance for instance in instances}
+        self._state = state
+        self._executor = executor
+        self._outputs = outputs
+        self._watcher = watcher
+        self._queue = _Queue([name for name in self._instances if not state.of(name).finished])
+        self._tries: dict[str, int] = {}
+        self._reserved: dict[str, float] = {}
+        self._ended = Ended()
+        self._halt = asyncio.Event()
+        self._changed = asyncio.Condition()
+        self._active = 0
+        self._started = time.monotonic()
+
+    async def run(self) -> Ended:
+        """Work until nothing is left or something stops the batch."""
+        try:
+            workers = [asyncio.create_task(self._work()) for _ in range(max(1, self._plan.workers))]
+            await asyncio.gather(*workers)
+        finally:
+            await self._executor.stop(0.0 if self._halt.is_set() else GRACE_S)
+        try:
+            self._outputs.write(force=True)
+        except DiskFullError as error:
+            self._stop("disk_full", str(error))
+        if self._ended.why is None and not all(self._state.of(name).finished for name in self._instances):
+            self._ended.why = "partly"
+        return self._ended
+
+    async def stop(self) -> None:
+        """The first ^C: no new instance, running ones reach a checkpoint or are killed after GRACE_S."""
+        self._stop("stopped")
+        await self._executor.stop(GRACE_S)
+
+    def kill(self) -> None:
+        """The second ^C."""
+        self._stop("stopped")
+        self._executor.kill()
+
+    def _stop(self, why: str, detail: str = "", fatal: Outcome | None = None) -> None:
+        if self._ended.why is None:
+            self._ended = Ended(why, detail, fatal)
+        self._halt.set()
+
+    async def _work(self) -> None:
+        while not self._halt.is_set():
+            name = self._queue.pop()
+            if name is None:
+                pause = self._queue.pause()
+                if pause is None and self._active == 0:
+                    async with self._changed:
+                        self._changed.notify_all()
+                    return
+                await self._wait(pause)
+                continue
+            limits = self._limits(name)
+            if limits is None:
+                self._stop("budget", "the budget of the whole batch is used up; raise it and run the command again")
+                return
+            self._active += 1
+            try:
+                await self._one(name, limits)
+            except DiskFullError as error:
+                self._stop("disk_full", str(error))
+            finally:
+                self._active -= 1
+                self._reserved.pop(name, None)
+                async with self._changed:
+                    self._changed.notify_all()
+
+    async def _wait(self, pause: float | None) -> None:
+        async def changed() -> None:
+            async with self._changed:
+                await self._changed.wait()
+
+        waits = [asyncio.create_task(changed()), asyncio.create_task(self._halt.wait())]
+        await asyncio.wait(waits, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+        for task in waits:
+            task.cancel()
+
+    async def _one(self, name: str, limits: Mapping[str, Any]) -> None:
+        attempt = self._state.started(name)
+        self._tries[name] = self._tries.get(name, 0) + 1
+        self._watcher.started(name, attempt)
+        job = Job(
+            instance_to_json(self._instances[name]), str(self._state.instance_directory(name)),
+            self._plan.settings, limits, attempt, self._plan.entry,
+        )
+        outcome = await self._executor.run(job, self._watcher.progress)
+        if self._halt.is_set() and outcome.reason == "worker_lost":
+            # killed by the stop itself: it goes on where it was
+            outcome = Outcome(name, "interrupted", "interrupted")
+        self._state.ended(outcome)
+        again: float | None = None
+        if outcome.kind == "fatal":
+            self._stop("fatal", outcome.detail, outcome)
+        elif outcome.reason == "disk_full":
+            self._stop("disk_full", f"{name}: {outcome.detail}; free some space and run the same command again")
+        elif outcome.kind == "infrastructure" and self._tries[name] <= self._plan.retries:
+            again = self._plan.backoff_s * 2 ** (self._tries[name] - 1)
+            self._queue.later.append((time.monotonic() + again, name))
+        self._watcher.ended(outcome, again_in_s=again)
+        self._outputs.write()
+
+    def _limits(self, name: str) -> dict[str, Any] | None:
+        """Limits of one instance within what is left of the batch's; None when nothing is left. What an
+        instance may spend is reserved until it ends."""
+        plan = self._plan
+        usd, wall = plan.instance_usd, plan.instance_wall_s
+        if plan.total_usd is not None:
+            left = plan.total_usd - self.spent_usd() - sum(self._reserved.values())
+            if left <= 1e-9:
+                return None if not self._reserved else self._shared(0.0, wall)
+            share = left / max(1, plan.workers - self._active)
+            usd = min(usd, left) if usd is not None else share
+            self._reserved[name] = usd
+        if plan.total_wall_s is not None:
+            rest = plan.total_wall_s - (time.monotonic() - self._started)
+            if rest <= 0:
+                return None
+            wall = rest if wall is None else min(wall, rest)
+        return self._shared(usd, wall)
+
+    def _shared(self, usd: float | None, wall: float | None) -> dict[str, Any] | None:
+        if usd == 0.0:
+            return None
+        return {"usd": usd, "tokens": self._plan.instance_tokens, "steps": self._plan.instance_steps, "wall_s": wall}
+
+    def spent_usd(self) -> float:
+        """Dollars of everything that ended, as far as prices are known."""
+        return sum(
+            progress.outcome.cost_usd or 0.0 for progress in self._state.progress.values() if progress.outcome is not None
+        )
+
+
+async def run_batch(
+    runner: Runner, install: Callable[[Callable[[int], None]], None], on_stop: Callable[[int], None]
+) -> tuple[Ended, int | None]:
+    """Run with signals: the first stops, the second kills. `install` sets the handler, `on_stop` hears of
+    each signal. Returns how it ended and the number of the first signal."""
+    caught: list[int] = []
+    stopping: list[asyncio.Task[None]] = []
+
+    def handle(number: int) -> None:
+        caught.append(number)
+        on_stop(len(caught))
+        if len(caught) == 1:
+            stopping.append(asyncio.ensure_future(runner.stop()))
+        else:
+            runner.kill()
+
+    install(handle)
+    ended = await runner.run()
+    for task in stopping:
+        await task
+    return ended, caught[0] if caught else None

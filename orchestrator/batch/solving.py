@@ -1,0 +1,248 @@
+"""solve_job: one instance of a dataset through `solve`, in its own environment.
+
+The environment is the agent's (`purpose="agent"`), never the grader's, and nothing here can read the
+evaluation data: the job does not carry it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...agents.models.calls import ModelOptions, Sampling
+from ...tools.errors import (
+    BudgetExceeded,
+    CredentialsError,
+    ModelError,
+    ProjectError,
+    RecordError,
+    RepositoryError,
+    SandboxError,
+    SweAgentError,
+    UsageError,
+)
+from ...tools.project.spec import Project, TestCommand
+from ..benchmarks.instance import Instance
+from ..evaluation.mirror import find_mirror
+from ..evaluation.native import prepare_environment
+from ..evaluation.spec import EnvironmentSpec, known_repositories
+from ..request import Limits, SolveRequest, SolveResult
+from ..run_directory import RunDirectory
+from ..solve import solve
+from .audit import audit_run
+from .images import ensure_image, repository_of_image
+from .job import Job, Outcome, instance_from_json
+from .state import is_disk_full
+
+_REASONS: tuple[tuple[type[SweAgentError], str, str], ...] = (
+    (CredentialsError, "fatal", "credentials"),
+    (ModelError, "infrastructure", "model"),
+    (SandboxError, "infrastructure", "sandbox"),
+    (ProjectError, "infrastructure", "environment"),
+    (RepositoryError, "infrastructure", "repository"),
+    (UsageError, "fatal", "usage"),
+    (SweAgentError, "infrastructure", "crash"),
+)
+_BY_EXIT = {0: "verified", 3: "no_patch", 4: "not_verified", 5: "limit"}
+
+
+@dataclass(slots=True)
+class _Meter:
+    """Counts what the events of a run say was spent."""
+
+    progress: Callable[[Mapping[str, Any]], None]
+    steps: int = 0
+    tokens: int = 0
+    cost: float = 0.0
+    unpriced: bool = False
+    doing: str = ""
+    last: float = field(default=0.0)
+
+    def __call__(self, type: str, fields: Mapping[str, Any]) -> None:
+        if type == "call":
+            usage = fields.get("usage") or {}
+            self.steps += 1
+            self.tokens += (usage.get("prompt_tokens") or 0) + (usage.get("completion_tokens") or 0)
+            if usage.get("cost_usd") is None:
+                self.unpriced = True
+            else:
+                self.cost += usage["cost_usd"]
+        elif type == "progress":
+            self.doing = str(fields.get("line", ""))
+        elif type == "tool":
+            self.doing = f"{fields.get('agent', '')} {fields.get('name', '')}".strip()
+        now = time.monotonic()
+        if now - self.last >= 0.5 or type == "progress":
+            self.last = now
+            self.progress({"steps": self.steps, "cost_usd": self.cost, "doing": self.doing})
+
+
+async def solve_job(job: Job, progress: Callable[[Mapping[str, Any]], None]) -> Outcome:
+    """Work on an instance until it has a prediction. Raises: asyncio.CancelledError when stopped; whatever
+    is a bug."""
+    started = time.monotonic()
+    meter = _Meter(progress)
+    run = RunDirectory(Path(job.directory))
+    run.path.mkdir(parents=True, exist_ok=True)
+    run.claim()
+    try:
+        known = _finished(run)
+        if known is None:
+            known = (await _solve(job, run, meter)).to_json()
+        return _outcome(job, run, known, started)
+    except BudgetExceeded as error:
+        patch = run.patch.read_text("utf-8", "surrogateescape") if run.patch.exists() else ""
+        known = {"exit_code": 5, "status": str(error), "patch": patch, "totals": {}}
+        return _outcome(job, run, known, started)
+    except (SweAgentError, OSError) as error:
+        if isinstance(error, OSError) and not is_disk_full(error):
+            raise
+        kind, reason = _reason(error)
+        return Outcome(
+            job.id, kind, reason, " ".join(str(error).split()), model=job.settings["model"],  # type: ignore[arg-type]
+            cost_usd=None if meter.unpriced else round(meter.cost, 6), tokens=meter.tokens, steps=meter.steps,
+            seconds=round(time.monotonic() - started, 3),
+        )
+    finally:
+        run.release()
+
+
+def _reason(error: BaseException) -> tuple[str, str]:
+    if is_disk_full(error):
+        return "infrastructure", "disk_full"
+    return next((kind, reason) for wanted, kind, reason in _REASONS if isinstance(error, wanted))
+
+
+async def _solve(job: Job, run: RunDirectory, meter: _Meter) -> SolveResult:
+    request = await asyncio.to_thread(_request, job, run, meter)
+    try:
+        return await solve(request, run, listener=meter)
+    except RecordError:
+        if not run.events.exists():
+            raise
+        # the record of an earlier attempt does not fit this one (another version, another environment)
+        run.events.replace(run.events.with_name(f"events.{int(time.time())}.jsonl"))
+        return await solve(request, run, listener=meter)
+
+
+def _finished(run: RunDirectory) -> dict[str, Any] | None:
+    """The result of a run that finished just before the batch was killed."""
+    try:
+        summary = run.read()
+    except UsageError:
+        return None
+    return summary.get("result") if summary.get("finished") else None
+
+
+def _outcome(job: Job, run: RunDirectory, result: Mapping[str, Any], started: float) -> Outcome:
+    spent = dict(result.get("totals") or {})
+    code = int(result["exit_code"])
+    tokens = spent.get("tokens")
+    return Outcome(
+        job.id, "finished", _BY_EXIT.get(code, "not_verified"), str(result["status"]), code, result["patch"],
+        job.settings.get("name") or job.settings["model"], spent.get("usd", spent.get("cost_usd")),
+        tokens if isinstance(tokens, int) else None, spent.get("steps", spent.get("calls")),
+        round(time.monotonic() - started, 3), audit_run(run.events) if run.events.exists() else (),
+    )
+
+
+def _request(job: Job, run: RunDirectory, meter: _Meter) -> SolveRequest:
+    """Everything `solve` needs. Builds or finds the environment; blocking."""
+    settings = job.settings
+    instance = instance_from_json(job.instance)
+    meter("progress", {"line": "environment"})
+    place = _place(instance, settings, run)
+    limits = job.limits
+    return SolveRequest(
+        issue=instance.issue(hints=bool(settings.get("hints")), repository=str(place.repository)),
+        repository=place.repository,
+        base=place.base,
+        model=settings["model"],
+        role_models=settings.get("role_models") or {},
+        sampling=Sampling(temperature=settings.get("temperature"), max_output_tokens=settings.get("max_output_tokens"),
+                          reasoning_effort=settings.get("reasoning_effort")),
+        options=ModelOptions(api_base=settings.get("api_base"), fallbacks=tuple(settings.get("fallbacks") or ()),
+                             text_mode=settings.get("text_mode") or None),
+        roles=settings.get("roles") or "team",
+        search=settings.get("search") or "linear",
+        samples=int(settings.get("samples") or 1),
+        width=int(settings.get("width") or 4),
+        workers=int(settings.get("search_workers") or 1),
+        proposers=tuple(settings.get("proposers") or (("offline",) if settings["model"] == "offline/repair" else ("llm",))),
+        seed=int(settings.get("seed") or 0),
+        limits=Limits(limits.get("usd"), limits.get("tokens"), limits.get("steps"), limits.get("wall_s")),  # type: ignore[arg-type]
+        max_steps=int(settings.get("max_steps") or 100),
+        sandbox=place.sandbox,
+        image=place.image,
+        network=bool(settings.get("network")),
+        setup=settings.get("setup"),
+        test_cmd=settings.get("test_cmd"),
+        project=place.project,
+        keep_tests=False,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an instance is worked on."""
+
+    repository: Path
+    base: str | None
+    sandbox: str
+    image: str | None = None
+    project: Project | None = None
+
+
+def _place(instance: Instance, settings: Mapping[str, Any], run: RunDirectory) -> _Place:
+    """The container image, else a native environment, else whatever the repository says of itself."""
+    kind, sandbox = settings.get("environment") or "auto", settings.get("sandbox") or "auto"
+    mirrors = Path(settings["repo_mirror"]) if settings.get("repo_mirror") else None
+    cache = Path(settings["cache"]) if settings.get("cache") else None
+    if kind == "image" or (kind == "auto" and mirrors is None and instance.image and sandbox in ("auto", "docker")):
+        if not instance.image:
+            raise ProjectError(f"{instance.id} names no image: use --environment native with --repo-mirror")
+        ensure_image(instance.image, pull=settings.get("pull") or "missing")
+        repository = repository_of_image(instance.image, run.path / "work" / "image-repository")
+        return _Place(repository, None, "docker", instance.image, _image_project(settings))
+    known = instance.recipe or instance.repo.lower() in {name.lower() for name in known_repositories()}
+    if kind == "native" or (kind == "auto" and known and sandbox != "plain"):
+        environment = prepare_environment(instance, mirrors, purpose="agent", cache=cache)
+        _prepare_copy(environment.repository, environment.commit, run)
+        project = Project(
+            _test_command(environment.spec, settings.get("test_cmd")),
+            environment.venv / "bin/python",
+            (environment.venv, environment.prefix),
+            environment.env,
+        )
+        return _Place(environment.repository, environment.commit, sandbox, project=project)
+    return _Place(find_mirror(instance.repo, mirrors), instance.base_commit, sandbox)
+
+
+def _prepare_copy(repository: Path, commit: str, run: RunDirectory) -> None:
+    """The run's own copy, build artefacts included, which a clone would lose."""
+    ready = run.path / "work" / "ready"
+    if ready.exists():
+        return
+    shutil.rmtree(run.repository, ignore_errors=True)
+    run.repository.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(repository, run.repository, symlinks=True)
+    ready.write_text(commit)
+
+
+def _test_command(spec: EnvironmentSpec, override: str | None) -> TestCommand:
+    if override:
+        return TestCommand(override, "pytest" if "pytest" in override else "custom")
+    if "runtests.py" in spec.test:
+        return TestCommand(spec.test, "django")
+    return TestCommand("python -m pytest", "pytest")
+
+
+def _image_project(settings: Mapping[str, Any]) -> Project:
+    command = settings.get("test_cmd") or "python -m pytest"
+    path = "/opt/miniconda3/envs/testbed/bin:/opt/miniconda3/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    return Project(TestCommand(command, "pytest" if "pytest" in command else "custom"), env={"PATH": path})

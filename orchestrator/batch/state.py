@@ -1,0 +1,187 @@
+"""State: the append-only `state.jsonl` of a batch, from which everything else is derived.
+
+A line is on disk before the next step is taken. A torn last line (killed, disk full) is cut off; patches
+lie in files of their own, written and synced before the line that speaks of them.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...tools.errors import SweAgentError, UsageError
+from .job import Outcome
+
+
+class DiskFullError(SweAgentError):
+    """No space is left for the state of the batch; nothing that was written before is lost."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where one instance stands."""
+
+    attempts: int = 0
+    """Attempts since it was last put back to the start."""
+    running: bool = False
+    """Started and not heard of since: the process was killed."""
+    outcome: Outcome | None = None
+    """The last one."""
+
+    @property
+    def finished(self) -> bool:
+        return self.outcome is not None and self.outcome.kind == "finished"
+
+
+class BatchState:
+    """Single writer of a batch's directory."""
+
+    def __init__(self, directory: Path) -> None:
+        """Raises: UsageError when another process works on the directory; DiskFullError."""
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._lock = (directory / ".lock").open("a")
+        except OSError as error:
+            raise _disk_or(error, UsageError(f"cannot write to {directory}: {error.strerror}")) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UsageError(f"another batch is working on {directory}: wait for it, or name another --output") from error
+        self.directory = directory
+        self.progress: dict[str, Progress] = {}
+        self._path = directory / "state.jsonl"
+        end = 0
+        if self._path.exists():
+            for event, end in _scan(self._path):
+                self._fold(event)
+        self._file = self._path.open("r+b" if self._path.exists() else "w+b")
+        self._file.truncate(end)
+        self._end = end
+
+    def instance_directory(self, name: str) -> Path:
+        return self.directory / "instances" / name
+
+    def of(self, name: str) -> Progress:
+        return self.progress.setdefault(name, Progress())
+
+    def started(self, name: str) -> int:
+        """Returns the number of the attempt."""
+        attempt = self.of(name).attempts + 1
+        self._append({"event": "started", "id": name, "attempt": attempt})
+        return attempt
+
+    def ended(self, outcome: Outcome) -> None:
+        """Keep an outcome; the patch of a finished one first. Raises: DiskFullError."""
+        fields = outcome.to_json()
+        patch = fields.pop("patch")
+        if outcome.kind == "finished":
+            data = patch.encode("utf-8", "surrogateescape")
+            write_atomically(self.instance_directory(outcome.id) / "prediction.diff", data)
+            fields["patch_sha256"] = hashlib.sha256(data).hexdigest()
+        self._append({"event": "ended", **fields})
+
+    def put_back(self, name: str) -> None:
+        """Forget what came of an instance; its files are set aside, not deleted."""
+        home = self.instance_directory(name)
+        if home.exists():
+            number = 1
+            while (target := home.with_name(f".{name}.{number}")).exists():
+                number += 1
+            home.replace(target)
+        self._append({"event": "redo", "id": name})
+
+    def patch_of(self, name: str) -> str | None:
+        """The prediction of a finished instance; None when its file is gone or is another than recorded."""
+        try:
+            return (self.instance_directory(name) / "prediction.diff").read_bytes().decode("utf-8", "surrogateescape")
+        except OSError:
+            return None
+
+    def close(self) -> None:
+        self._file.close()
+        self._lock.close()
+
+    def _append(self, event: dict[str, Any]) -> None:
+        line = json.dumps({"at": round(time.time(), 3), **event}, ensure_ascii=False).encode("utf-8", "backslashreplace")
+        try:
+            self._file.seek(self._end)
+            self._file.write(line + b"\n")
+            self._file.flush()
+            os.fdatasync(self._file.fileno())
+        except OSError as error:
+            try:
+                # a torn line must not precede a later one; the buffer of a failed write is dropped with the file
+                os.ftruncate(self._file.fileno(), self._end)
+            except OSError:
+                pass
+            raise _disk_or(error, error) from error
+        self._end += len(line) + 1
+        self._fold(event)
+
+    def _fold(self, event: dict[str, Any]) -> None:
+        fields = {key: value for key, value in event.items() if key not in ("at", "event")}
+        name = fields.get("id", "")
+        match event["event"]:
+            case "started":
+                state = self.of(name)
+                state.attempts, state.running = int(fields["attempt"]), True
+            case "ended":
+                fields.pop("patch_sha256", None)
+                state = self.of(name)
+                state.running, state.outcome = False, Outcome.from_json(fields)
+            case "redo":
+                self.progress[name] = Progress()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace a file so that a killed process or a full disk leaves the old or the new one.
+    Raises: DiskFullError; OSError."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with draft.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise _disk_or(error, error) from error
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether `error` or what caused it is a full disk or quota."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return isinstance(error, DiskFullError)
+
+
+def _disk_or(error: OSError, other: Exception) -> Exception:
+    if is_disk_full(error):
+        return DiskFullError("the disk is full: free some space and run the same command again; nothing is lost")
+    return other
+
+
+def _scan(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
+    end = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                event = json.loads(line)
+            except ValueError as error:
+                raise UsageError(f"{path}: line {number} is damaged: {error}") from error
+            end += len(line)
+            yield event, end
