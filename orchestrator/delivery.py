@@ -14,6 +14,7 @@ from git import Actor, Repo
 from git.exc import InvalidGitRepositoryError, NoSuchPathError
 
 from ..tools.errors import PatchError, RepositoryError, UsageError
+from ..tools.patch import Patch
 from .issue import Issue
 from .request import SolveResult
 from .run_directory import RunDirectory
@@ -95,19 +96,20 @@ def open_pr(issue: Issue, result: SolveResult, *, ready: bool, fork: str, force:
     if issue.url is None:
         raise UsageError("--open-pr needs an issue on a forge: give --issue URL")
     return open_pull_request(
-        issue,
-        patch=result.patch,
-        base_commit=result.base_commit or "",
-        draft=not ready,
-        fork=fork != "never",
-        force=force,
+        issue.url,
+        Patch(result.patch),
+        result.base_commit or "",
+        title=issue.title or issue.id,
         body=pull_request_body(issue, result),
+        draft=not ready,
+        fork="never" if fork == "never" else "auto",
+        force=force,
     )
 
 
 def pull_request_body(issue: Issue, result: SolveResult) -> str:
     """What reviewers should know: what was run, and that a machine wrote it."""
-    lines = [f"Fixes {issue.url}" if issue.url else "", "", f"Made by swe-agent: {result.status}.", ""]
+    lines = [f"Made by swe-agent: {result.status}.", ""]
     for name, tests in (("Fixed", result.fixed), ("Still failing", result.still_failing)):
         if tests:
             lines += [f"{name}:", *(f"- `{test}`" for test in tests[:20]), ""]

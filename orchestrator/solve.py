@@ -172,9 +172,7 @@ class _Run:
             targets=reproduction.targets,
             flaky=suite.baseline.flaky,
         )
-        return conclude(
-            request, prepared.base_commit, found, run=self._run.path, totals=self._budget.snapshot()
-        )
+        return conclude(prepared.base_commit, found, run=self._run.path, totals=self._totals())
 
     def _totals(self) -> dict[str, Any]:
         return {**asdict(self._recorder.totals), "wall_s": round(self._budget.wall_s, 3)}

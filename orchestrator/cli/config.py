@@ -6,7 +6,9 @@ from typing import Any
 
 import typer
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Create, show or describe the configuration.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Create, show or describe the configuration."
+)
 
 
 def _options() -> dict[str, tuple[Any, str]]:
@@ -14,7 +16,19 @@ def _options() -> dict[str, tuple[Any, str]]:
     from .solve import app as solve_app
 
     command: Any = typer.main.get_command(solve_app)
-    once = {"issue", "text", "file", "instance", "example", "resume", "dry_run", "output", "patch", "repo", "base"}
+    once = {
+        "issue",
+        "text",
+        "file",
+        "instance",
+        "example",
+        "resume",
+        "dry_run",
+        "output",
+        "patch",
+        "repo",
+        "base",
+    }
     return {
         max(param.opts, key=len).lstrip("-"): (param.default, param.help)
         for param in command.params
@@ -45,7 +59,9 @@ def show(origin: bool = typer.Option(False, "--origin", help="Say where each val
     from ..config import settings
     from .app import COMMANDS
 
-    values: dict[str, tuple[Any, str]] = {name: (value, "built in") for name, (value, _) in _options().items()}
+    values: dict[str, tuple[Any, str]] = {
+        name: (value, "built in") for name, (value, _) in _options().items()
+    }
     for setting in settings(None, COMMANDS):
         if setting.command in (None, "solve"):
             values[setting.key.replace("_", "-")] = (setting.value, setting.origin)
@@ -65,9 +81,20 @@ def schema() -> int:
 
     kinds = {bool: "boolean", int: "integer", float: "number", str: "string"}
     properties = {
-        name: {"description": help, **({"type": kinds[type(default)], "default": default} if default is not None else {})}
+        name: {
+            "description": help,
+            **({"type": kinds[type(default)], "default": default} if default is not None else {}),
+        }
         for name, (default, help) in _options().items()
     }
-    print(json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object",
-                      "properties": properties}, indent=2))
+    print(
+        json.dumps(
+            {
+                "$schema": "https://json-schema.org/draft/2020-12/schema",
+                "type": "object",
+                "properties": properties,
+            },
+            indent=2,
+        )
+    )
     return 0

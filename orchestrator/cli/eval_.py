@@ -11,24 +11,34 @@ app = typer.Typer(add_completion=False)
 
 @app.command("eval")
 def evaluate(
-    runs: list[str] = typer.Argument(None, help="Runs or prediction files; several are seeds of one setting."),
+    runs: list[str] = typer.Argument(
+        None, help="Runs or prediction files; several are seeds of one setting."
+    ),
     predictions: str = typer.Option(None, help="gold, empty, a .json or .jsonl file, or a run directory."),
-    dataset: str = typer.Option(None, help="Dataset: an alias, a .json/.jsonl/.parquet file, - or a hub id "
-                                           "(default: that of the run)."),
+    dataset: str = typer.Option(
+        None,
+        help="Dataset: an alias, a .json/.jsonl/.parquet file, - or a hub id (default: that of the run).",
+    ),
     split: str = typer.Option(None, help="Split of a hub dataset."),
     instances: list[str] = typer.Option(None, help="Instance ids, comma-separated, or @FILE."),
     filter_: str = typer.Option(None, "--filter", help="Regular expression on the instance id."),
     slice_: str = typer.Option(None, "--slice", help="a:b of the instances."),
-    repo_mirror: Path = typer.Option(None, help="Folder with clones named OWNER+NAME, OWNER__NAME or OWNER/NAME."),
+    repo_mirror: Path = typer.Option(
+        None, help="Folder with clones named OWNER+NAME, OWNER__NAME or OWNER/NAME."
+    ),
     harness: str = typer.Option("auto", help="native, official (containers), sb-cli, or auto."),
     output: Path = typer.Option(None, help="Where reports and logs go."),
     run_id: str = typer.Option(None, help="Name of this evaluation."),
     workers: int = typer.Option(1, min=1, help="Predictions graded at once."),
-    repeats: int = typer.Option(1, min=1, help="Grade each prediction this often; verdicts that change are flaky."),
+    repeats: int = typer.Option(
+        1, min=1, help="Grade each prediction this often; verdicts that change are flaky."
+    ),
     timeout: str = typer.Option("30m", help="Wall time of the tests of one instance."),
     sandbox: str = typer.Option("auto", help="auto, namespace or plain (native harness)."),
     cache: Path = typer.Option(None, help="Where environments are kept (default: the user's cache)."),
-    compare: bool = typer.Option(False, "--compare", help="Paired test of two evaluated runs; nothing is run."),
+    compare: bool = typer.Option(
+        False, "--compare", help="Paired test of two evaluated runs; nothing is run."
+    ),
     pass_k: str = typer.Option("", "--pass-k", help="k of pass@k over several runs, comma-separated."),
     json_: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress on stderr."),
@@ -44,8 +54,22 @@ def evaluate(
         return run_compare(runs or [], as_json=json_)
     request = EvalRequest(
         sources=tuple(runs or ()) + ((predictions,) if predictions else ()),
-        dataset=dataset, split=split, instances=tuple(instances or ()), pattern=filter_, window=slice_,
-        mirrors=repo_mirror, harness=harness, output=output, run_id=run_id, workers=workers, repeats=repeats,
-        timeout=timeout, sandbox=sandbox, cache=cache, pass_k=pass_k, as_json=json_, quiet=quiet,
+        dataset=dataset,
+        split=split,
+        instances=tuple(instances or ()),
+        pattern=filter_,
+        window=slice_,
+        mirrors=repo_mirror,
+        harness=harness,
+        output=output,
+        run_id=run_id,
+        workers=workers,
+        repeats=repeats,
+        timeout=timeout,
+        sandbox=sandbox,
+        cache=cache,
+        pass_k=pass_k,
+        as_json=json_,
+        quiet=quiet,
     )
     return run_eval(request)

@@ -62,17 +62,24 @@ class _Printed:
         if not self.quiet:
             took = grade.seconds.get("total")
             spent = f" {took:.1f} s" if took is not None else ""
-            print(f"[{self.done}/{self.total}] {grade.instance_id}: {grade.status}{spent}  {grade.reason}", file=sys.stderr)
+            print(
+                f"[{self.done}/{self.total}] {grade.instance_id}: {grade.status}{spent}  {grade.reason}",
+                file=sys.stderr,
+            )
 
 
 def run_eval(request: EvalRequest) -> int:
     """Raises: UsageError, SweAgentError of the boundary that failed."""
     if not request.sources:
-        raise UsageError("name what is to be graded: a run, a predictions file, or --predictions gold|empty|FILE")
+        raise UsageError(
+            "name what is to be graded: a run, a predictions file, or --predictions gold|empty|FILE"
+        )
     settings = _settings(request.sources)
     dataset = request.dataset or settings.get("dataset")
     if not dataset:
-        raise UsageError("name the dataset with --dataset: verified, lite, or a .json, .jsonl or .parquet file")
+        raise UsageError(
+            "name the dataset with --dataset: verified, lite, or a .json, .jsonl or .parquet file"
+        )
     mirrors = request.mirrors or (Path(settings["repo_mirror"]) if settings.get("repo_mirror") else None)
     select = Selection(ids_of(request.instances), request.pattern, request.window)
     instances = load_instances(dataset, split=request.split or settings.get("split"), select=select)
@@ -97,8 +104,14 @@ def run_eval(request: EvalRequest) -> int:
 
 
 def _grade(
-    request: EvalRequest, instances: list[Instance], predictions: Mapping[str, Prediction], mirrors: Path | None,
-    place: Path, run_id: str, on_grade: Callable[[Grade], None], dataset: str,
+    request: EvalRequest,
+    instances: list[Instance],
+    predictions: Mapping[str, Prediction],
+    mirrors: Path | None,
+    place: Path,
+    run_id: str,
+    on_grade: Callable[[Grade], None],
+    dataset: str,
 ) -> RunReport:
     from ..evaluation.official import chosen_harness, official_grader, sb_cli_report
 
@@ -113,8 +126,16 @@ def _grade(
         grader = native_grader(
             GraderOptions(mirrors, request.cache, place / "scratch", request.sandbox, timeout_s=limit)
         )
-    report = evaluate(instances, predictions, grader, place, run_id=run_id, workers=request.workers,
-                      repeats=request.repeats, on_grade=on_grade)
+    report = evaluate(
+        instances,
+        predictions,
+        grader,
+        place,
+        run_id=run_id,
+        workers=request.workers,
+        repeats=request.repeats,
+        on_grade=on_grade,
+    )
     report.write(place)
     return report
 
@@ -131,9 +152,11 @@ def run_compare(runs: Sequence[str], *, as_json: bool) -> int:
         return OK
     if not paired.n:
         raise UsageError("the two runs share no graded instance")
-    print(f"{paired.n} instances in both: A {result['rate_a']:.1%}, B {result['rate_b']:.1%}; "
-          f"both {paired.both}, only A {len(paired.only_a)}, only B {len(paired.only_b)}, neither {paired.neither}; "
-          f"p = {paired.p_value:.4g} (exact McNemar, two-sided)")
+    print(
+        f"{paired.n} instances in both: A {result['rate_a']:.1%}, B {result['rate_b']:.1%}; "
+        f"both {paired.both}, only A {len(paired.only_a)}, only B {len(paired.only_b)}, neither {paired.neither}; "
+        f"p = {paired.p_value:.4g} (exact McNemar, two-sided)"
+    )
     return OK
 
 
@@ -141,7 +164,11 @@ def _settings(sources: tuple[str, ...]) -> Mapping[str, Any]:
     """What a batch run remembers of its dataset; {} for plain prediction files."""
     for source in sources:
         path = Path(source).expanduser()
-        for candidate in (path / "batch.json", path.parent / "batch.json", runs_root() / source / "batch.json"):
+        for candidate in (
+            path / "batch.json",
+            path.parent / "batch.json",
+            runs_root() / source / "batch.json",
+        ):
             if source not in BUILT_IN and candidate.is_file():
                 try:
                     return json.loads(candidate.read_text("utf-8"))
@@ -175,8 +202,12 @@ def _result(request: EvalRequest, reports: list[RunReport], output: Path, datase
         data = reports[0].to_json()
         total = data["total_instances"]
         rate = data["resolved_instances"] / total if total else None
-        return {**data, **shown, "resolved_rate": rate,
-                "resolved_standard_error": binomial_error(data["resolved_instances"], total)}
+        return {
+            **data,
+            **shown,
+            "resolved_rate": rate,
+            "resolved_standard_error": binomial_error(data["resolved_instances"], total),
+        }
     verdicts = [report.resolved for report in reports]
     rates = mean_of([sum(item.values()) / len(reports[0].dataset_ids) for item in verdicts])
     names = sorted(set().union(*verdicts))
@@ -193,7 +224,9 @@ def _result(request: EvalRequest, reports: list[RunReport], output: Path, datase
         "resolved_ids": sorted(set.intersection(*resolved)),
         "resolved_by_any_ids": sorted(set.union(*resolved)),
         "disagreeing_ids": sorted(name for name, flags in counts.items() if len(set(flags)) > 1),
-        "error_ids": sorted(set().union(*(report.ids("patch_failed", "timeout", "infrastructure") for report in reports))),
+        "error_ids": sorted(
+            set().union(*(report.ids("patch_failed", "timeout", "infrastructure") for report in reports))
+        ),
         "resolved_rate": rates.mean,
         "resolved_standard_error": rates.standard_error,
         "pass_at_k": passes,
@@ -215,6 +248,10 @@ def _print_summary(result: Mapping[str, Any]) -> None:
             print("  graded again by the same command: " + ", ".join(report["infra_failure_ids"]))
     rate, error = result["resolved_rate"], result["resolved_standard_error"]
     if rate is not None:
-        print(f"resolved {rate:.1%}" + (f" ± {error:.1%}" if error is not None else "") + f"   {result['output']}")
+        print(
+            f"resolved {rate:.1%}"
+            + (f" ± {error:.1%}" if error is not None else "")
+            + f"   {result['output']}"
+        )
     for k, value in (result.get("pass_at_k") or {}).items():
         print(f"pass@{k} {value:.1%}" if value is not None else f"pass@{k}: too few samples")

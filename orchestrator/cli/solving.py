@@ -98,7 +98,7 @@ def build_request(flags: Mapping[str, Any], screen: Screen) -> tuple[SolveReques
         include_dirty=flags["include_dirty"],
     )
     _check_models(request)
-    issue = _issue(flags)
+    issue = _issue(flags, screen)
     if not issue.text.strip():
         raise UsageError("the issue is empty: say what is wrong with --text, --file or --issue")
     screen.line(f"issue {issue.id}: {issue.title}", "bold")
@@ -277,7 +277,7 @@ def _check_models(request: SolveRequest) -> None:
     asyncio.run(check())
 
 
-def _issue(flags: Mapping[str, Any]) -> Issue:
+def _issue(flags: Mapping[str, Any], screen: Screen) -> Issue:
     if flags.get("example"):
         from ...examples import issue_text
 
@@ -296,7 +296,15 @@ def _issue(flags: Mapping[str, Any]) -> Issue:
         return _instance(flags["dataset"], flags["instance"])
     from ..forges import fetch_issue
 
-    return fetch_issue(flags["issue"], force=flags["force"])
+    issue = fetch_issue(flags["issue"], on_line=screen.line)
+    if flags["open_pr"] and not flags["force"]:
+        from ..forges.pull_request import check_wanted
+
+        check_wanted(issue, "")
+    for what, value in (("state", issue.state), ("fixed by", issue.fixed_by)):
+        if value and value != "open":
+            screen.line(f"  {what}: {value}", "yellow")
+    return issue
 
 
 def _instance(dataset: str, name: str) -> Issue:
@@ -332,7 +340,8 @@ def _repository(flags: Mapping[str, Any], issue: Issue, folder: Path, screen: Sc
         from ..forges import clone
 
         screen.line(f"  repository: {where}  ({'given' if flags['repo'] else 'from the issue'}) [--repo]")
-        clone(where, folder, revision=flags["base"] or issue.base_commit)
+        kind = "gitlab" if issue.source == "gitlab" else "github"
+        clone(where, folder, base=flags["base"] or issue.base_commit, kind=kind)
         return issue, folder
     from ...tools.errors import RepositoryError
 

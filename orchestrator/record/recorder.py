@@ -27,12 +27,11 @@ class Totals:
     cost_usd: float | None = 0.0
     by_role: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
 
-    def add(self, role: str, call: Call) -> None:
+    def add(self, role: str, usage: Mapping[str, Any], *, is_llm: bool) -> None:
         self.calls += 1
-        usage = call.usage
-        self.prompt_tokens = _plus(self.prompt_tokens, usage.prompt_tokens)
-        self.completion_tokens = _plus(self.completion_tokens, usage.completion_tokens)
-        cost = usage.cost_usd if call.is_llm else usage.cost_usd or 0.0
+        self.prompt_tokens = _plus(self.prompt_tokens, usage["prompt_tokens"])
+        self.completion_tokens = _plus(self.completion_tokens, usage["completion_tokens"])
+        cost = usage["cost_usd"] if is_llm else usage["cost_usd"] or 0.0
         self.cost_usd = _plus(self.cost_usd, cost)
         mine = self.by_role.setdefault(role, {"calls": 0, "cost_usd": 0.0})
         mine["calls"] += 1
@@ -64,6 +63,10 @@ class Recorder:
         self._ledger = TokenLedger()
         self._agents: dict[str, str] = {}
         self.totals = Totals()
+        self._counted: set[tuple[str, int]] = set()
+        for event in journal.events:
+            if event["type"] == "call":
+                self._count(event)
 
     def append(self, type: str, /, **fields: Any) -> int:
         """Write one event; returns its number, -1 when the log already held it."""
@@ -82,8 +85,8 @@ class Recorder:
         """CallObserver: on disk before the answer is used."""
         node, agent = split_scope(call.scope)
         agent = self._agents.get(call.scope, agent)
-        self.totals.add(agent.partition(":")[0], call)
         fields = asdict(call)
+        self._count({**fields, "agent": agent})
         for name in ("replayed", "prompt_token_ids", "token_ids", "logprobs"):
             fields.pop(name)
         fields["response"] = dict(call.response)
