@@ -30,6 +30,8 @@ class SearchConfig:
     """Rollouts at most, all roots and branches together (1 for linear)."""
     roots: int = 3
     """Independent roots before a tree re-branches."""
+    restart: float = 0.33
+    """Share of a tree's rollouts that are fresh starts however good the prefixes look."""
     width: int = 4
     """Branches taken from one node at most, the original continuation included."""
     window: int = 4

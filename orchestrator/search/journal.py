@@ -53,8 +53,7 @@ class SearchJournal:
     def decided(self, type: str, /, **fields: Any) -> None:
         """Write a logical event, unless an earlier process did."""
         fields = {**fields, "by": BY}
-        key = _key(type, fields)
-        if self._written[key] > 0:
+        if self._written and self._written[key := _key(type, fields)] > 0:
             self._written[key] -= 1
         else:
             self._log.append(type, **fields)

@@ -23,6 +23,8 @@ def next_choice(state: State) -> Choice | None:
         return Choice(None, "independent root")
     if any(request.parent is None and state.roots <= config.roots for request in state.in_flight):
         return None
+    if state.roots < config.restart * (state.counted + 1):
+        return Choice(None, "fresh starts keep their share")
     return choose(state.tree, config)
 
 

@@ -43,13 +43,14 @@ def select(
     pool = sorted(candidates, key=lambda candidate: candidate.order)
     sound = [candidate for candidate in pool if candidate.evaluation.sound]
     kept = _fewest_regressions(sound)
-    groups = _groups(kept)
+    finalists = _finalists(kept)
+    groups = _groups(finalists)
     ranking: list[Candidate] = []
     for group in groups:
-        members = [candidate for candidate in kept if candidate.node in group.patches]
-        ranking += _hybrid(members)
-    dropped = [candidate for candidate in sound if candidate not in kept]
-    ranking += sorted(dropped, key=lambda candidate: (_broken(candidate), *_order(candidate)))
+        members = [candidate for candidate in finalists if candidate.node in group.patches]
+        ranking += sorted(members, key=_rank)
+    ranking += sorted((c for c in kept if c not in finalists), key=_rank)
+    ranking += sorted((c for c in sound if c not in kept), key=_rank)
     if not ranking:
         why = "no candidate changes anything" if not pool else "no candidate applies and parses"
         return Selection((), None, False, True, (why,))
@@ -72,7 +73,7 @@ def _fewest_regressions(candidates: list[Candidate]) -> list[Candidate]:
 def _groups(candidates: list[Candidate]) -> list[Group]:
     matrix = {candidate.node: candidate.evaluation.reproduction for candidate in candidates}
     priors = {test: weight for c in candidates for test, weight in c.evaluation.weights.items()}
-    votes = {candidate.node: len(candidate.voters) for candidate in candidates}
+    votes = {candidate.node: len(candidate.votes) for candidate in candidates}
     merged: list[Group] = []
     for group in agree(matrix, priors, votes):
         if merged and math.isclose(merged[-1].score, group.score, rel_tol=1e-9, abs_tol=1e-12):
@@ -87,15 +88,13 @@ def _critic(candidate: Candidate) -> float:
     return -math.inf if critic is None else critic.mean
 
 
-def _hybrid(members: list[Candidate]) -> list[Candidate]:
-    """The top max(3, n/2) by Critic first, then by executed tests (R2E-Gym's hybrid verifier); the
-    Critic filters only where it saw every member."""
-    top = members
-    if all(candidate.evaluation.critic for candidate in members):
-        count = max(3, math.ceil(len(members) / 2))
-        top = sorted(members, key=lambda candidate: (-_critic(candidate), *_order(candidate)))[:count]
-    rest = [candidate for candidate in members if candidate not in top]
-    return sorted(top, key=_rank) + sorted(rest, key=_rank)
+def _finalists(members: list[Candidate]) -> list[Candidate]:
+    """The top max(3, n/2) by Critic, as in R2E-Gym's hybrid verifier; all of them where the Critic did not
+    see every one. Done before the tests are weighed, so that lucky passes of a wrong test count less."""
+    if not all(candidate.evaluation.critic for candidate in members):
+        return members
+    count = max(3, math.ceil(len(members) / 2))
+    return sorted(members, key=lambda candidate: (-_critic(candidate), *_order(candidate)))[:count]
 
 
 def _rank(candidate: Candidate) -> tuple[float, ...]:

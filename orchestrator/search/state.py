@@ -83,15 +83,14 @@ class State:
         return self.config.window if done >= self.config.probe else 1
 
     def allowance(self) -> Cost:
-        """What the next rollout may cost: its share of what is neither spent nor set aside (at most half
-        while another rollout could follow), yet a median rollout wherever that much is left. The sum of
-        all allowances never passes the limits."""
+        """What the next rollout may cost: its share of what is neither spent nor set aside for each free
+        place in the window, yet a median rollout wherever that much is left. The sum of all allowances
+        never passes the limits."""
         free = self.config.limits.scaled(1 - self.config.holdback).less(self.spent)
         for request in self.in_flight:
             free = free.less(request.allowance)
-        left = self.config.rollouts - self.counted
-        slots = min(self.window - len(self.in_flight), left)
-        return free.scaled(1 / max(slots, min(left, 2), 1)).at_least(self.typical_cost(), free)
+        slots = min(self.window - len(self.in_flight), self.config.rollouts - self.counted)
+        return free.scaled(1 / max(1, slots)).at_least(self.typical_cost(), free)
 
     def typical_cost(self) -> Cost:
         return typical(finish.cost for finish in self.finishes if finish.counts)
