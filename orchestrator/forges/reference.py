@@ -73,17 +73,13 @@ def api_root(origin: str, env: Mapping[str, str] | None = None) -> str:
     override = (os.environ if env is None else env).get("GITHUB_API_URL", "").strip().rstrip("/")
     parts = urlsplit(origin)
     host = parts.netloc
-    if override and (host not in ("github.com", "www.github.com") or not _names_github_com(override)):
+    if override and urlsplit(override).netloc != "api.github.com":
         return override
     if host in ("github.com", "www.github.com"):
         return "https://api.github.com"
     if host.endswith(".ghe.com"):
         return f"https://api.{host}"
     return f"{origin}/api/v3"
-
-
-def _names_github_com(url: str) -> bool:
-    return urlsplit(url).netloc == "api.github.com"
 
 
 def parse_reference(text: str, env: Mapping[str, str] | None = None) -> Reference:
