@@ -72,6 +72,12 @@ class SolveRequest:
     def model_of(self, role: str) -> str:
         return self.role_models.get(role, self.model)
 
+    def models(self) -> set[str]:
+        """Every model that the run may call."""
+        if self.roles == "single":
+            return {self.model_of("single")}
+        return {self.model_of(role) for role in ("coder", "tester", "debugger", "critic")}
+
     def to_json(self) -> dict[str, Any]:
         """For `run.json`: no secrets, no environment."""
         data = asdict(self)

@@ -30,16 +30,6 @@ from .strategy import choose
 from .suite import Check, Suite
 from .team import Team
 
-ROLES = ("coder", "tester", "debugger", "critic")
-
-
-def models_of(request: SolveRequest) -> set[str]:
-    """Every model the run may call."""
-    if request.roles == "single":
-        return {request.model_of("single"), request.model_of("tester")}
-    return {request.model_of(role) for role in ROLES}
-
-
 async def solve(
     request: SolveRequest,
     run: RunDirectory,
@@ -55,7 +45,7 @@ async def solve(
     resumed); asyncio.CancelledError when interrupted.
     """
     if journal is None:
-        for model in sorted(models_of(request)):
+        for model in sorted(request.models()):
             check_model(model, request.options)
         journal = RunJournal(read_events(run.events) if run.events.exists() else ())
     return await _Run(request, run, journal, listener).go()
@@ -178,7 +168,7 @@ class _Run:
         return {**asdict(self._recorder.totals), "wall_s": round(self._budget.wall_s, 3)}
 
     def _only_offline(self) -> bool:
-        return models_of(self._request) == {OFFLINE}
+        return self._request.models() == {OFFLINE}
 
     def _started(self) -> None:
         request = self._request

@@ -106,6 +106,7 @@ def build_request(flags: Mapping[str, Any], screen: Screen) -> tuple[SolveReques
         run = None
         folder = _scratch_folder()
     else:
+        _check_local(flags, issue)
         run = RunDirectory.new(_slug(issue), flags["output"])
         folder = run.path / "work" / "clone"
     issue, repository = _repository(flags, issue, folder, screen)
@@ -268,10 +269,9 @@ def _check_choices(flags: Mapping[str, Any]) -> None:
 
 def _check_models(request: SolveRequest) -> None:
     from ...agents.models.factory import preflight
-    from ..solve import models_of
 
     async def check() -> None:
-        for model in sorted(models_of(request)):
+        for model in sorted(request.models()):
             await preflight(model, request.options)
 
     asyncio.run(check())
@@ -333,10 +333,8 @@ def _repository(flags: Mapping[str, Any], issue: Issue, folder: Path, screen: Sc
         from ...examples import materialise
 
         return issue, materialise(cache_root() / "example")
-    where = flags["repo"] or issue.repository
-    if where is None:
-        where = "."
-    if "://" in where or where.startswith("git@"):
+    where = flags["repo"] or issue.repository or "."
+    if _is_remote(where):
         from ..forges import clone
 
         screen.line(f"  repository: {where}  ({'given' if flags['repo'] else 'from the issue'}) [--repo]")
