@@ -102,11 +102,11 @@ def build_request(flags: Mapping[str, Any], screen: Screen) -> tuple[SolveReques
     if not issue.text.strip():
         raise UsageError("the issue is empty: say what is wrong with --text, --file or --issue")
     screen.line(f"issue {issue.id}: {issue.title}", "bold")
+    _check_local(flags, issue)
     if flags["dry_run"]:
         run = None
         folder = _scratch_folder()
     else:
-        _check_local(flags, issue)
         run = RunDirectory.new(_slug(issue), flags["output"])
         folder = run.path / "work" / "clone"
     issue, repository = _repository(flags, issue, folder, screen)
@@ -341,8 +341,20 @@ def _repository(flags: Mapping[str, Any], issue: Issue, folder: Path, screen: Sc
         kind = "gitlab" if issue.source == "gitlab" else "github"
         clone(where, folder, base=flags["base"] or issue.base_commit, kind=kind)
         return issue, folder
+    return issue, Path(where).expanduser().resolve()
+
+
+def _is_remote(where: str) -> bool:
+    return "://" in where or where.startswith("git@")
+
+
+def _check_local(flags: Mapping[str, Any], issue: Issue) -> None:
+    """A local repository must be one. Raises: RepositoryError."""
     from ...tools.errors import RepositoryError
 
+    where = flags["repo"] or issue.repository or "."
+    if flags.get("example") or _is_remote(where):
+        return
     path = Path(where).expanduser()
     if not path.is_dir():
         raise RepositoryError(f"--repo {where}: no such directory")
@@ -350,7 +362,6 @@ def _repository(flags: Mapping[str, Any], issue: Issue, folder: Path, screen: Sc
         raise RepositoryError(
             f"--repo {where} is not a git repository: run `git init` and commit there first"
         )
-    return issue, path.resolve()
 
 
 def _scratch_folder() -> Path:
