@@ -4,6 +4,7 @@ Loaded with `-p` through PYTEST_ADDOPTS, so that it works under any command that
 the repository's Python (3.6 or newer) and pytest (3 or newer).
 """
 
+import json
 import os
 import sys
 
@@ -21,6 +22,28 @@ class State:
     checkpoint = None
     """Called with a reason where the run may be frozen for later runs (warm runs only)."""
     tracer = None
+    selected = False
+    """Whether the selection has taken effect: before that, a frozen session serves any selection."""
+
+    @classmethod
+    def flags(cls, freezer):
+        """What the coordinator must know about the run that ends here."""
+        data = {
+            "wrote": freezer.wrote,
+            "spawned": freezer.spawned,
+            "dependencies": freezer.learned,
+            "obstacle": freezer.obstacle() if freezer.poisoned else "",
+        }
+        with open(os.path.join(cls.request.folder, "flags.json"), "w") as file:
+            json.dump(data, file)
+
+
+def resume(folder):
+    """Serve another request from here on (in a process woken from a frozen one)."""
+    State.request = shared.Request(folder)
+    State.request.root = os.path.realpath(State.request.root)
+    path = os.path.join(folder, "report.jsonl")
+    State.report = State.report.moved(path) if State.report is not None else shared.Report(path)
 
 
 def start(folder):
@@ -41,12 +64,11 @@ def _keep_rewritten_honest():
         plain = rewrite._write_pyc
     except (ImportError, AttributeError):
         return
-    import time
 
     def write_pyc(*args, **kwargs):
         for value in list(args) + list(kwargs.values()):
             mtime = getattr(value, "st_mtime", None)
-            if mtime is not None and time.time() - mtime < 2.0:
+            if mtime is not None and not shared.cacheable(mtime):
                 return False
         return plain(*args, **kwargs)
 
@@ -118,15 +140,22 @@ def pytest_cmdline_main(config):
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config):
+    if State.checkpoint is not None:
+        State.checkpoint("session")
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
     _neutralise(config)
+    if State.checkpoint is not None:
+        State.checkpoint("configured")
+    State.selected = True
     rootdir = getattr(config, "rootpath", None) or getattr(config, "rootdir", "")
     State.rootdir = os.path.realpath(str(rootdir))
     State.request.root = os.path.realpath(State.request.root)
     if State.request.select:
         config.args[:] = _files(State.request)
-        if State.request.coverage:
-            config.args[:] = config.args
 
 
 def _neutralise(config):

@@ -46,22 +46,38 @@ class Request:
 class Report:
     """JSON lines, one for each event, written at once so that a killed run keeps what it had."""
 
+    remember = False
+    """Whether events are kept, to be told again by runs that continue from a frozen process."""
+
     def __init__(self, path):
         self.pid = os.getpid()
         self.path = path
+        self.history = []
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
-    def move(self, path):
-        """Write to another file from here on (in a forked process)."""
+    def moved(self, path):
+        """The same report continued in another file, in a process that was forked off."""
         os.close(self._fd)
-        self.__init__(path)
+        again = Report(path)
+        again.remember = self.remember
+        for event in self.history:
+            again.write(**event)
+        return again
 
     def write(self, **event):
         if os.getpid() != self.pid:
             return
+        if self.remember:
+            self.history.append(event)
         line = json.dumps(event).encode("utf-8", "replace") + b"\n"
         while line:
             line = line[os.write(self._fd, line) :]
+
+
+def cacheable(mtime):
+    """Whether bytecode of a source with this time may be kept: not when it is younger than two seconds, nor
+    when the time was made up for one run's variant (before 2004, see Tree in swe_agent_zygote)."""
+    return time.time() - mtime >= _RACY_S and mtime >= 1 << 30
 
 
 def keep_bytecode_honest():
@@ -77,7 +93,7 @@ def keep_bytecode_honest():
 
     def cache_bytecode(self, source_path, bytecode_path, data):
         try:
-            if time.time() - _bootstrap_external._path_stat(source_path).st_mtime < _RACY_S:
+            if not cacheable(_bootstrap_external._path_stat(source_path).st_mtime):
                 return None
         except OSError:
             return None

@@ -1,0 +1,443 @@
+"""The warm runner inside the sandbox: keeps pytest sessions frozen and continues them for each run.
+
+    python swe_agent_zygote.py FOLDER
+
+Reads one JSON object a line from stdin, answers with one a line on stdout. The coordinator imports nothing
+of the repository; the first frozen process has imported pytest, everything else is frozen on the way of
+real runs (see swe_agent_freezer).
+"""
+
+import base64
+import ctypes
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+OUTPUT_FD = 250
+OUTPUT_BYTES = 1 << 20
+MAX_SLEEPERS = 24
+_PR_SET_CHILD_SUBREAPER = 36
+_CONFIGURATION = {
+    "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "pyproject.toml", "tox.ini", "setup.cfg", "setup.py",
+    "conftest.py", "sitecustomize.py", "usercustomize.py",
+}  # fmt: skip
+
+
+class Sleeper:
+    """A frozen process, seen from the coordinator."""
+
+    def __init__(self, sock, message, age):
+        self.sock = sock
+        self.pid = message["pid"]
+        self.key = message["key"]
+        self.touched = message["touched"]
+        self.shape = message["shape"]
+        self.reason = message["checkpoint"]
+        self.tops = set(message["tops"])
+        self.depth = (self.key is not None, len(self.touched), age)
+        self.used = age
+
+    def fits(self, key, state, shape):
+        if self.key is not None and self.key != key:
+            return False
+        if self.reason == "imported":
+            return True
+        if self.shape != shape and not self.indifferent(shape):
+            return False
+        return all(state.get(path) == known for path, known in self.touched.items())
+
+    def indifferent(self, shape):
+        """Whether a session that has not looked at any test can ignore that files came or went: they
+        neither configure pytest nor hide a module that is imported already."""
+        if self.reason not in ("session", "preloaded"):
+            return False
+        for path in {p for p in set(shape) | set(self.shape) if shape.get(p) != self.shape.get(p)}:
+            parts = path.split("/")
+            if parts[-1] in _CONFIGURATION or self.tops & {part.partition(".")[0] for part in parts}:
+                return False
+        return True
+
+
+class Tree:
+    """The working tree, brought from one state to the next."""
+
+    def __init__(self, root):
+        self.root = root
+        self.state = {}
+        self.originals = {}
+
+    def become(self, state, contents):
+        for path in [p for p in self.state if p not in state]:
+            self._restore(path)
+        for path, known in state.items():
+            if self.state.get(path) != known or path not in self.state:
+                self._change(path, known, contents)
+        self.state = dict(state)
+
+    def _full(self, path):
+        return os.path.join(self.root, path)
+
+    def _keep(self, path):
+        if path in self.originals:
+            return
+        full = self._full(path)
+        try:
+            info = os.stat(full)
+            with open(full, "rb") as file:
+                self.originals[path] = (file.read(), info.st_mode & 0o7777, info.st_mtime_ns)
+        except FileNotFoundError:
+            self.originals[path] = None
+
+    def _change(self, path, known, contents):
+        self._keep(path)
+        full = self._full(path)
+        if known[1] == "D":
+            if os.path.exists(full):
+                os.remove(full)
+            return
+        data = base64.b64decode(contents[path])
+        folder = os.path.dirname(full)
+        if not os.path.isdir(folder):
+            os.makedirs(folder)
+        with open(full, "wb") as file:
+            file.write(data)
+        os.chmod(full, known[2])
+        # Cached bytecode is recognised by size and time: derive the time from the content, long ago, so
+        # that no cached file can belong to another text (and none is written for a time before 2004).
+        when = zlib.crc32(data) % (1 << 30)
+        os.utime(full, (when, when))
+
+    def _restore(self, path):
+        kept = self.originals.get(path)
+        full = self._full(path)
+        if kept is None:
+            if os.path.exists(full):
+                os.remove(full)
+            folder = os.path.dirname(full)
+            while folder != self.root and os.path.isdir(folder) and not os.listdir(folder):
+                os.rmdir(folder)
+                folder = os.path.dirname(folder)
+            return
+        data, mode, mtime = kept
+        if not os.path.isdir(os.path.dirname(full)):
+            os.makedirs(os.path.dirname(full))
+        with open(full, "wb") as file:
+            file.write(data)
+        os.chmod(full, mode)
+        os.utime(full, ns=(mtime, mtime))
+
+    def strangers(self):
+        """Paths that differ from the base and are not of the present state: a test wrote them."""
+        listed = subprocess.run(
+            ["git", "-c", "core.quotepath=off", "-c", "core.fsmonitor=false", "status", "--porcelain", "-z", "-uall", "--no-renames"],
+            cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        if listed.returncode:
+            return ["git status failed"]
+        names = [os.fsdecode(entry[3:]) for entry in listed.stdout.split(b"\0") if entry]
+        return [name for name in names if name not in self.state]
+
+
+class Coordinator:
+    def __init__(self, setup):
+        self.setup = setup
+        self.tree = Tree(setup["root"])
+        self.sleepers = []
+        self.age = 0
+        self.previous = {}
+        self.dependencies = []
+        self.preloaded = False
+        self.registry, self.registry_in = socket.socketpair()
+
+    def boot(self):
+        """Fork the first frozen process: pytest imported, no session begun."""
+        ours, theirs = socket.socketpair()
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            self.registry.close()
+            session(self.setup, self.registry_in, theirs)
+        theirs.close()
+        first = Sleeper(
+            ours,
+            {"pid": pid, "key": None, "touched": {}, "shape": {}, "checkpoint": "imported", "tops": []},
+            0,
+        )
+        self.sleepers.append(first)
+
+    def run(self, order):
+        state, key = order["state"], order["key"]
+        self.tree.become(state, order["contents"])
+        shape = {p: s for p, s in state.items() if s[1] != "M" or not p.endswith(".py")}
+        fresh = [p for p, s in state.items() if self.previous.get(p) != s]
+        fresh += [p for p in self.previous if p not in state]
+        self.previous = state
+        fitting = [s for s in self.sleepers if s.fits(key, state, shape)]
+        if order.get("from") == "session":
+            fitting = [s for s in fitting if s.reason in ("imported", "session")]
+        chosen = max(fitting, key=lambda s: s.depth)
+        self.age += 1
+        chosen.used = self.age
+        go = {"folder": order["folder"], "state": state, "fresh": fresh, "key": key, "preload": []}
+        if order.get("preload") and self.dependencies and not self.preloaded and chosen.reason == "session":
+            go["preload"] = self.dependencies
+            self.preloaded = True
+        return self.follow(chosen, go, order["timeout"])
+
+    def follow(self, chosen, go, timeout):
+        """Start a run from a sleeper and wait for its end."""
+        begun = time.time()
+        answer = {"from": chosen.reason, "timed_out": False, "exit": None, "output": "", "report": ""}
+        try:
+            talk().send(chosen.sock, go)
+        except OSError:
+            self.drop(chosen)
+            return {"exit": -1, "lost": True}
+        pid, deadline = None, begun + timeout
+        while answer["exit"] is None:
+            left = max(0.0, deadline - time.time())
+            ready = select.select([chosen.sock, self.registry], [], [], left)[0]
+            if self.registry in ready:
+                self.enrol(go)
+            if chosen.sock in ready:
+                message, _ = talk().receive(chosen.sock)
+                if message is None:
+                    answer["exit"], answer["lost"] = -1, True
+                elif "pid" in message:
+                    pid = message["pid"]
+                else:
+                    answer["exit"] = message["exit"]
+            if not ready and not answer["timed_out"]:
+                answer["timed_out"] = True
+                answer["output"] = tail_of(pid)
+                deadline = time.time() + 30
+                kill_group(pid)
+            elif not ready:
+                answer["exit"], answer["lost"] = -1, True
+        while select.select([self.registry], [], [], 0)[0]:
+            self.enrol(go)
+        answer["duration"] = time.time() - begun
+        for name, field in (("report.jsonl", "report"), ("output.log", "output")):
+            try:
+                with open(os.path.join(go["folder"], name), "rb") as file:
+                    answer[field] = file.read().decode("utf-8", "replace")
+            except OSError:
+                pass
+        flags = {}
+        try:
+            with open(os.path.join(go["folder"], "flags.json")) as file:
+                flags = json.load(file)
+        except (OSError, ValueError):
+            pass
+        self.dependencies = flags.get("dependencies") or self.dependencies
+        answer["obstacle"] = flags.get("obstacle", "")
+        self.sweep()
+        if flags.get("wrote", True) or flags.get("spawned", True):
+            answer["strangers"] = self.tree.strangers()[:20]
+        if answer.get("lost"):
+            self.drop(chosen)
+        return answer
+
+    def enrol(self, go):
+        message, fds = talk().receive(self.registry)
+        if message is None or not fds:
+            return
+        self.age += 1
+        self.sleepers.append(Sleeper(socket.socket(fileno=fds[0]), message, self.age))
+        while len(self.sleepers) > MAX_SLEEPERS:
+            spare = [s for s in self.sleepers if s.reason not in ("imported", "session", "preloaded")]
+            self.drop(min(spare or self.sleepers[1:], key=lambda s: s.used))
+
+    def drop(self, sleeper):
+        if sleeper in self.sleepers:
+            self.sleepers.remove(sleeper)
+        sleeper.sock.close()
+        kill_group(sleeper.pid)
+        try:
+            os.kill(sleeper.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+    def forget_preloaded(self):
+        """Preloading changed a verdict: drop what grew from it and do without."""
+        keep = [s for s in self.sleepers if s.reason in ("imported", "session")]
+        for sleeper in [s for s in self.sleepers if s not in keep]:
+            self.drop(sleeper)
+        self.preloaded = True
+        self.dependencies = []
+
+    def sweep(self):
+        """Kill what outlived its run (it became our child) and reap the dead."""
+        known = {s.pid for s in self.sleepers}
+        for pid in children_of(os.getpid()):
+            if pid not in known:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+        while True:
+            try:
+                pid, _ = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+
+
+def children_of(pid):
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open("/proc/%s/stat" % name) as file:
+                    fields = file.read().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[1]) == pid and fields[0] != "Z":
+                found.append(int(name))
+    return found
+
+
+def kill_group(pid):
+    if pid:
+        try:
+            os.killpg(pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
+
+
+def tail_of(pid):
+    try:
+        with open("/proc/%d/fd/%d" % (pid or 0, OUTPUT_FD), "rb") as file:
+            return file.read()[-OUTPUT_BYTES:].decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def talk():
+    import swe_agent_freezer
+
+    return swe_agent_freezer
+
+
+def session(setup, registry, sock):
+    """The first frozen process and, in its forks, the sessions. Never returns."""
+    status = 1
+    try:
+        os.setpgid(0, 0)
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        with tempfile.TemporaryFile() as file:
+            for fd in (1, 2, OUTPUT_FD):
+                os.dup2(file.fileno(), fd)
+        for name in os.listdir("/proc/self/fd"):
+            if int(name) > 2 and int(name) not in (registry.fileno(), sock.fileno(), OUTPUT_FD):
+                try:
+                    os.close(int(name))
+                except OSError:
+                    pass
+        import pytest
+        import swe_agent_pytest as plugin
+        import swe_agent_report as shared
+
+        from swe_agent_freezer import Freezer
+
+        shared.keep_bytecode_honest()
+        plugin._keep_rewritten_honest()
+        freezer = Freezer(os.path.realpath(setup["root"]), registry, OUTPUT_FD)
+        watched = freezer.watch()
+        for name, value in setup["restore"].items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        sys.path[:] = [p for p in sys.path if os.path.abspath(p or ".") != HERE]
+        sys.path[0:0] = setup["path"]
+        sys.argv[:] = setup["argv"]
+
+        def resume(folder):
+            plugin.resume(folder)
+
+        def at(reason):
+            if reason == "collected":
+                if not freezer.fresh_met:
+                    freezer.checkpoint(reason)
+                freezer.finish()
+                plugin.State.report.remember = False
+                return
+            freezer.checkpoint(reason)
+            if reason == "session":
+                freezer.before = set(sys.modules)
+                freezer.environ = dict(os.environ)
+                wanted = freezer.go.get("preload")
+                if wanted:
+                    freezer.go["preload"] = []
+                    if freezer.preload(wanted):
+                        freezer.checkpoint("preloaded")
+
+        freezer.resume = resume
+        freezer.bound = lambda: plugin.State.selected
+        shared.Report.remember = True
+        freezer.sleep(sock)
+        freezer.open = watched
+        plugin.State.checkpoint = at if watched else None
+        os.environ.pop("SWE_AGENT_TESTS", None)
+        status = int(pytest.main(setup["arguments"], plugins=[plugin]))
+        plugin.State.flags(freezer)
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        status = 70
+    finally:
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os.lseek(OUTPUT_FD, 0, os.SEEK_SET)
+            folder = plugin.State.request.folder
+            with open(os.path.join(folder, "output.log"), "wb") as file:
+                size = os.fstat(OUTPUT_FD).st_size
+                os.lseek(OUTPUT_FD, max(0, size - OUTPUT_BYTES), os.SEEK_SET)
+                file.write(os.read(OUTPUT_FD, OUTPUT_BYTES))
+        finally:
+            os._exit(status & 0xFF)
+
+
+def main():
+    folder = sys.argv[1]
+    with open(os.path.join(folder, "setup.json")) as file:
+        setup = json.load(file)
+    sys.path.insert(0, HERE)
+    import swe_agent_freezer  # noqa: F401 - imported once, before the first fork
+
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    except (OSError, AttributeError):
+        pass
+    coordinator = Coordinator(setup)
+    coordinator.boot()
+    print(json.dumps({"ready": os.getpid()}), flush=True)
+    for line in sys.stdin:
+        order = json.loads(line)
+        if order["op"] == "run":
+            answer = coordinator.run(order)
+        else:
+            coordinator.forget_preloaded()
+            answer = {}
+        answer["sleepers"] = len(coordinator.sleepers)
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
