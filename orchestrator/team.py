@@ -168,10 +168,14 @@ class Team:
     def _toolbox(self, work: Assignment, *, offline: bool) -> Toolbox:
         extra: Sequence[Any] = [finish_tool(work.role, work.accept)]
         if offline and "editFile" in work.role.tools:
-            from ..agents.offline.propose import make_propose_tool
+            from ..agents.offline.tool import make_propose_tool
 
             tool = make_propose_tool(
-                work.workspace, self.project, self.request.issue.text, seed=work.seed or self.request.seed
+                work.workspace,
+                self.project,
+                self.request.issue.text,
+                seed=work.seed or self.request.seed,
+                skip=work.rank,
             )
             extra = [tool, *extra]
         return Toolbox(

@@ -24,9 +24,11 @@ def make_propose_tool(
     workers: int | None = None,
     runner: TestRunner | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    skip: int = 0,
 ) -> Tool:
     """The proposeRepairs tool over one workspace. Its text is a JSON object {proposals, statistics}; each
-    proposal holds `edits` in the shape that editFile takes."""
+    proposal holds `edits` in the shape that editFile takes. The first `skip` proposals go last, so that a
+    second search from the same place tries another patch."""
 
     def run(arguments: Mapping[str, Any]) -> ToolResult:
         tests = [test.strip() for test in arguments["failingTests"] if test.strip()]
@@ -34,7 +36,7 @@ def make_propose_tool(
             workspace,
             project,
             tests,
-            k=arguments.get("limit") or 5,
+            k=(arguments.get("limit") or 5) + skip,
             issue_text=issue_text,
             time_limit_s=min(float(arguments.get("seconds") or time_limit_s), 3600.0),
             seed=seed,
@@ -43,8 +45,8 @@ def make_propose_tool(
             on_progress=on_progress,
             runner=runner,
         )
-        text = json.dumps(_as_json(found), ensure_ascii=False, indent=1)
-        return ToolResult(text, ok=bool(found.patches), data={"proposals": found})
+        text = json.dumps(_as_json(found, skip), ensure_ascii=False, indent=1)
+        return ToolResult(text, ok=bool(found.patches or found.tried), data={"proposals": found})
 
     return Tool(
         "proposeRepairs",
@@ -75,9 +77,10 @@ def make_propose_tool(
     )
 
 
-def _as_json(found: Proposals) -> dict[str, Any]:
+def _as_json(found: Proposals, skip: int) -> dict[str, Any]:
     proposals = []
-    for proposal in found.patches:
+    turn = skip % len(found.patches) if found.patches else 0
+    for proposal in (*found.patches[turn:], *found.patches[:turn]):
         files: dict[str, list[dict[str, str]]] = {}
         for path, old, new in proposal.edits:
             files.setdefault(path, []).append({"oldText": old, "newText": new})

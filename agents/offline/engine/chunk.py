@@ -148,10 +148,8 @@ class SourceFile:
                     first = min([child.lineno] + [d.lineno for d in child.decorator_list])
                     start, end = offsets[first - 1], min(offsets[child.end_lineno or first], len(self.data))
                     text = self.data[start:end].decode("utf-8", "surrogateescape")
-                    if (
-                        first - 1 < len(headers)
-                        or (not text[: child.col_offset].isspace()
-                        and child.col_offset)
+                    if first - 1 < len(headers) or (
+                        not text[: child.col_offset].isspace() and child.col_offset
                     ):
                         continue
                     yield Chunk(self.path, text, first, start, headers)

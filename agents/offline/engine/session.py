@@ -107,7 +107,7 @@ class Session:
 
     def without_collection(self) -> None:
         """The failing tests cannot be collected: a fault at import time. Every candidate is a fresh run."""
-        names = [t for t in self.request["failing"]]
+        names = list(self.request["failing"])
         seen = self.fresh.run(
             [{"arguments": names, "trace": self.request["editable"], "limit": min(30.0, self._left() / 3)}]
         )[0]

@@ -11,7 +11,6 @@ import gc
 import os
 import types
 from collections.abc import Iterator, Sequence
-
 from typing import List, Tuple
 
 from .chunk import Chunk, SourceFile, future_flags

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Dict, List
-
 from .calls import calls
 from .conditions import conditions
 from .constants import constants

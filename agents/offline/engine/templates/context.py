@@ -125,7 +125,7 @@ class Context:
     ) -> None:
         self.chunk = chunk
         self.types = types
-        self.module_names = [n for n in module_names]
+        self.module_names = list(module_names)
         self.attributes = attributes or {}
         self.hints = hints or {}
         self.lines = set(lines) if lines is not None else None
