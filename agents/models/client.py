@@ -34,6 +34,7 @@ from ..budget import Budget, Reservation, Spending
 from .calls import Call, CallObserver, Journal, ModelOptions, Sampling, Usage
 from .endpoint import Endpoint, Sampled
 from .messages import Memory, Piece, ToolShapes, dumps
+from .prompt_digest import chain_of
 from .schema import response_format
 from .wire import Answer, Request, WireError
 
@@ -263,7 +264,7 @@ class ModelClient(ChatCompletionClient):
         try:
             if self._core.replay_only:
                 raise RecordError(
-                    f"the record holds no call {request.index} of {request.scope}, which the replay makes"
+                    f"the replay diverges: the record has no call {request.index} of {request.scope}"
                 )
             sampled = await endpoint.ask(request, deadline, heard)
         except ModelError:
@@ -355,6 +356,8 @@ class ModelClient(ChatCompletionClient):
             token_ids=answer.token_ids,
             logprobs=None if answer.logprobs is None else tuple(t["logprob"] for t in answer.logprobs),
             replayed=replayed,
+            prompt_sha256=chain_of([link for piece in request.pieces for link in piece.links]),
+            policy_version=answer.policy_version,
         )
         if self._observer is not None:
             self._observer.called(call)

@@ -24,6 +24,9 @@ class ClientWire:
         self._dotted = dotted
         self._clients: dict[str, ChatCompletionClient] = {}
 
+    async def ready(self) -> None:
+        """Loaded with the first call of each scope."""
+
     async def attempt(self, request: Request, key: str | None) -> Answer:
         client = self._clients.get(request.scope)
         if client is None:

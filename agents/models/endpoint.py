@@ -86,6 +86,7 @@ class Endpoint:
             paused = limiter.paused_for()
             if paused > self._options.max_retry_s:
                 raise WireError("rate", "its rate limit is used up", retry_after_s=paused)
+            await self.wire.ready()
             await limiter.wait(state.until())
             state.attempts += 1
             started = time.perf_counter()

@@ -41,10 +41,13 @@ def make_client(
     """
     from .client import Core, ModelClient
     from .messages import Memory, ToolShapes
+    from .wire import Answer
 
     if not replay_only:
         check_model(model, options)
     memory = Memory()
+    for response in getattr(journal, "responses", tuple)():
+        memory.keep(Answer.from_response(response))
     endpoints = [_endpoint(name, options, memory, replay_only) for name in (model, *options.fallbacks)]
     if budget is not None and budget.has_usd_limit and not replay_only:
         for endpoint in endpoints:

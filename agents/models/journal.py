@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...tools.errors import RecordError
@@ -25,6 +25,10 @@ class MemoryJournal:
         if kind == "overflow":
             self._calls[scope, index] = (None, {"overflow": error})
 
+    def responses(self) -> Iterable[Mapping[str, Any]]:
+        """Every answer, so that a client knows what earlier messages said beside their calls."""
+        return [kept["response"] for _, kept in self._calls.values() if "response" in kept]
+
     def lookup(self, scope: str, index: int, request_sha256: str) -> Mapping[str, Any] | None:
         """Raises: RecordError when the call was made with another request."""
         known = self._calls.get((scope, index))
@@ -33,7 +37,7 @@ class MemoryJournal:
         digest, kept = known
         if digest is not None and digest != request_sha256:
             raise RecordError(
-                f"the replay diverges from the record at call {index} of {scope}: its request is another one "
+                f"the replay diverges at call {index} of {scope}: it is asked something else now "
                 f"({request_sha256[:12]}, recorded {digest[:12]})"
             )
         return kept

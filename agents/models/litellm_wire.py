@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 import os
 from collections.abc import Mapping
 from functools import lru_cache
@@ -28,6 +29,7 @@ def _litellm() -> Any:
     module.telemetry = False
     module.drop_params = True
     module.modify_params = True
+    logging.getLogger("LiteLLM").setLevel(logging.ERROR)
     return module
 
 
@@ -38,11 +40,14 @@ class LitellmWire:
         self._route = route
         self._options = options
 
-    async def attempt(self, request: Request, key: str | None) -> Answer:
+    async def ready(self) -> None:
         try:
-            litellm = await asyncio.to_thread(_litellm)
+            await asyncio.to_thread(_litellm)
         except ImportError as error:
             raise WireError("fatal", f"litellm cannot be imported: {error}") from error
+
+    async def attempt(self, request: Request, key: str | None) -> Answer:
+        litellm = _litellm()
         try:
             async with asyncio.timeout(request.timeout_s):
                 response = await litellm.acompletion(**self._arguments(request, key))

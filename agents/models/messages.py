@@ -10,7 +10,7 @@ import hashlib
 import json
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from autogen_core import FunctionCall, Image
@@ -22,6 +22,7 @@ from autogen_core.models import (
     UserMessage,
 )
 
+from .prompt_digest import link
 from .providers import ReasoningStyle
 from .wire import Answer
 
@@ -42,7 +43,10 @@ class Piece:
     wire: bytes
     """The chats as JSON, joined by commas."""
     digest: bytes
-    """SHA-256 of what the message says; reasoning that goes back to the provider is not part of it."""
+    """SHA-256 of what the message says: of an assistant message with tool calls, the calls (what else it
+    said came with them, and a conversation rebuilt from a record may not have it)."""
+    links: tuple[bytes, ...]
+    """`prompt_digest.link` of each chat."""
     reasoned: Piece | None = None
     """The same with its reasoning, where the provider wants that back."""
     call_ids: tuple[str, ...] = ()
@@ -134,11 +138,13 @@ class Encoder:
 def piece_of(role: str, *chats: Chat, call_ids: tuple[str, ...] = (), reasoned: Chat | None = None) -> Piece:
     """Encode the chat messages that one AutoGen message becomes."""
     wire = b",".join(map(dumps, chats))
+    said = dumps(["assistant", chats[0]["tool_calls"]]) if call_ids else wire
     return Piece(
         role,
         chats,
         wire,
-        hashlib.sha256(wire).digest(),
+        hashlib.sha256(said).digest(),
+        tuple(map(link, chats)),
         None if reasoned is None else piece_of(role, reasoned),
         call_ids,
     )
@@ -188,9 +194,7 @@ def with_cache_control(pieces: Sequence[Piece]) -> list[Piece]:
         if changed is not None:
             chats = (*before, changed)
             piece = pieces[i]
-            marked[i] = Piece(
-                piece.role, chats, b",".join(map(dumps, chats)), piece.digest, None, piece.call_ids
-            )
+            marked[i] = replace(piece, chats=chats, wire=b",".join(map(dumps, chats)), reasoned=None)
     return marked
 
 

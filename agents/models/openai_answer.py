@@ -47,6 +47,7 @@ def read_completion(body: bytes | Mapping[str, Any]) -> Answer:
         choice.get("finish_reason"),
         parsed.get("usage"),
         model=parsed.get("model"),
+        policy_version=parsed.get("policy_version"),
         logprobs=(choice.get("logprobs") or {}).get("content"),
         token_ids=choice.get("token_ids"),
         prompt_token_ids=parsed.get("prompt_token_ids") or choice.get("prompt_token_ids"),
@@ -59,6 +60,7 @@ def build(
     usage: Mapping[str, Any] | None,
     *,
     model: str | None = None,
+    policy_version: Any = None,
     logprobs: list[Any] | None = None,
     token_ids: list[int] | None = None,
     prompt_token_ids: list[int] | None = None,
@@ -96,6 +98,7 @@ def build(
         token_ids=None if token_ids is None else tuple(token_ids),
         logprobs=logprobs,
         cache_write_tokens=_cache_writes(usage),
+        policy_version=None if policy_version is None else str(policy_version),
     )
 
 

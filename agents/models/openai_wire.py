@@ -36,6 +36,9 @@ class OpenAIWire:
             weakref.WeakKeyDictionary()
         )
 
+    async def ready(self) -> None:
+        openai()
+
     async def attempt(self, request: Request, key: str | None) -> Answer:
         body = self._body(request)
         client = self._client(key)

@@ -30,9 +30,22 @@ def canonical(message: Mapping[str, Any]) -> bytes:
     return json.dumps(shape, ensure_ascii=True, separators=(",", ":"), sort_keys=True).encode()
 
 
+def link(message: Mapping[str, Any]) -> bytes:
+    """The digest of one message, which never changes and can be kept with it."""
+    return hashlib.sha256(canonical(message)).digest()
+
+
 def extend(chain: Chain, message: Mapping[str, Any]) -> Chain:
     """The digest of a prompt that goes one message further."""
-    return hashlib.sha256(chain + hashlib.sha256(canonical(message)).digest()).digest()
+    return hashlib.sha256(chain + link(message)).digest()
+
+
+def chain_of(links: Iterable[bytes]) -> str:
+    """`prompt_sha256` from the kept digests of the messages."""
+    chain = ROOT
+    for digest in links:
+        chain = hashlib.sha256(chain + digest).digest()
+    return chain.hex()
 
 
 def prompt_sha256(messages: Iterable[Mapping[str, Any]]) -> str:

@@ -56,6 +56,9 @@ class ScriptedWire:
                     )
         return cls(turns, default, path)
 
+    async def ready(self) -> None:
+        """Nothing to import."""
+
     async def attempt(self, request: Request, key: str | None) -> Answer:
         turn = self._turn(request)
         place = (request.scope, request.index)

@@ -97,6 +97,7 @@ class Answer:
     logprobs: list[dict[str, Any]] | None = None
     """OpenAI's logprobs.content: [{token, logprob, top_logprobs}]."""
     cache_write_tokens: int | None = None
+    policy_version: str | None = None
 
     def as_response(self) -> dict[str, Any]:
         """What a journal keeps: enough to answer again without the model."""
@@ -139,6 +140,10 @@ class Answer:
 
 class Wire(Protocol):
     """One way to reach models."""
+
+    async def ready(self) -> None:
+        """Import what the first attempt needs, so that no call's latency counts it. Raises: WireError."""
+        ...
 
     async def attempt(self, request: Request, key: str | None) -> Answer:
         """Raises: WireError; asyncio.CancelledError."""

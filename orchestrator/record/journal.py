@@ -29,13 +29,15 @@ class RunJournal:
 
     def __init__(self, events: Iterable[Mapping[str, Any]] = (), *, replay: bool = False) -> None:
         """With `replay` everything is done again but for asking a model: a call that the log does not hold is
-        a RecordError, nothing counts as done or written, and `tree_hashes` says what each step must come to."""
+        a RecordError of the client, nothing counts as done or written, and `tree_hashes` says what each step
+        must come to."""
         self.replay = replay
         earlier = list(events)
         self.events: list[Mapping[str, Any]] = [] if replay else earlier
         """What a resumed run takes over."""
         self.tree_hashes: dict[str, str] = {}
         self._calls: dict[tuple[str, int], Mapping[str, Any]] = {}
+        self._overflows: dict[tuple[str, int], str] = {}
         self._texts: dict[str, str] = {}
         self._tools: dict[str, Mapping[str, Any]] = {}
         self._known: set[tuple[Any, ...]] = set()
@@ -45,6 +47,8 @@ class RunJournal:
                 self._known.add(self._key(type, event))
             if type == "call":
                 self._calls[event["scope"], event["index"]] = event
+            elif type == "call_failed" and event["kind"] == "overflow":
+                self._overflows[event["scope"], event["index"]] = event["error"]
             elif type == "message" and not event["sampled"]:
                 self._texts[event["id"]] = event["content"]
             elif type == "rollout" and replay:
@@ -56,14 +60,17 @@ class RunJournal:
         """See `agents.models.calls.Journal`."""
         event = self._calls.get((scope, index))
         if event is None:
-            if self.replay:
-                raise RecordError(f"the replay diverges: the record has no call {index} of {scope}")
-            return None
+            error = self._overflows.get((scope, index))
+            return None if error is None else {"overflow": error}
         if event["request_sha256"] != request_sha256:
             if not self.replay:
                 return None
             raise RecordError(f"the replay diverges: call {index} of {scope} is asked something else now")
-        return event["response"]
+        return event
+
+    def responses(self) -> Iterable[Mapping[str, Any]]:
+        """Every recorded answer: a client made for this run knows what earlier messages said."""
+        return [event["response"] for event in self._calls.values()]
 
     def tool(self, message_id: str) -> RecordedTool | None:
         """See `agents.observer.TurnJournal`."""

@@ -76,6 +76,7 @@ class ModelServer:
         self.port: int = self._socket.getsockname()[1]
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._stopped: asyncio.Event | None = None
 
     @property
     def origin(self) -> str:
@@ -97,10 +98,10 @@ class ModelServer:
         def run() -> None:
             async def main() -> None:
                 self._loop = asyncio.get_running_loop()
-                self._stopped = asyncio.Event()
+                self._stopped = stopped = asyncio.Event()
                 server = await asyncio.start_server(self._serve, sock=self._socket, limit=1 << 26)
                 started.set()
-                await self._stopped.wait()
+                await stopped.wait()
                 server.close()
                 for task in asyncio.all_tasks():
                     if task is not asyncio.current_task():
@@ -114,7 +115,9 @@ class ModelServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._loop is not None and self._thread is not None
+        assert self._loop is not None
+        assert self._thread is not None
+        assert self._stopped is not None
         self._loop.call_soon_threadsafe(self._stopped.set)
         self._thread.join(10)
 
