@@ -50,6 +50,8 @@ class Piece:
     reasoned: Piece | None = None
     """The same with its reasoning, where the provider wants that back."""
     call_ids: tuple[str, ...] = ()
+    links: tuple[bytes, ...] = ()
+    """Of each chat, for `prompt_digest`."""
 
 
 class Memory:
@@ -147,6 +149,7 @@ def piece_of(role: str, *chats: Chat, call_ids: tuple[str, ...] = (), reasoned: 
         tuple(map(link, chats)),
         None if reasoned is None else piece_of(role, reasoned),
         call_ids,
+        tuple(map(link, chats)),
     )
 
 

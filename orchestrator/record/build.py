@@ -10,8 +10,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from ...agents.models.prompt_digest import canonical
 from ...tools.errors import RecordError
 from .events import read_events, torn_bytes
+from .graph import chains, wire
 from .invariants import check
 from .schema import Component, Node, Trajectory
 
@@ -44,8 +46,25 @@ def build_record(events: Iterable[Event], *, losses: Iterable[str] = ()) -> Traj
         fold.last_at = event.get("at", fold.last_at)
     record = validated(fold.data())
     backpropagate(record.nodes)
+    _forget_masked_prompts(record)
     check(record)
     return record
+
+
+def _forget_masked_prompts(record: Trajectory) -> None:
+    """The log holds a mask where the model itself said a secret; such a prompt cannot be checked any more."""
+    chain = chains(record.messages)
+    masked: dict[str | None, bool] = {None: False}
+    parents: dict[str, str | None] = {}
+    for message in record.messages:
+        masked[message.id] = masked[message.parent] or b"[masked:" in canonical(wire(message))
+        parents[message.id] = message.parent
+    for call in record.calls:
+        above = parents[call.message]
+        if call.prompt_sha256 is not None and above is not None and masked[above]:
+            if chain[above].hex() != call.prompt_sha256:
+                call.prompt_sha256 = None
+                record.losses.append(f"the prompt of {call.message} held a secret and cannot be checked")
 
 
 def validated(data: Any) -> Trajectory:

@@ -18,7 +18,7 @@ def chains(messages: Sequence[Message]) -> dict[str, Chain]:
     """Message id → digest of its path. Messages come parents first."""
     found: dict[str, Chain] = {}
     for message in messages:
-        above = ROOT if message.parent is None else found[message.parent]
+        above = found.get(message.parent or "", ROOT)
         found[message.id] = extend(above, wire(message))
     return found
 

@@ -102,6 +102,14 @@ class Recorder:
             )
         self.append("call", message=message, node=node, agent=agent, tokens=tokens, **fields)
 
+    def _count(self, event: Mapping[str, Any]) -> None:
+        """Add a call to the totals, once, whether it was made now or before the run was interrupted."""
+        key = (event["scope"], event["index"])
+        if key not in self._counted:
+            self._counted.add(key)
+            role = str(event["agent"]).partition(":")[0]
+            self.totals.add(role, event["usage"], is_llm=bool(event["is_llm"]))
+
     def call_failed(
         self, *, scope: str, index: int, model: str, kind: str, error: str, attempts: int
     ) -> None:
