@@ -142,11 +142,11 @@ def _finished(run: RunDirectory) -> dict[str, Any] | None:
 def _outcome(job: Job, run: RunDirectory, result: Mapping[str, Any], started: float) -> Outcome:
     spent = dict(result.get("totals") or {})
     code = int(result["exit_code"])
-    tokens = spent.get("tokens")
+    tokens = [spent.get("prompt_tokens"), spent.get("completion_tokens")]
     return Outcome(
         job.id, "finished", _BY_EXIT.get(code, "not_verified"), str(result["status"]), code, result["patch"],
-        job.settings.get("name") or job.settings["model"], spent.get("usd", spent.get("cost_usd")),
-        tokens if isinstance(tokens, int) else None, spent.get("steps", spent.get("calls")),
+        job.settings.get("name") or job.settings["model"], spent.get("cost_usd"),
+        None if None in tokens else sum(tokens), spent.get("calls"),
         round(time.monotonic() - started, 3), audit_run(run.events) if run.events.exists() else (),
     )
 

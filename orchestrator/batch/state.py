@@ -62,7 +62,7 @@ class BatchState:
         if self._path.exists():
             for event, end in _scan(self._path):
                 self._fold(event)
-        self._file = self._path.open("r+b" if self._path.exists() else "w+b")
+        self._file = self._path.open("r+b" if self._path.exists() else "w+b", buffering=0)
         self._file.truncate(end)
         self._end = end
 
@@ -113,12 +113,12 @@ class BatchState:
         line = json.dumps({"at": round(time.time(), 3), **event}, ensure_ascii=False).encode("utf-8", "backslashreplace")
         try:
             self._file.seek(self._end)
-            self._file.write(line + b"\n")
-            self._file.flush()
+            if self._file.write(line + b"\n") != len(line) + 1:
+                raise OSError(errno.ENOSPC, "the line was written in part")
             os.fdatasync(self._file.fileno())
         except OSError as error:
             try:
-                # a torn line must not precede a later one; the buffer of a failed write is dropped with the file
+                # a torn line must not precede a later one
                 os.ftruncate(self._file.fileno(), self._end)
             except OSError:
                 pass

@@ -1,0 +1,304 @@
+"""The batch runner with real worker processes: faults, resume, budgets, signals."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from swe_agent.orchestrator.batch.job import Outcome
+from swe_agent.orchestrator.batch.local import LocalExecutor
+from swe_agent.orchestrator.batch.outputs import Outputs
+from swe_agent.orchestrator.batch.runner import Ended, Plan, Runner
+from swe_agent.orchestrator.batch.screen import PlainScreen
+from swe_agent.orchestrator.batch.state import BatchState, DiskFullError
+from swe_agent.orchestrator.benchmarks.instance import Instance
+from swe_agent.orchestrator.evaluation.sealed import Evaluation
+from swe_agent.tools.errors import UsageError
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(autouse=True)
+def entries_importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Worker processes find `batch_entries`."""
+    monkeypatch.setenv("PYTHONPATH", str(HERE))
+
+
+def instances(count: int) -> list[Instance]:
+    return [Instance(f"acme__calc-{n}", "acme/calc", "0" * 40, "wrong", Evaluation.poisoned(f"acme__calc-{n}"))
+            for n in range(count)]
+
+
+def go(directory: Path, count: int, entry: str, *, workers: int = 2, processes: int | None = None, **plan: Any) -> Ended:
+    settings = plan.pop("settings", {"model": "trivial"})
+    chosen = instances(count)
+    state = BatchState(directory)
+
+    async def main() -> Ended:
+        each = processes or workers
+        executor = LocalExecutor(directory / "logs", processes=each, per_process=-(-workers // each))
+        outputs = Outputs(state, chosen, "trivial")
+        runner = Runner(Plan(settings, "trivial", workers, entry=f"batch_entries:{entry}", backoff_s=0.05, **plan),
+                        chosen, state, executor, outputs, PlainScreen(count, 0, quiet=True))
+        return await runner.run()
+
+    try:
+        return asyncio.run(main())
+    finally:
+        state.close()
+
+
+def predictions(directory: Path) -> dict[str, Any]:
+    return json.loads((directory / "preds.json").read_text())
+
+
+def begun(directory: Path, name: str) -> int:
+    return len((directory / "instances" / name / "begun").read_text())
+
+
+def test_every_instance_is_done_once(tmp_path: Path) -> None:
+    ended = go(tmp_path, 9, "trivial", workers=4, processes=2)
+    assert ended.why is None
+    found = predictions(tmp_path)
+    assert sorted(found) == sorted(item.id for item in instances(9))
+    assert found["acme__calc-3"]["model_patch"] == "diff --git a/acme__calc-3 b/acme__calc-3\n"
+    assert {begun(tmp_path, name) for name in found} == {1}
+    lines = [json.loads(line) for line in (tmp_path / "all_preds.jsonl").read_text().splitlines()]
+    assert {line["instance_id"]: line for line in lines} == found
+    summary = json.loads((tmp_path / "results.json").read_text())["summary"]
+    assert summary["by_reason"] == {"verified": 9}
+    assert summary["cost_usd"] == pytest.approx(9 * 0.25)
+
+
+def test_a_second_call_does_nothing_again(tmp_path: Path) -> None:
+    go(tmp_path, 3, "trivial")
+    before = (tmp_path / "preds.json").read_bytes()
+    assert go(tmp_path, 3, "trivial").why is None
+    assert (tmp_path / "preds.json").read_bytes() == before
+    assert begun(tmp_path, "acme__calc-0") == 1
+
+
+def test_infrastructure_failures_are_done_again_and_never_become_predictions(tmp_path: Path) -> None:
+    faults = {"acme__calc-0": ["model"], "acme__calc-1": ["kill"], "acme__calc-2": ["raise"], "acme__calc-3": ["empty"]}
+    settings = {"model": "trivial", "faults": faults}
+    ended = go(tmp_path, 5, "faulty", settings=settings, retries=0)
+    assert ended.why == "partly"
+    assert sorted(predictions(tmp_path)) == ["acme__calc-3", "acme__calc-4"]
+    reasons = {name: row["reason"] for name, row in json.loads((tmp_path / "results.json").read_text())["instances"].items()}
+    assert reasons == {"acme__calc-0": "model", "acme__calc-1": "worker_lost", "acme__calc-2": "crash",
+                       "acme__calc-3": "no_patch", "acme__calc-4": "verified"}
+    assert go(tmp_path, 5, "faulty", settings=settings, retries=0).why is None
+    assert {name: row["model_patch"] == "" for name, row in predictions(tmp_path).items()} == {
+        f"acme__calc-{n}": n == 3 for n in range(5)
+    }
+    # the run without faults gives the same file
+    clean = tmp_path / "clean"
+    go(clean, 5, "faulty", settings={"model": "trivial", "faults": {"acme__calc-3": ["empty"]}})
+    assert (clean / "preds.json").read_bytes() == (tmp_path / "preds.json").read_bytes()
+
+
+def test_retries_within_a_call(tmp_path: Path) -> None:
+    settings = {"model": "trivial", "faults": {"acme__calc-0": ["model", "kill"]}}
+    assert go(tmp_path, 2, "faulty", settings=settings, retries=2).why is None
+    assert begun(tmp_path, "acme__calc-0") == 3
+
+
+def test_a_killed_worker_harms_its_own_jobs_alone(tmp_path: Path) -> None:
+    settings = {"model": "trivial", "faults": {"acme__calc-0": ["kill"]}, "seconds": 0.3}
+    go(tmp_path, 4, "faulty", workers=4, settings=settings, retries=0)
+    assert {name: begun(tmp_path, name) for name in (f"acme__calc-{n}" for n in range(4))} == {
+        f"acme__calc-{n}": 1 for n in range(4)
+    }
+    assert sorted(predictions(tmp_path)) == ["acme__calc-1", "acme__calc-2", "acme__calc-3"]
+
+
+def test_a_refused_key_stops_the_batch(tmp_path: Path) -> None:
+    settings = {"model": "trivial", "faults": {"acme__calc-0": ["credentials"]}}
+    ended = go(tmp_path, 50, "faulty", workers=1, settings=settings)
+    assert ended.why == "fatal"
+    assert ended.fatal is not None
+    assert ended.fatal.reason == "credentials"
+    assert predictions(tmp_path) == {}
+
+
+def test_a_full_disk_in_a_worker_stops_the_batch_and_is_no_prediction(tmp_path: Path) -> None:
+    settings = {"model": "trivial", "faults": {"acme__calc-1": ["disk"]}}
+    ended = go(tmp_path, 6, "faulty", workers=1, settings=settings)
+    assert ended.why == "disk_full"
+    assert sorted(predictions(tmp_path)) == ["acme__calc-0"]
+    assert go(tmp_path, 6, "faulty", workers=1, settings=settings).why is None
+    assert len(predictions(tmp_path)) == 6
+
+
+def test_the_budget_of_the_batch_stops_it(tmp_path: Path) -> None:
+    ended = go(tmp_path, 20, "trivial", workers=1, total_usd=1.0)
+    assert ended.why == "budget"
+    assert len(predictions(tmp_path)) == 4
+    assert go(tmp_path, 20, "trivial", workers=1, total_usd=5.0).why is None
+
+
+def test_two_processes_refuse_each_other(tmp_path: Path) -> None:
+    first = BatchState(tmp_path)
+    with pytest.raises(UsageError, match="another batch"):
+        BatchState(tmp_path)
+    first.close()
+    BatchState(tmp_path).close()
+
+
+def test_a_torn_last_line_is_cut_off(tmp_path: Path) -> None:
+    state = BatchState(tmp_path)
+    state.started("a")
+    state.ended(Outcome("a", "finished", "verified", patch="p"))
+    state.started("b")
+    state.close()
+    path = tmp_path / "state.jsonl"
+    whole = path.read_bytes()
+    for cut in range(len(whole) - 1, len(whole) - 40, -7):
+        path.write_bytes(whole[:cut])
+        again = BatchState(tmp_path)
+        assert again.of("a").finished
+        assert not again.of("b").finished
+        again.started("c")
+        again.close()
+        reread = BatchState(tmp_path)
+        assert reread.of("c").running
+        reread.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_state_survives_a_full_disk(tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=192k", "tmpfs", str(small)], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip("this machine does not let root mount a tmpfs")
+    try:
+        state = BatchState(small)
+        done = 0
+        with pytest.raises(DiskFullError):
+            for number in range(200):
+                state.started(f"i{number}")
+                state.ended(Outcome(f"i{number}", "finished", "verified", patch="x" * 4000))
+                done = number + 1
+        state.close()
+        assert 0 < done < 200
+        for leftover in small.glob("instances/*/.*.new"):
+            pytest.fail(f"{leftover} was left behind")
+        (small / "instances/i0/prediction.diff").unlink()
+        again = BatchState(small)
+        assert sum(again.of(f"i{n}").finished for n in range(200)) == done
+        again.close()
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def _driver(tmp_path: Path, seconds: float) -> str:
+    return textwrap.dedent(
+        f"""
+        import asyncio, signal, sys
+        from pathlib import Path
+        from swe_agent.orchestrator.batch.local import LocalExecutor
+        from swe_agent.orchestrator.batch.outputs import Outputs
+        from swe_agent.orchestrator.batch.runner import Plan, Runner, run_batch
+        from swe_agent.orchestrator.batch.screen import PlainScreen
+        from swe_agent.orchestrator.batch.state import BatchState
+        from swe_agent.orchestrator.benchmarks.instance import Instance
+        from swe_agent.orchestrator.evaluation.sealed import Evaluation
+        directory = Path({str(tmp_path)!r})
+        chosen = [Instance(f"i{{n}}", "a/b", "0" * 40, "x", Evaluation.poisoned("i")) for n in range(6)]
+        async def main():
+            state = BatchState(directory)
+            executor = LocalExecutor(directory / "logs", processes=2)
+            runner = Runner(Plan({{"model": "m", "seconds": {seconds}}}, "m", 2, entry="batch_entries:slow"), chosen,
+                            state, executor, Outputs(state, chosen, "m"), PlainScreen(6, 0, quiet=True))
+            loop = asyncio.get_running_loop()
+            print("ready", flush=True)
+            return await run_batch(runner, lambda h: loop.add_signal_handler(signal.SIGINT, h, 2), lambda n: None)
+        ended, caught = asyncio.run(main())
+        print(ended.why, caught, flush=True)
+        """
+    )
+
+
+def _start(tmp_path: Path, seconds: float) -> subprocess.Popen[str]:
+    process = subprocess.Popen([sys.executable, "-c", _driver(tmp_path, seconds)], stdout=subprocess.PIPE, text=True,
+                               env={**os.environ, "PYTHONPATH": str(HERE)})
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def _until(check: Any, timeout: float = 20.0) -> None:
+    deadline = time.monotonic() + timeout
+    while not check():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.02)
+
+
+def _workers_of(process: subprocess.Popen[str]) -> list[int]:
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    return [int(pid) for pid in children.split()]
+
+
+def _gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def test_first_interrupt_checkpoints_within_ten_seconds_and_leaves_no_process(tmp_path: Path) -> None:
+    process = _start(tmp_path, 600)
+    _until(lambda: len(list(tmp_path.glob("instances/*/begun"))) == 2)
+    workers = _workers_of(process)
+    begin = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=20)
+    assert time.monotonic() - begin < 10
+    assert output.strip() == "stopped 2"
+    _until(lambda: all(_gone(pid) for pid in workers), 5)
+    assert predictions(tmp_path) == {}
+    state = BatchState(tmp_path)
+    assert [state.of(f"i{n}").outcome.kind for n in range(2)] == ["interrupted"] * 2  # type: ignore[union-attr]
+    state.close()
+
+
+def test_second_interrupt_kills_at_once(tmp_path: Path) -> None:
+    process = _start(tmp_path, 600)
+    _until(lambda: len(list(tmp_path.glob("instances/*/begun"))) == 2)
+    for worker in _workers_of(process):
+        os.kill(worker, signal.SIGSTOP)  # it can neither checkpoint nor end by itself
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    begin = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert time.monotonic() - begin < 3
+
+
+def test_kill_nine_loses_nothing_and_repeats_nothing_finished(tmp_path: Path) -> None:
+    process = _start(tmp_path, 0.4)
+    _until(lambda: len(list(tmp_path.glob("instances/*/done"))) >= 2)
+    workers = _workers_of(process)
+    process.kill()
+    process.wait()
+    _until(lambda: all(_gone(pid) for pid in workers), 10)
+    state = BatchState(tmp_path)
+    finished = [f"i{n}" for n in range(6) if state.of(f"i{n}").finished]
+    state.close()
+    assert 0 < len(finished) < 6
+    before = {name: len((tmp_path / "instances" / name / "begun").read_text()) for name in finished}
+    again = _start(tmp_path, 0.0)
+    output, _ = again.communicate(timeout=30)
+    assert output.strip() == "None None"
+    assert sorted(predictions(tmp_path)) == [f"i{n}" for n in range(6)]
+    assert {name: len((tmp_path / "instances" / name / "begun").read_text()) for name in finished} == before
