@@ -34,11 +34,7 @@ from ..budget import Budget, Reservation, Spending
 from .calls import Call, CallObserver, Journal, ModelOptions, Sampling, Usage
 from .endpoint import Endpoint, Sampled
 from .messages import Memory, Piece, ToolShapes, dumps
-<<<<<<< HEAD
 from .prompt_digest import chain_of
-=======
-from .prompt_digest import chained
->>>>>>> 0a9fd2e (The client reports which prompt was sent; the record checks its paths against it)
 from .schema import response_format
 from .wire import Answer, Request, WireError
 
@@ -360,12 +356,8 @@ class ModelClient(ChatCompletionClient):
             token_ids=answer.token_ids,
             logprobs=None if answer.logprobs is None else tuple(t["logprob"] for t in answer.logprobs),
             replayed=replayed,
-<<<<<<< HEAD
             prompt_sha256=chain_of([link for piece in request.pieces for link in piece.links]),
             policy_version=answer.policy_version,
-=======
-            prompt_sha256=chained(one for piece in request.pieces for one in piece.links),
->>>>>>> 0a9fd2e (The client reports which prompt was sent; the record checks its paths against it)
         )
         if self._observer is not None:
             self._observer.called(call)

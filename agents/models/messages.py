@@ -50,8 +50,6 @@ class Piece:
     reasoned: Piece | None = None
     """The same with its reasoning, where the provider wants that back."""
     call_ids: tuple[str, ...] = ()
-    links: tuple[bytes, ...] = ()
-    """Of each chat, for `prompt_digest`."""
 
 
 class Memory:
@@ -149,7 +147,6 @@ def piece_of(role: str, *chats: Chat, call_ids: tuple[str, ...] = (), reasoned: 
         tuple(map(link, chats)),
         None if reasoned is None else piece_of(role, reasoned),
         call_ids,
-        tuple(map(link, chats)),
     )
 
 

@@ -12,8 +12,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 Chain = bytes
-_REPLACEMENT = "\ufffd".encode()
-"""What the record holds for a lone surrogate, which no endpoint takes either."""
 ROOT: Chain = hashlib.sha256(b"swe-trajectory/1").digest()
 
 
@@ -29,13 +27,7 @@ def canonical(message: Mapping[str, Any]) -> bytes:
         for call in message.get("tool_calls") or ()
     ]
     shape = [message["role"], content, calls, message.get("tool_call_id")]
-    text = json.dumps(shape, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    return text.encode("utf-8", "replace").replace(_REPLACEMENT, b"?")
-
-
-def link(message: Mapping[str, Any]) -> bytes:
-    """Digest of one message; a client may keep it with the message."""
-    return hashlib.sha256(canonical(message)).digest()
+    return json.dumps(shape, ensure_ascii=True, separators=(",", ":"), sort_keys=True).encode()
 
 
 def link(message: Mapping[str, Any]) -> bytes:
@@ -48,22 +40,17 @@ def extend(chain: Chain, message: Mapping[str, Any]) -> Chain:
     return hashlib.sha256(chain + link(message)).digest()
 
 
-<<<<<<< HEAD
 def chain_of(links: Iterable[bytes]) -> str:
     """`prompt_sha256` from the kept digests of the messages."""
     chain = ROOT
     for digest in links:
         chain = hashlib.sha256(chain + digest).digest()
-=======
-def chained(links: Iterable[bytes]) -> str:
-    """Digest (64 hex digits) of a prompt from the links of its messages."""
-    chain = ROOT
-    for one in links:
-        chain = hashlib.sha256(chain + one).digest()
->>>>>>> 0a9fd2e (The client reports which prompt was sent; the record checks its paths against it)
     return chain.hex()
 
 
 def prompt_sha256(messages: Iterable[Mapping[str, Any]]) -> str:
-    """Digest of a whole prompt, the value of `Call.prompt_sha256`."""
-    return chained(map(link, messages))
+    """Digest (64 hex digits) of a whole prompt, the value of `Call.prompt_sha256`."""
+    chain = ROOT
+    for message in messages:
+        chain = extend(chain, message)
+    return chain.hex()
