@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 Chain = bytes
+_REPLACEMENT = "\ufffd".encode()
+"""What the record holds for a lone surrogate, which no endpoint takes either."""
 ROOT: Chain = hashlib.sha256(b"swe-trajectory/1").digest()
 
 
@@ -27,7 +29,8 @@ def canonical(message: Mapping[str, Any]) -> bytes:
         for call in message.get("tool_calls") or ()
     ]
     shape = [message["role"], content, calls, message.get("tool_call_id")]
-    return json.dumps(shape, ensure_ascii=True, separators=(",", ":"), sort_keys=True).encode()
+    text = json.dumps(shape, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return text.encode("utf-8", "replace").replace(_REPLACEMENT, b"?")
 
 
 def link(message: Mapping[str, Any]) -> bytes:
@@ -50,7 +53,4 @@ def chain_of(links: Iterable[bytes]) -> str:
 
 def prompt_sha256(messages: Iterable[Mapping[str, Any]]) -> str:
     """Digest (64 hex digits) of a whole prompt, the value of `Call.prompt_sha256`."""
-    chain = ROOT
-    for message in messages:
-        chain = extend(chain, message)
-    return chain.hex()
+    return chain_of(map(link, messages))
