@@ -181,6 +181,7 @@ class ForgeServer:
 class _Handler(BaseHTTPRequestHandler):
     forge: ForgeServer
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # headers and body in one packet
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
