@@ -70,7 +70,8 @@ def open_pull_request(
 
 
 def check_wanted(issue: Issue, user: str) -> None:
-    """Raises: IssueError saying why nobody waits for a pull request on this issue."""
+    """Raises: IssueError saying why nobody waits for a pull request on this issue. `user` is the login of
+    who would open it; empty: not known yet, and then an assignment says nothing."""
     others = [name for name in issue.assignees if name != user]
     why = None
     if issue.state == "closed":
@@ -79,7 +80,7 @@ def check_wanted(issue: Issue, user: str) -> None:
         why = "is locked"
     elif issue.fixed_by:
         why = f"was fixed already by {issue.fixed_by}"
-    elif others and user not in issue.assignees:
+    elif user and others and user not in issue.assignees:
         why = f"is assigned to {', '.join(others)}"
     if why is not None:
         raise IssueError(f"{issue.id} {why}; no pull request was opened (--force opens one all the same)")
