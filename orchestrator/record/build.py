@@ -280,7 +280,7 @@ def _reward(reward: Event) -> dict[str, Any]:
         name: part if isinstance(part, Mapping) else {"value": part, "weight": 1.0}
         for name, part in reward["components"].items()
     }
-    return {"total": reward["total"], "components": components, "spec": reward.get("spec")}
+    return {"total": reward["total"], "components": components, "spec": _spec(reward.get("spec"))}
 
 
 def _duplicate(fold: _Fold, event: Event) -> None:
@@ -402,3 +402,8 @@ def _without_surrogates(value: Any) -> tuple[Any, int]:
         return item
 
     return clean(value), lost
+
+
+def _spec(spec: Any) -> str | None:
+    """The formula's name, or its weights as JSON."""
+    return spec if spec is None or isinstance(spec, str) else json.dumps(spec, sort_keys=True)
