@@ -83,7 +83,7 @@ def walled(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-@pytest.fixture(params=[0, 1, 2], ids=["opened", "fork", "fork-of-fork"])
+@pytest.fixture(params=[0, 2], ids=["opened", "fork-of-fork"])
 def sandbox(request: pytest.FixtureRequest, kind: str, opener: Opener) -> Iterator[Sandbox]:
     """A sandbox of each kind at each depth; its ancestors stay open and have been written to."""
     with ExitStack() as stack:

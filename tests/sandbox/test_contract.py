@@ -113,7 +113,7 @@ def test_file_errors_are_those_of_the_builtin_family(sandbox: Sandbox) -> None:
         sandbox.read_bytes("pkg")
     with pytest.raises(IsADirectoryError):
         sandbox.write_bytes("pkg", b"")
-    with pytest.raises(OSError, match="run.sh"):
+    with pytest.raises(OSError, match=r"run\.sh"):
         sandbox.write_bytes("run.sh/below", b"")
     sandbox.exec("mkfifo pipe")
     with pytest.raises(PermissionError):

@@ -26,21 +26,37 @@ class Owner:
         return self.boot == _boot() and self.start == _start(self.pid)
 
 
+def owner_mark(*, kind: str, label: str) -> str:
+    """One line of JSON that names this process."""
+    pid = os.getpid()
+    return json.dumps({"pid": pid, "start": _start(pid), "boot": _boot(), "kind": kind, "label": label})
+
+
 def mark_owner(directory: Path, *, kind: str, label: str) -> None:
     """Mark `directory` as this process's."""
-    pid = os.getpid()
-    mark = {"pid": pid, "start": _start(pid), "boot": _boot(), "kind": kind, "label": label}
-    (directory / MARK).write_text(json.dumps(mark) + "\n", encoding="utf-8")
+    (directory / MARK).write_text(owner_mark(kind=kind, label=label) + "\n", encoding="utf-8")
+
+
+def parse_owner(mark: str) -> Owner | None:
+    """The owner that a mark names, or None when it is not one."""
+    try:
+        fields = json.loads(mark)
+        return Owner(
+            int(fields["pid"]),
+            int(fields["start"]),
+            str(fields["boot"]),
+            str(fields["kind"]),
+            str(fields["label"]),
+        )
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def read_owner(directory: Path) -> Owner | None:
     """The mark of `directory`, or None when it has none or it cannot be read."""
     try:
-        mark = json.loads((directory / MARK).read_text(encoding="utf-8"))
-        return Owner(
-            int(mark["pid"]), int(mark["start"]), str(mark["boot"]), str(mark["kind"]), str(mark["label"])
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+        return parse_owner((directory / MARK).read_text(encoding="utf-8"))
+    except OSError:
         return None
 
 

@@ -1,0 +1,343 @@
+"""docker: containers, through the Docker SDK; podman's compatible socket works alike (DOCKER_HOST)."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import threading
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import PurePosixPath
+from typing import Any, ClassVar
+
+from ..errors import SandboxError
+from .base import ExecResult, Sandbox, SandboxSpec
+from .container_shell import PROGRAM, ContainerShell, ShellResult, assignments, literal
+from .docker_archive import file_archive
+from .docker_images import HOME as _HOME
+from .docker_images import ImageLayer, daemon_errors, prepare_tree
+from .environment import clean_env, shell_argv
+from .ownership import owner_mark
+
+LABEL, OWNER_LABEL = "swe_agent.run", "swe_agent.owner"
+_DEPTH = 110
+"""The daemon stacks about 125 layers, the image's own among them."""
+_INLINE = 256 << 10
+_PROBE = (
+    "command -v bash >/dev/null && echo bash || echo sh; id -u; id -g; "
+    '[ -w "$HOME" ] && echo "$HOME" || echo /tmp; echo "$PATH"; '
+    "for d in /opt/miniconda3 /opt/conda /opt/miniforge3 /root/miniconda3; do "
+    'if [ -x "$d/envs/testbed/bin/python" ]; then echo "$d"; break; fi; done'
+)
+
+
+class DockerSandbox(Sandbox):
+    """One container per fork, started from a commit of its parent.
+
+    The image's own tree at `spec.root` is used when it has one; else `spec.source` is copied there.
+    Commands run as the image's user, else as the owner of its tree, else as user 1000.
+    """
+
+    kind: ClassVar[str] = "docker"
+    walls: ClassVar[bool] = True
+
+    def __init__(self, spec: SandboxSpec, *, _parent: DockerSandbox | None = None) -> None:
+        """Raises: SandboxError with the daemon's own words."""
+        self.root = spec.root
+        self._spec = spec
+        self._lock = threading.RLock()
+        self._closed = False
+        self._over_disk = False
+        self._dirty = False
+        """Whether anything ran since `_state`."""
+        self._container: str | None = None
+        self._shell: ContainerShell | None = None
+        if _parent is None:
+            self._open()
+            return
+        self._api, self._user, self._ids = _parent._api, _parent._user, _parent._ids
+        self._env, self._bash = _parent._env, _parent._bash
+        self._start(_parent._state)
+
+    def _open(self) -> None:
+        image = self._spec.image
+        if image is None:
+            raise SandboxError("the docker sandbox needs an image: name one with --image")
+        if not self._spec.source.is_dir():
+            raise SandboxError(f"{self._spec.source} is not a directory: name the repository to work on")
+        from docker import APIClient
+        from docker.utils import kwargs_from_env
+
+        with daemon_errors("reach the Docker daemon"):
+            self._api: Any = APIClient(**kwargs_from_env(), version="auto", timeout=300)
+        with daemon_errors(f"use the image {image}"):
+            config = self._api.inspect_image(image).get("Config") or {}
+        base = ImageLayer(image, None, ours=False)
+        with daemon_errors("prepare the image"):
+            tree = prepare_tree(self._api, self._spec, config.get("User") or "", self._labels())
+        self._user = tree.user
+        self._start(base if tree.image is None else ImageLayer(tree.image, base, ours=True))
+        try:
+            self._probe(copied=tree.image is not None)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, layer: ImageLayer) -> None:
+        """Start the container of this fork on a committed state."""
+        spec, limits = self._spec, self._spec.limits
+        self._base = self._state = layer
+        layer.acquire()
+        layer.acquire()
+        ulimits = [
+            {"Name": name, "Soft": value, "Hard": value}
+            for name, value in (
+                ("nofile", limits.open_files),
+                ("fsize", limits.file_bytes),
+                ("cpu", limits.cpu_s),
+                ("core", 0),
+            )
+            if value is not None
+        ]
+        binds = [f"{path}:{path}:ro" for path in spec.read_only] + [
+            f"{path}:{path}" for path in spec.writable
+        ]
+        try:
+            with daemon_errors("start a container"):
+                self._container = self._api.create_container(
+                    layer.image,
+                    PROGRAM,
+                    entrypoint=[],
+                    stdin_open=True,
+                    user=self._user,
+                    working_dir="/",
+                    labels=self._labels(),
+                    host_config=self._api.create_host_config(
+                        network_mode="bridge" if spec.network else "none",
+                        mem_limit=limits.memory_bytes,
+                        memswap_limit=limits.memory_bytes,
+                        pids_limit=None if limits.processes is None else limits.processes + 1,
+                        cap_drop=["ALL"],
+                        security_opt=["no-new-privileges"],
+                        ulimits=ulimits,
+                        binds=binds,
+                        log_config={"Type": "none"},
+                        oom_score_adj=500,
+                    ),
+                )["Id"]
+                streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+                attached = self._api.attach_socket(self._container, streams)
+                self._api.start(self._container)
+                self._shell = ContainerShell(attached, lambda: self._api.kill(self._container, "USR1"))
+        except BaseException:
+            self.close()
+            raise
+
+    def _probe(self, *, copied: bool) -> None:
+        """Learn what the image has: a shell, a home, a search path, a conda environment `testbed`."""
+        home = _HOME if copied else ""
+        self._env = clean_env(home or "/")
+        self._bash, self._ids = "sh", (0, 0)
+        lines = self._run(_PROBE, timeout=60).output.value().decode("utf-8", "replace").splitlines()
+        if len(lines) < 5:
+            raise SandboxError(f"the image {self._spec.image} has no usable shell")
+        self._bash, self._ids = lines[0], (int(lines[1]), int(lines[2]))
+        self._env = clean_env(home or lines[3])
+        self._env["PATH"] = lines[4]
+        if len(lines) > 5:
+            prefix = f"{lines[5]}/envs/testbed"
+            self._env |= {
+                "PATH": f"{prefix}/bin:{lines[5]}/condabin:{lines[4]}",
+                "CONDA_PREFIX": prefix,
+                "CONDA_DEFAULT_ENV": "testbed",
+            }
+        self._dirty = False
+
+    def exec(
+        self,
+        cmd: str | Sequence[str],
+        *,
+        timeout: float | None = None,
+        cwd: str | PurePosixPath | None = None,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes | None = None,
+    ) -> ExecResult:
+        limits = self._spec.limits
+        argv = shell_argv(cmd, self._bash) if isinstance(cmd, str) else [str(part) for part in cmd]
+        if any("\0" in part for part in argv):
+            return ExecResult(126, "a command cannot hold a null byte\n", 0.0)
+        words = shlex.join(argv)
+        exports = assignments({**self._env, **self._spec.env, **(env or {})})
+        place = shlex.quote(str(self.root / (cwd or "")))
+        with self._lock:
+            limit = "ulimit -f 0; " if self._over_disk else ""
+            source, prefix = self._stdin(stdin)
+            done = self._run(
+                f"{prefix}cd {place} || exit 126; {limit}{exports}exec {words}",
+                stdin=source,
+                timeout=limits.wall_s if timeout is None else timeout,
+                output_bytes=limits.output_bytes,
+                watch=self._watch_disk,
+            )
+            if self._over_disk:
+                self._over_disk = self._exceeds_disk()
+        timed_out = done.stopped == "timeout"
+        if done.stopped and not timed_out:
+            done.output.feed(f"\n[killed: {done.stopped}]\n".encode())
+        code = 124 if timed_out else 137 if done.stopped else done.exit_code
+        text = done.output.value().decode("utf-8", "replace")
+        return ExecResult(code, text, done.duration_s, timed_out, done.output.truncated)
+
+    def read_bytes(self, path: str | PurePosixPath, *, max_bytes: int | None = None) -> bytes:
+        word = shlex.quote(str(self.root / path))
+        read = f"exec cat {word}" if max_bytes is None else f"exec head -c {max_bytes} {word}"
+        with self._lock:
+            done = self._run(
+                f"{_check_file(word, errno.ENOENT)}[ -r {word} ] || exit 13; {read}", timeout=300
+            )
+        self._raise_errno(done, path)
+        return done.output.value()
+
+    def write_bytes(self, path: str | PurePosixPath, data: bytes) -> None:
+        target = self.root / path
+        limit = self._spec.limits.file_bytes
+        if limit is not None and len(data) > limit:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(target))
+        word, parent = shlex.quote(str(target)), shlex.quote(str(target.parent))
+        check = f"{_check_file(word, 0)}mkdir -p {parent} || {{ [ -e {parent} ] && exit 20; exit 13; }}; "
+        with self._lock:
+            if self._over_disk and self._exceeds_disk():
+                raise OSError(errno.EDQUOT, "the disk limit of this sandbox is used up", str(target))
+            if len(data) <= _INLINE:
+                script = f"{check}{literal(data)} > {word} || exit 13"
+            else:
+                held = self._upload(data)
+                script = f"{check}cat {held} > {word}; s=$?; rm -f {held}; [ $s = 0 ] || exit 28"
+            done = self._run(script, timeout=300)
+        self._raise_errno(done, path)
+
+    def fork(self) -> DockerSandbox:
+        with self._lock:
+            self._alive()
+            if self._dirty:
+                if self._base.depth >= _DEPTH:
+                    raise SandboxError(
+                        f"this fork would be {_DEPTH} generations deep, more than the daemon can stack: "
+                        "fork from an earlier state"
+                    )
+                with daemon_errors("commit the container"):
+                    image = self._api.commit(self._container, pause=False, conf={"Labels": self._labels()})[
+                        "Id"
+                    ]
+                old, self._state = self._state, ImageLayer(image, self._base, ours=True)
+                self._state.acquire()
+                old.release(self._api)
+                self._dirty = False
+            return DockerSandbox(self._spec, _parent=self)
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        # Removing first ends a command that another thread waits for, which then lets go of the lock.
+        if self._container is not None:
+            with suppress(SandboxError), daemon_errors("remove the container"):
+                self._api.remove_container(self._container, force=True, v=True)
+        with self._lock:
+            if self._shell is not None:
+                self._shell.close()
+            self._base.release(self._api)
+            self._state.release(self._api)
+
+    def _run(
+        self,
+        script: str,
+        *,
+        timeout: float,
+        stdin: str = "</dev/null",
+        output_bytes: int = 4 << 30,
+        watch: Callable[[], str | None] | None = None,
+    ) -> ShellResult:
+        with self._lock:
+            self._alive()
+            assert self._shell is not None
+            self._dirty = True
+            try:
+                with daemon_errors("stop the command"):
+                    return self._shell.run(
+                        script, stdin=stdin, timeout=timeout, output_bytes=output_bytes, watch=watch
+                    )
+            except ConnectionError as error:
+                raise SandboxError(f"the container is gone: {self._why(error)}") from error
+
+    def _why(self, error: ConnectionError) -> str:
+        """What the daemon says about the end of the container."""
+        if self._closed:
+            return "it was closed"
+        try:
+            with daemon_errors("ask the Docker daemon"):
+                state = self._api.inspect_container(self._container)["State"]
+        except SandboxError as reason:
+            return str(reason)
+        if state.get("OOMKilled"):
+            return "it ran out of memory"
+        said = state.get("Error") or error
+        return f"{state.get('Status')}, exit code {state.get('ExitCode')}: {said}"
+
+    def _stdin(self, data: bytes | None) -> tuple[str, str]:
+        """How the shell gets `data` to the command: a redirection or a command, and what runs first."""
+        if data is None:
+            return "</dev/null", ""
+        if len(data) <= _INLINE:
+            return literal(data), ""
+        held = self._upload(data)
+        return f"<{held}", f"rm -f {held}; "
+
+    def _upload(self, data: bytes) -> str:
+        """Put `data` in a file of the container through the daemon, without the shell."""
+        self._alive()
+        name = f".swe-agent-{uuid.uuid4().hex}"
+        with daemon_errors("copy data into the container"):
+            self._api.put_archive(self._container, "/tmp", file_archive(name, data, *self._ids))
+        return f"/tmp/{name}"
+
+    def _watch_disk(self) -> str | None:
+        if self._over_disk or not self._exceeds_disk():
+            return None
+        self._over_disk = True
+        return f"disk limit of {self._spec.limits.disk_bytes} bytes"
+
+    def _exceeds_disk(self) -> bool:
+        limit = self._spec.limits.disk_bytes
+        if limit is None:
+            return False
+        with daemon_errors("measure the container"):
+            found = self._api.containers(all=True, size=True, filters={"id": self._container})
+        return bool(found) and int(found[0].get("SizeRw") or 0) > limit
+
+    def _labels(self) -> dict[str, str]:
+        label = self._spec.label
+        return {LABEL: label, OWNER_LABEL: owner_mark(kind="docker", label=label)}
+
+    def _raise_errno(self, done: ShellResult, path: str | PurePosixPath) -> None:
+        if done.exit_code or done.stopped:
+            number = done.exit_code if done.exit_code in _ERRNOS else errno.EIO
+            raise OSError(number, os.strerror(number), str(self.root / path))
+
+    def _alive(self) -> None:
+        if self._closed:
+            raise SandboxError("the sandbox is closed")
+
+
+_ERRNOS = {errno.ENOENT, errno.EACCES, errno.EISDIR, errno.ENOTDIR, errno.ENOSPC}
+
+
+def _check_file(word: str, missing: int) -> str:
+    """Shell code that exits with an errno unless `word` is a regular file (or absent, when that is fine)."""
+    absent = f"exit {missing}" if missing else ":"
+    return (
+        f"if [ -d {word} ]; then exit 21; elif [ -f {word} ]; then :; "
+        f"elif [ -e {word} ]; then exit 13; else {absent}; fi; "
+    )

@@ -1,0 +1,117 @@
+"""Images of docker forks: each is one committed state, removed when nothing stands on it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import SandboxError
+from .base import SandboxSpec
+from .container_shell import PROGRAM
+from .docker_archive import first_owner, read_member, tree_archive
+
+HOME = "/home/agent"
+_USER = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedTree:
+    """Who commands run as (`uid:gid`, or the image's own user), and the image with the tree if it was made."""
+
+    user: str
+    image: str | None
+
+
+@contextmanager
+def daemon_errors(what: str) -> Iterator[None]:
+    """Turn what the SDK and its transport raise into a SandboxError with the daemon's own words."""
+    from docker.errors import APIError, DockerException, ImageNotFound
+    from requests.exceptions import RequestException
+
+    try:
+        yield
+    except ImageNotFound as error:
+        raise SandboxError(f"cannot {what}: {error.explanation}; pull or build it first") from error
+    except APIError as error:
+        raise SandboxError(f"cannot {what}: {error.explanation or error}") from error
+    except (DockerException, RequestException) as error:
+        raise SandboxError(
+            f"cannot {what}: {error}; start the daemon, or point DOCKER_HOST to one that runs"
+        ) from error
+
+
+def prepare_tree(api: Any, spec: SandboxSpec, image_user: str, labels: dict[str, str]) -> PreparedTree:
+    """Find the tree at `spec.root` in the image, or commit an image with `spec.source` there.
+
+    Raises: what docker-py raises.
+    """
+    from docker.errors import NotFound
+
+    container = api.create_container(spec.image, PROGRAM, labels=labels, entrypoint=[])["Id"]
+    try:
+        try:
+            uid, gid = first_owner(api.get_archive(container, str(spec.root))[0])
+            return PreparedTree(image_user or f"{uid}:{gid}", None)
+        except NotFound:
+            uid, gid = _ids_of(api, container, image_user)
+            with tree_archive(spec.source, spec.root, uid, gid, HOME) as archive:
+                api.put_archive(container, "/", archive)
+            image = api.commit(container, conf={"Labels": labels})["Id"]
+            return PreparedTree(image_user or f"{uid}:{gid}", image)
+    finally:
+        api.remove_container(container, force=True, v=True)
+
+
+def _ids_of(api: Any, container: str, user: str) -> tuple[int, int]:
+    """Numeric ids of an image's user, by the image's own /etc/passwd when it is a name."""
+    from docker.errors import NotFound
+
+    name, _, group = user.partition(":")
+    if not name:
+        return _USER, _USER
+    if name.isdecimal():
+        return int(name), int(group) if group.isdecimal() else int(name)
+    try:
+        passwd = read_member(api.get_archive(container, "/etc/passwd")[0])
+    except NotFound:
+        return 0, 0
+    for line in passwd.decode("utf-8", "replace").splitlines():
+        fields = line.split(":")
+        if fields[0] == name and len(fields) > 3:
+            return int(fields[2]), int(fields[3])
+    return 0, 0
+
+
+class ImageLayer:
+    """A committed state and the number of containers and later states that stand on it."""
+
+    def __init__(self, image: str, parent: ImageLayer | None, *, ours: bool) -> None:
+        self.image = image
+        self.parent = parent
+        self.depth: int = parent.depth + 1 if parent is not None else 0
+        self._ours = ours
+        self._users = 0
+        self._lock: threading.Lock = parent._lock if parent is not None else threading.Lock()
+        if parent is not None:
+            parent.acquire()
+
+    def acquire(self) -> None:
+        with self._lock:
+            self._users += 1
+
+    def release(self, api: Any) -> None:
+        """One user less. The last one takes the image with it, unless the user brought it."""
+        from docker.errors import DockerException
+
+        with self._lock:
+            self._users -= 1
+            unused = self._users == 0
+        if unused:
+            if self._ours:
+                with suppress(DockerException, OSError):
+                    api.remove_image(self.image, force=True)
+            if self.parent is not None:
+                self.parent.release(api)
