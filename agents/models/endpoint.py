@@ -44,7 +44,7 @@ class Endpoint:
         self.route = route
         self.wire = wire
         self.facts: ModelFacts = facts_for(route)
-        self.context_window = self.facts.context_window
+        self.context_window = route.context_window or self.facts.context_window
         self.encoder = Encoder(memory, route.reasoning)
         self.text = TextMode(memory)
         self.text_mode = bool(options.text_mode)

@@ -101,6 +101,8 @@ class LitellmWire:
             "num_retries": 0,
             "max_retries": 0,
         }
+        if self._route.context_window is not None:
+            arguments["num_ctx"] = self._route.context_window
         if request.tools and request.tool_choice not in (None, "auto"):
             arguments["tool_choice"] = request.tool_choice
         if sampling.logprobs is not None:
@@ -128,7 +130,9 @@ def _failure(error: Exception) -> WireError:
     name = type(error).__name__
     status = getattr(error, "status_code", None)
     response = getattr(error, "response", None)
-    headers: Mapping[str, str] = getattr(response, "headers", None) or {}
+    headers: Mapping[str, str] = (
+        getattr(error, "litellm_response_headers", None) or getattr(response, "headers", None) or {}
+    )
     text = _line(error)
     if name == "ContextWindowExceededError":
         status, text = 400, f"context window exceeded: {text}"

@@ -42,6 +42,8 @@ class Route:
     token_ids: bool = False
     """vLLM's `return_token_ids` is understood."""
     max_tokens_field: str = "max_tokens"
+    context_window: int | None = None
+    """Asked for, where the endpoint would otherwise take a small one and cut prompts silently (Ollama)."""
     is_llm: bool = True
 
     def keys(self, options: ModelOptions) -> tuple[str, ...]:
@@ -287,7 +289,14 @@ def _through_litellm(model: str, provider: str, name: str) -> Route:
         else "none",
         cache_control=claude
         and provider in ("anthropic", "bedrock", "bedrock_converse", "vertex_ai", "azure_ai"),
+        context_window=_ollama_window() if provider == "ollama_chat" else None,
     )
+
+
+def _ollama_window() -> int:
+    """Ollama's own variable for its window, else one that a repository's files fit into."""
+    value = os.environ.get("OLLAMA_CONTEXT_LENGTH", "")
+    return int(value) if value.isdigit() and int(value) > 0 else 32_768
 
 
 def facts_for(route: Route) -> ModelFacts:

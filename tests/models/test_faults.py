@@ -348,9 +348,9 @@ def test_a_slow_stream_that_keeps_talking_is_not_cut() -> None:
 
 
 def test_a_stream_without_end_meets_the_timeout() -> None:
-    with ModelServer([{"content": "a " * 500, "chunk_delay_s": 0.05}]) as server:
-        with pytest.raises(ModelError, match="1 s"):
-            ask(client_of(server, stream=True, timeout_s=1.0, max_retry_s=0.5))
+    endless = {"content": "a " * 500, "chunk_delay_s": 0.05}
+    with ModelServer([endless]) as server, pytest.raises(ModelError, match="1 s"):
+        ask(client_of(server, stream=True, timeout_s=1.0, max_retry_s=0.5))
 
 
 def test_tools_refused_turns_text_mode_on() -> None:
