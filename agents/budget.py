@@ -20,7 +20,7 @@ _EPSILON = 1e-9
 _FLAGS = {
     "usd": ("dollars", "--budget-usd"),
     "tokens": ("tokens", "--budget-tokens"),
-    "steps": ("model calls", "--max-steps"),
+    "steps": ("model calls", "--budget-steps"),
     "wall_s": ("wall seconds", "--timeout"),
     "test_s": ("seconds of tests", "--test-timeout"),
 }

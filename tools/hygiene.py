@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import fnmatch
+import itertools
 import posixpath
 import re
 from collections import Counter
@@ -146,7 +147,7 @@ def clean_patch(
 
 def _sections(text: str) -> Iterator[_Section]:
     starts = [match.start() for match in re.finditer(r"^diff --git ", text, re.MULTILINE)]
-    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+    for start, end in itertools.pairwise([*starts, len(text)]):
         section = text[start:end]
         match = _HEADER.match(section.split("\n", 1)[0])
         target = re.search(r"^\+\+\+ b/(.*?)\t?$", section.split("\n@@ ", 1)[0], re.MULTILINE)

@@ -140,7 +140,7 @@ def test_what_fits_does_not_depend_on_how_many_run_at_once(workers: int) -> None
     [
         (BudgetLimits(usd=1.0), Spending(usd=1.01), "--budget-usd"),
         (BudgetLimits(tokens=10), Spending(tokens=11), "--budget-tokens"),
-        (BudgetLimits(steps=1), Spending(steps=2), "--max-steps"),
+        (BudgetLimits(steps=1), Spending(steps=2), "--budget-steps"),
         (BudgetLimits(wall_s=0.0), Spending(), "--timeout"),
     ],
 )
