@@ -84,7 +84,7 @@ def export(
         allow_benchmark=allow_benchmark,
     )
     names = [name for given in format for name in given.split(",")]
-    records = (record for run in runs for record in read_runs(_located(run), on_loss=lost))
+    records = (record for run in runs for record in read_runs(located(run), on_loss=lost))
     done = write(records, names, out, options, losses=losses)
     for name, rows in done.rows.items():
         typer.echo(f"{done.folder / name}: {rows} rows")
@@ -105,7 +105,7 @@ def export(
         typer.echo(upload(done.folder, push, private=not public))
 
 
-def _located(run: Path) -> Path:
+def located(run: Path) -> Path:
     """A path as it is, else the name of a run under the runs root (`last` is the newest)."""
     if run.exists():
         return run

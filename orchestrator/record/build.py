@@ -61,10 +61,11 @@ def _forget_masked_prompts(record: Trajectory) -> None:
         parents[message.id] = message.parent
     for call in record.calls:
         above = parents[call.message]
-        if call.prompt_sha256 is not None and above is not None and masked[above]:
-            if chain[above].hex() != call.prompt_sha256:
-                call.prompt_sha256 = None
-                record.losses.append(f"the prompt of {call.message} held a secret and cannot be checked")
+        if call.prompt_sha256 is None or above is None or not masked[above]:
+            continue
+        if chain[above].hex() != call.prompt_sha256:
+            call.prompt_sha256 = None
+            record.losses.append(f"the prompt of {call.message} held a secret and cannot be checked")
 
 
 def validated(data: Any) -> Trajectory:
@@ -93,6 +94,7 @@ class _Fold:
         self.selected: dict[str, Any] | None = None
         self.outcome: dict[str, Any] = {}
         self.tokens: dict[str, dict[str, Any]] = {}
+        self.begun: dict[str, float | None] = {}
         self.said: set[str] = set()
         self.called: set[str] = set()
         self.failed_calls = 0
@@ -149,16 +151,13 @@ class _Fold:
             values = [call["usage"].get(name) for call in self.calls if call["message"] in self.said]
             return sum(values) if values and None not in values else None
 
-        wall = (
-            self.last_at - self.first_at if self.first_at is not None and self.last_at is not None else None
-        )
         return {
             "calls": len(self.called & self.said),
             "failed_calls": self.failed_calls,
             "prompt_tokens": total("prompt_tokens"),
             "completion_tokens": total("completion_tokens"),
             "cost_usd": total("cost_usd"),
-            "wall_s": round(wall, 3) if wall is not None else None,
+            "wall_s": _between(self.first_at, self.last_at),
         }
 
     def _resolved(self) -> bool | None:
@@ -256,6 +255,7 @@ def _call_failed(fold: _Fold, event: Event) -> None:
 def _node(fold: _Fold, event: Event) -> None:
     keys = ("id", "parent", "kind", "agent", "seed")
     fold.nodes[event["id"]] = {**{key: event.get(key) for key in keys}, "depth": event.get("depth") or 0}
+    fold.begun[event["id"]] = event.get("at")
 
 
 def _node_finished(fold: _Fold, event: Event) -> None:
@@ -267,6 +267,7 @@ def _node_finished(fold: _Fold, event: Event) -> None:
         "tips": {agent: tip for agent, tip in (event.get("tips") or {}).items() if tip is not None},
         "patch": event.get("patch"),
         "tree_hash": event.get("tree_hash"),
+        "wall_s": _between(fold.begun.get(event["node"]), event.get("at")),
         "visits": event.get("visits"),
         "value": event.get("value"),
         "reward": _reward(reward) if reward is not None else None,
@@ -369,6 +370,10 @@ def reward_total(components: Mapping[str, Component]) -> float | None:
     """Sum of weight times value over the measured components; null when none was measured."""
     measured = [part.value * part.weight for part in components.values() if part.value is not None]
     return sum(measured) if measured else None
+
+
+def _between(start: float | None, end: float | None) -> float | None:
+    return round(end - start, 3) if start is not None and end is not None else None
 
 
 def _parsed(arguments: str) -> dict[str, Any] | None:

@@ -165,6 +165,8 @@ class Node(Part):
     exit_status: Status | None = None
     """Null: the run ended before the node did."""
     flags: list[str] = Field(default_factory=list)
+    wall_s: float | None = None
+    """Seconds from the node's beginning to its end."""
 
 
 class Evaluation(Part):
