@@ -50,7 +50,7 @@ def shaped_reward(measured: Measurements, spec: RewardSpec | None = None) -> Rew
         broken = gates[name]
         value = None if broken is None else 0.0
         if broken:
-            value = -max(0.0, reward_total(components) or 0.0)
+            value = min(0.0, -(reward_total(components) or 0.0))
         components[f"gate:{name}"] = Component(value=value, weight=1.0)
     total = reward_total(components) if measured.pass_rate is not None else None
     return Reward(total=total, components=components, spec=spec.name)

@@ -100,19 +100,18 @@ def test_a_regression_and_a_protected_test_are_seen(workspace):
     runner = TestRunner(made)
     baseline = runner.measure_baseline(workspace, runs=1)
     workspace.write_text("lib.py", SOURCE.replace("return b\n    if", "return a\n    if"))
-    workspace.write_text("test_lib.py", TESTS.replace("== 2\n\n\ndef test_first", "== 2\n\n\ndef test_first"))
     measured, _ = measure(workspace, made, runner, baseline, protected=["lib.py"])
     assert measured.regressions == 1
     assert measured.protected_edits == 1
     assert measured.coverage_change is None
-    assert shaped_reward(measured).total == 0.0
+    assert shaped_reward(measured).total <= 0.0
 
 
 def test_lint_counts_changed_lines_only_and_unmeasured_is_null():
     before = "import os\nx = 1\n"
     after = "import os\nx = 1\nimport json\n"
     diff = "diff --git a/a.py b/a.py\n--- a/a.py\n+++ b/a.py\n@@ -1,2 +1,3 @@\n import os\n x = 1\n+import json\n"
-    assert new_findings(Patch(diff, after={"a.py": after}, before={"a.py": before})) == 2
+    assert new_findings(Patch(diff, after={"a.py": after}, before={"a.py": before})) == 1
     assert new_findings(Patch(diff)) is None
     text = "diff --git a/a.txt b/a.txt\n--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-a\n+b\n"
     assert new_findings(Patch(text, after={"a.txt": "b\n"}, before={"a.txt": "a\n"})) is None
