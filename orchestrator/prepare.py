@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,22 +26,27 @@ class Prepared:
     base_commit: str
 
 
-def prepare(
-    request: SolveRequest, run: RunDirectory, recorder: Recorder, on_line: Callable[[str], None]
-) -> Prepared:
-    """Copy the repository with no trace of what came after the base commit, set up its environment, open
-    the sandbox. Blocking; call it in a thread.
-
-    Raises: RepositoryError, ProjectError, SandboxError.
-    """
+def copy_repository(request: SolveRequest, run: RunDirectory) -> str:
+    """Copy the base commit and its past into the run, once; a resumed run finds it there. Blocking.
+    Returns the base commit. Raises: RepositoryError."""
     run.scratch.mkdir(parents=True, exist_ok=True)
-    if not (run.path / "work" / "ready").exists():
-        on_line("repository")
+    done = run.path / "work" / "ready"
+    if not done.exists():
+        shutil.rmtree(run.repository, ignore_errors=True)
         base = prepare_repository(
             request.repository, request.base, run.repository, include_dirty=request.include_dirty
         )
-        (run.path / "work" / "ready").write_text(base)
-    base = (run.path / "work" / "ready").read_text()
+        done.write_text(base)
+    return done.read_text()
+
+
+def prepare(
+    request: SolveRequest, run: RunDirectory, base: str, recorder: Recorder, on_line: Callable[[str], None]
+) -> Prepared:
+    """Set up the environment of the copied repository and open the sandbox. Blocking; call it in a thread.
+
+    Raises: ProjectError, SandboxError.
+    """
     recorder.append(
         "inference", what="base commit", value=base, why="--base" if request.base else "HEAD", flag="--base"
     )

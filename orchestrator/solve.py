@@ -18,7 +18,7 @@ from ..tools.run_tests import TestRunner
 from ..tools.secrets import Masker, host_secrets
 from ..tools.test_report import Baseline, Outcome
 from .outcome import NO_TEST, Found, conclude
-from .prepare import Prepared, prepare
+from .prepare import Prepared, copy_repository, prepare
 from .record.events import EventLog, read_events
 from .record.journal import RunJournal
 from .record.recorder import Listener, Recorder
@@ -79,12 +79,15 @@ class _Run:
 
     async def go(self) -> SolveResult:
         prepared: Prepared | None = None
-        self._started()
+        self._summary("running", None)
         try:
+            base = await asyncio.to_thread(copy_repository, self._request, self._run)
+            self._started(base)
             prepared = await asyncio.to_thread(
                 prepare,
                 self._request,
                 self._run,
+                base,
                 self._recorder,
                 lambda line: self._say("progress", {"line": line}),
             )
@@ -170,21 +173,20 @@ class _Run:
     def _only_offline(self) -> bool:
         return self._request.models() == {OFFLINE}
 
-    def _started(self) -> None:
+    def _started(self, base: str) -> None:
         request = self._request
         self._recorder.append(
             "run_started",
             schema="swe-trajectory/1",
             run_id=self._run.path.name,
             issue=asdict(request.issue),
-            repository=request.issue.repository or self._run.repository.name,
-            base_commit=request.base,
+            repository=request.issue.repository or request.repository.name,
+            base_commit=base,
             config=_config(request),
             versions={"swe_agent": __version__, "python": platform.python_version()},
             seed=request.seed,
             is_llm=not self._only_offline(),
         )
-        self._summary("running", None)
 
     async def _baseline(self, suite: Suite) -> None:
         """Twice on the base commit before anyone edits; a resumed run takes over what was measured."""

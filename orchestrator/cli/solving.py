@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Mapping
@@ -149,9 +150,7 @@ def resume_request(name: str) -> tuple[SolveRequest, RunDirectory]:
 
 def run_solve(request: SolveRequest, run: RunDirectory, screen: Screen) -> SolveResult:
     """Run to the end. ^C and SIGTERM stop it within seconds with the best patch on disk; the exit code is
-    then 130 or 143 (raises typer.Exit)."""
-    import typer
-
+    then 130 or 143 and the process ends here."""
     from ..solve import solve
 
     caught: list[int] = []
@@ -162,8 +161,6 @@ def run_solve(request: SolveRequest, run: RunDirectory, screen: Screen) -> Solve
 
         def stop(number: int) -> None:
             if caught:
-                import os
-
                 os._exit(128 + number)
             caught.append(number)
             task.cancel()
@@ -172,14 +169,21 @@ def run_solve(request: SolveRequest, run: RunDirectory, screen: Screen) -> Solve
             loop.add_signal_handler(number, stop, number)
         return await task
 
+    runner = asyncio.Runner()
     try:
-        return asyncio.run(main())
+        result = runner.run(main())
     except asyncio.CancelledError:
         best = f"best patch so far: {run.patch}" if run.patch.exists() else "no patch yet"
         print(f"swe-agent: stopped; {best}\nresume: swe-agent solve --resume {run.path}", file=sys.stderr)
-        raise typer.Exit(128 + (caught[0] if caught else signal.SIGINT)) from None
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Closing the runner would wait for threads that may be in the middle of an installation. All that
+        # counts is on disk, and sandboxes die with this process.
+        os._exit(128 + (caught[0] if caught else signal.SIGINT))
     finally:
         run.release()
+    runner.close()
+    return result
 
 
 @dataclass(frozen=True, slots=True)

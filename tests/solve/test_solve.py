@@ -1,0 +1,425 @@
+"""The main job, end to end, through the command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from .conftest import CODER, FAILING, RIGHT, WRONG, Done, call, edit, events, git, review, said, state_of
+
+Run = Callable[..., Done]
+ISSUE = "# Charged too much\n\nA stay that ends exactly on the hour is charged one hour too many.\n"
+
+
+def test_offline_solves_a_one_line_bug(swe_agent: Run, parking: Path, tmp_path: Path) -> None:
+    (tmp_path / "ISSUE.md").write_text(ISSUE)
+    before = state_of(parking)
+    done = swe_agent(
+        "solve",
+        "--file",
+        tmp_path / "ISSUE.md",
+        "--repo",
+        parking,
+        "--model",
+        "offline/repair",
+        "--json",
+        "--output",
+        tmp_path / "run",
+    )
+    assert done.code == 0, done.err
+    assert done.json["verified"] is True
+    assert set(done.json["fixed"]) == set(FAILING)
+    assert done.json["broken"] == []
+    assert state_of(parking) == before
+    clean = tmp_path / "clean"
+    git(tmp_path, "clone", "-q", str(parking), str(clean))
+    patch = tmp_path / "run" / "patch.diff"
+    assert patch.read_text() == done.json["patch"]
+    git(clean, "apply", "--check", str(patch))
+    assert not any(path.startswith("tests/") for path in changed(patch.read_text()))
+    started = events(tmp_path / "run", "run_started")[0]
+    assert started["is_llm"] is False
+    assert started["base_commit"] == git(parking, "rev-parse", "HEAD").strip()
+    assert {c["is_llm"] for c in events(tmp_path / "run", "call")} == {False}
+    assert {c["usage"]["prompt_tokens"] for c in events(tmp_path / "run", "call")} == {0}
+    assert not (tmp_path / "run" / "work" / "repository").exists()
+    assert (
+        json.loads((tmp_path / "run" / "trajectory.jsonl").read_text())["schema_version"]
+        == "swe-trajectory/1"
+    )
+
+
+def changed(patch: str) -> list[str]:
+    return [line[6:] for line in patch.splitlines() if line.startswith("+++ b/")]
+
+
+def test_offline_needs_a_failing_test(swe_agent: Run, parking: Path, tmp_path: Path) -> None:
+    path = parking / "parking" / "tariff.py"
+    path.write_text(path.read_text().replace(WRONG, RIGHT))
+    git(parking, "commit", "-qam", "solved")
+    done = swe_agent("solve", "--text", "It is slow", "--repo", parking, "--json", "-q")
+    assert done.code == 3
+    assert done.json["patch"] == ""
+    assert "needs a failing test" in done.json["status"]
+    assert "--model" in done.json["status"]
+
+
+def test_a_team_solves_it(swe_agent: Run, parking: Path, script: Callable[..., str], tmp_path: Path) -> None:
+    done = swe_agent(
+        "solve", "--text", ISSUE, "--repo", parking, "--model", script(), "--json", "--output", tmp_path / "r"
+    )
+    assert done.code == 0, done.err
+    assert {e["agent"].partition(":")[0] for e in events(tmp_path / "r", "call")} == {
+        "tester",
+        "coder",
+        "critic",
+    }
+    shown = swe_agent("runs", "show", tmp_path / "r", "--json")
+    assert len(json.loads(shown.out)["messages"]) == len(events(tmp_path / "r", "message"))
+    page = swe_agent("report", tmp_path / "r")
+    assert "charge" in Path(page.out.strip()).read_text()
+
+
+def test_one_agent_alone(swe_agent: Run, parking: Path, script: Callable[..., str], tmp_path: Path) -> None:
+    done = swe_agent(
+        "solve",
+        "--text",
+        ISSUE,
+        "--repo",
+        parking,
+        "--roles",
+        "single",
+        "--model",
+        script(single=CODER),
+        "--json",
+        "--output",
+        tmp_path / "r",
+    )
+    assert done.code == 0, done.err
+    assert {e["agent"].partition(":")[0] for e in events(tmp_path / "r", "call")} == {"single"}
+
+
+def test_disagreements_end_well(
+    swe_agent: Run, parking: Path, script: Callable[..., str], tmp_path: Path
+) -> None:
+    """The Tester's own test is wrong and is dropped; the Coder's patch breaks a test; the Debugger mends it;
+    the Critic rejects it once; the Debugger mends it again; the Critic accepts."""
+    wrong_test = "def test_free():\n    from parking import charge\n    assert charge(0) == 0\n"
+    tester = [
+        said(call("writeFile", path="tests/test_issue_0.py", content=wrong_test)),
+        said(
+            call(
+                "finish",
+                summary="one",
+                failingTests=[*FAILING, "tests/test_issue_0.py::test_free"],
+                reproduced=True,
+            )
+        ),
+    ]
+    coder = [
+        said(edit(WRONG, "return minutes // MINUTES_PER_HOUR")),
+        said(call("finish", summary="floor division")),
+    ]
+    first = [
+        said(edit("return minutes // MINUTES_PER_HOUR", "return (minutes + 59) // 60")),
+        said(call("finish", summary="rounded up")),
+    ]
+    second = [
+        said(edit("return (minutes + 59) // 60", RIGHT)),
+        said(call("finish", summary="with the constant")),
+    ]
+    turns = {
+        "tester": tester,
+        "coder": coder,
+        "n0.0/debugger/0": first,
+        "n0.0.0/debugger/0": second,
+        "n0.0/critic/0": [said(review(False, "use MINUTES_PER_HOUR, not 60", 4))],
+        "n0.0.0/critic/0": [said(review(True))],
+    }
+    done = swe_agent(
+        "solve",
+        "--text",
+        ISSUE,
+        "--repo",
+        parking,
+        "--model",
+        script(**turns),
+        "--json",
+        "--output",
+        tmp_path / "r",
+    )
+    assert done.code == 0, done.err
+    assert RIGHT in done.json["patch"]
+    assert "test_issue" not in done.json["patch"]
+    found = events(tmp_path / "r", "reproduction")[0]
+    assert found["targets"] == FAILING
+    assert "does not fail" in found["refused"][0]
+    prompts = [
+        e["content"]
+        for e in events(tmp_path / "r", "message")
+        if e["role"] == "user" and e["node"] == "n0.0.0"
+    ]
+    assert any("use MINUTES_PER_HOUR, not 60" in prompt for prompt in prompts)
+
+
+def test_a_wrong_patch_is_not_claimed(
+    swe_agent: Run, parking: Path, script: Callable[..., str], tmp_path: Path
+) -> None:
+    wrong = [said(edit(WRONG, "return minutes // MINUTES_PER_HOUR")), said(call("finish", summary="done"))]
+    gave_up = [said(call("finish", summary="no idea", gaveUp=True))]
+    done = swe_agent(
+        "solve",
+        "--text",
+        ISSUE,
+        "--repo",
+        parking,
+        "--model",
+        script(coder=wrong, debugger=gave_up),
+        "--json",
+        "--apply",
+        "--output",
+        tmp_path / "r",
+    )
+    assert done.code == 4
+    assert done.json["verified"] is False
+    assert done.json["broken"]
+    assert "not verified" in done.json["status"]
+    assert git(parking, "status", "--porcelain") == ""
+
+
+def test_no_patch(swe_agent: Run, parking: Path, script: Callable[..., str]) -> None:
+    gave_up = [said(call("finish", summary="it cannot be done", gaveUp=True))]
+    done = swe_agent("solve", "--text", ISSUE, "--repo", parking, "--model", script(coder=gave_up), "--json")
+    assert done.code == 3
+    assert "it cannot be done" in done.json["status"]
+
+
+def test_mistakes_are_told_to_the_model(
+    swe_agent: Run, parking: Path, script: Callable[..., str], tmp_path: Path
+) -> None:
+    coder = [
+        said({"name": "editFile", "arguments": '{"path": "parking/tariff.py", '}),
+        said(call("writeFlie", path="x", content="y")),
+        {"content": "I think it is solved."},
+        said(call("finish", summary="done")),
+        said(call("readFile", path="../../etc/passwd")),
+        *CODER,
+    ]
+    done = swe_agent(
+        "solve",
+        "--text",
+        ISSUE,
+        "--repo",
+        parking,
+        "--model",
+        script(coder=coder),
+        "--json",
+        "--output",
+        tmp_path / "r",
+    )
+    assert done.code == 4 or done.code == 0, done.err
+    texts = [e["text"] for e in events(tmp_path / "r", "tool") if not e["ok"]]
+    assert any("not a JSON object" in text for text in texts)
+    assert any("did you mean writeFile" in text for text in texts)
+
+
+def test_budget_keeps_the_best_patch(
+    swe_agent: Run, parking: Path, script: Callable[..., str], tmp_path: Path
+) -> None:
+    coder = [said(edit(WRONG, "return minutes // MINUTES_PER_HOUR")), *[said(call("runTests"))] * 9]
+    done = swe_agent(
+        "solve",
+        "--text",
+        ISSUE,
+        "--repo",
+        parking,
+        "--model",
+        script(coder=coder),
+        "--json",
+        "--budget-steps",
+        5,
+        "--output",
+        tmp_path / "r",
+    )
+    assert done.code == 5, done.err
+    assert "MINUTES_PER_HOUR" in done.json["patch"]
+    assert "limit" in done.json["status"]
+
+
+def test_delivery(swe_agent: Run, parking: Path, script: Callable[..., str], tmp_path: Path) -> None:
+    head = git(parking, "rev-parse", "HEAD")
+    done = swe_agent(
+        "solve",
+        "--text",
+        ISSUE,
+        "--repo",
+        parking,
+        "--model",
+        script(),
+        "--branch",
+        "fix/hours",
+        "--patch",
+        "-",
+        "-q",
+        "--output",
+        tmp_path / "r",
+    )
+    assert done.code == 0, done.err
+    assert done.out == (tmp_path / "r" / "patch.diff").read_text()
+    assert RIGHT in git(parking, "show", "fix/hours:parking/tariff.py")
+    assert git(parking, "rev-parse", "HEAD") == head
+    assert git(parking, "status", "--porcelain") == ""
+    assert swe_agent("apply", tmp_path / "r").code == 0
+    assert git(parking, "status", "--porcelain") == " M parking/tariff.py\n"
+    again = swe_agent("apply", tmp_path / "r")
+    assert again.code == 4
+    assert "does not apply" in again.err
+    assert swe_agent("apply", tmp_path / "r", "--undo").code == 0
+    assert git(parking, "status", "--porcelain") == ""
+
+
+def test_replay(swe_agent: Run, parking: Path, script: Callable[..., str], tmp_path: Path) -> None:
+    swe_agent(
+        "solve", "--text", ISSUE, "--repo", parking, "--model", script(), "-q", "--output", tmp_path / "r"
+    )
+    (tmp_path / "script.json").unlink()
+    same = swe_agent("replay", tmp_path / "r")
+    assert same.code == 0, same.err
+    assert "identical" in same.out
+    log = tmp_path / "r" / "events.jsonl"
+    log.write_text(log.read_text().replace(RIGHT, "return minutes"))
+    other = swe_agent("replay", tmp_path / "r")
+    assert other.code != 0
+    assert "diverges" in other.err
+
+
+def test_dry_run_spends_nothing(swe_agent: Run, parking: Path, tmp_path: Path) -> None:
+    done = swe_agent("solve", "--text", ISSUE, "--repo", parking, "--dry-run")
+    assert done.code == 0
+    assert "tests: python -m pytest" in done.out
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "words"),
+    [
+        (["--text", "x", "--repo", "nowhere"], 2, "no such directory"),
+        (["--text", "x", "--repo", "."], 2, "not a git repository"),
+        (["--text", "x", "--repo", "PARKING", "--base", "deadbeef"], 2, "no commit deadbeef"),
+        (["--text", "x", "--repo", "PARKING", "--model", "nosuch/model"], 6, "unknown provider"),
+        (["--text", "x", "--repo", "PARKING", "--model", "openai/gpt-4o"], 6, "OPENAI_API_KEY"),
+        (["--text", "x", "--repo", "PARKING", "--search", "deep"], 2, "--search"),
+        (["--text", "  ", "--repo", "PARKING"], 2, "empty"),
+        (["--repo", "PARKING"], 2, "--issue"),
+        (["--text", "x", "--file", "y"], 2, "exclude each other"),
+        (["--file", "gone.md"], 2, "cannot read"),
+        (["--resume", "gone"], 2, "not a run"),
+        (["--issue", "gibberish"], 8, "names no issue"),
+        (["--text", "x", "--repo", "PARKING", "--timeout", "soon"], 2, "duration"),
+    ],
+)
+def test_mistakes_of_the_user(
+    swe_agent: Run, parking: Path, tmp_path: Path, flags: list[str], code: int, words: str
+) -> None:
+    done = swe_agent("solve", *[str(parking) if flag == "PARKING" else flag for flag in flags], "-q")
+    assert done.code == code, done.err
+    lines = [line for line in done.err.splitlines() if line]
+    assert len(lines) == 1
+    assert words in lines[0]
+    assert done.out == ""
+
+
+def test_secrets_stay_out(swe_agent: Run, parking: Path, script: Callable[..., str], tmp_path: Path) -> None:
+    key = "sk-proj-" + "Zx9" * 16
+    token = "ghp_" + "A1b2" * 9
+    host = "correct-horse-battery-staple-77"
+    (parking / "settings.ini").write_text(f"token = {token}\n")
+    git(parking, "add", "-A")
+    git(parking, "commit", "-qm", "settings")
+    coder = [
+        said(call("readFile", path="settings.ini")),
+        said(call("shell", command="env; cat settings.ini")),
+        *CODER,
+    ]
+    done = swe_agent(
+        "solve",
+        "--text",
+        f"{ISSUE}\nOur key is {key}",
+        "--repo",
+        parking,
+        "--model",
+        script(coder=coder),
+        "--output",
+        tmp_path / "r",
+        env={"MY_SERVICE_PASSWORD": host},
+    )
+    assert done.code == 0, done.err
+    for path in (tmp_path / "r").rglob("*"):
+        if path.is_file():
+            data = path.read_bytes()
+            for secret in (key, token, host):
+                assert secret.encode() not in data, path
+    for secret in (key, token, host):
+        assert secret not in done.out + done.err
+
+
+def test_a_repository_cannot_steer_without_consent(
+    swe_agent: Run, parking: Path, script: Callable[..., str]
+) -> None:
+    (parking / ".swe-agent.toml").write_text('test-cmd = "false"\nmodel = "openai/evil"\n')
+    git(parking, "add", "-A")
+    git(parking, "commit", "-qm", "config")
+    done = swe_agent("solve", "--text", ISSUE, "--repo", parking, "--model", script(), "--dry-run")
+    assert "model is ignored" in done.err
+    assert "not used" in done.err
+    assert "tests: python -m pytest" in done.out
+
+
+def test_config_files_and_environment(swe_agent: Run, parking: Path, tmp_path: Path) -> None:
+    config = tmp_path / "config" / "swe-agent" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('search = "best-of-n"\n[solve]\nsandbox = "plain"\n')
+    done = swe_agent("solve", "--text", ISSUE, "--repo", parking, "--dry-run")
+    assert "search: best-of-n" in done.out
+    assert "sandbox: plain" in done.out
+    done = swe_agent(
+        "solve", "--text", ISSUE, "--repo", parking, "--dry-run", env={"SWE_AGENT_SEARCH": "tree"}
+    )
+    assert "search: tree" in done.out
+    shown = swe_agent("config", "show", "--origin")
+    assert f"search = 'best-of-n'  # {config}" in shown.out
+    config.write_text("search = \n")
+    broken = swe_agent("solve", "--text", ISSUE, "--repo", parking, "--dry-run")
+    assert broken.code == 2
+    assert str(config) in broken.err
+
+
+def test_wheel_holds_the_package(tmp_path: Path) -> None:
+    """A build from the checkout, so that a folder or a data file left out of pyproject.toml is noticed."""
+    root = Path(__file__).resolve().parents[2]
+    if shutil.which("git") is None or not (root / ".git").exists():
+        pytest.skip("needs git and a checkout")
+    source = tmp_path / "source"
+    git(tmp_path, "clone", "-q", str(root), str(source))
+    import sys
+    import zipfile
+
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(tmp_path / "dist"), str(source)],
+        check=True,
+    )
+    names = zipfile.ZipFile(next((tmp_path / "dist").glob("*.whl"))).namelist()
+    for needed in (
+        "prompts/coder.md",
+        "examples/parking/repo/parking/tariff.py",
+        "orchestrator/report/page.html",
+        "py.typed",
+    ):
+        assert f"swe_agent/{needed}" in names
+    assert not [
+        name for name in names if name.startswith(("swe_agent/tests", "swe_agent/bench", "tests", "agents"))
+    ]
