@@ -6,12 +6,18 @@ import itertools
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from .coverage_map import CoverageMap
 from .project.spec import Project
+from .sandbox import Sandbox
 from .test_report import Baseline, TestReport
-from .warm.cold import check_name, run_cold
+from .warm.bytecode import Bytecode
+from .warm.cold import check_name, run_cold, write_log
+from .warm.delta import delta_of
+from .warm.request import Events
+from .warm.runner import WarmRunner
 from .workspace import Workspace
 
 
@@ -34,7 +40,9 @@ class TestRunner:
         self.project = project
         self.baseline = baseline
         self._log_dir = log_dir
-        self._warm = warm and project.test_command.runner == "pytest"
+        self._bytecode = Bytecode()
+        warmable = warm and project.test_command.runner == "pytest" and project.python is not None
+        self._warm = WarmRunner(project, bytecode=self._bytecode) if warmable else None
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
 
@@ -49,15 +57,21 @@ class TestRunner:
         """Run the tests, or those that `selection` names: ids as reports print them, files or folders.
 
         Names that match nothing are in the report's `unknown` and `collection_errors`. The working tree
-        is left as it was. `timeout` is in seconds, by default the test command's own; what had finished
+        is left as it was. A selection that is run again may be run warm (see `tools/warm/runner`): the report
+        says so. `timeout` is in seconds, by default the test command's own; what had finished
         before it is kept. With `cold` the run happens in a fresh process: every final verdict is one.
 
         Raises: ToolError for a name that cannot be a test; SandboxError.
         """
         names = [check_name(name) for name in selection]
         limit = timeout if timeout is not None else self.project.test_command.timeout_s
+        log = self._log()
+        if not cold and self._warm is not None:
+            report = self._warm.run(workspace, names, timeout=limit)
+            if report is not None:
+                return replace(report, log_path=write_log(log, report.output))
         with self._tree(workspace) as tree:
-            report, _ = run_cold(tree.sandbox, self.project, names, timeout=limit, log=self._log())
+            report, _ = self._cold(tree.sandbox, names, limit, log)
         return report
 
     def measure_baseline(
@@ -68,8 +82,10 @@ class TestRunner:
         limit = timeout if timeout is not None else self.project.test_command.timeout_s
         reports: list[TestReport] = []
         for _ in range(max(1, runs)):
+            self._bytecode.open = not reports and not delta_of(workspace)
             with workspace.fork() as fork:
-                report, _ = run_cold(fork.sandbox, self.project, (), timeout=limit, log=self._log())
+                report, _ = self._cold(fork.sandbox, (), limit, self._log())
+            self._bytecode.open = False
             reports.append(report)
             if report.timed_out:
                 break
@@ -89,19 +105,47 @@ class TestRunner:
         names = [check_name(name) for name in selection]
         limit = timeout if timeout is not None else self.project.test_command.timeout_s
         with workspace.fork() as fork:
-            _, events = run_cold(
-                fork.sandbox, self.project, names, timeout=limit, log=self._log(), coverage=True
-            )
+            _, events = self._cold(fork.sandbox, names, limit, self._log(), coverage=True)
         return CoverageMap.of(events.covered)
+
+    def prime(
+        self, workspace: Workspace, selection: Sequence[str] = (), *, timeout: float | None = None
+    ) -> str:
+        """Make the next runs of `selection` warm: without this its second run does. Costs a few cold runs.
+        Returns why it will be run cold all the same, "" when it will not. Raises: ToolError, SandboxError."""
+        if self._warm is None:
+            return "only pytest is run warm"
+        names = [check_name(name) for name in selection]
+        if not self._bytecode.filled and not delta_of(workspace):
+            self._bytecode.open = True
+            with workspace.fork() as fork:
+                self._cold(fork.sandbox, names, timeout or self.project.test_command.timeout_s, self._log())
+            self._bytecode.open = False
+        self._warm.expect(names)
+        self._warm.run(workspace, names, timeout=timeout or self.project.test_command.timeout_s)
+        return self._warm.why_cold(names)
+
+    def why_cold(self, selection: Sequence[str] = ()) -> str:
+        """Why a selection is not run warm; "" when it is or may be."""
+        return "only pytest is run warm" if self._warm is None else self._warm.why_cold(selection)
 
     def close(self) -> None:
         """Stop the processes kept for warm runs. Idempotent; `run` starts them anew."""
+        if self._warm is not None:
+            self._warm.close()
 
     def __enter__(self) -> TestRunner:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    def _cold(
+        self, sandbox: Sandbox, names: Sequence[str], timeout: float, log: Path | None, coverage: bool = False
+    ) -> tuple[TestReport, Events]:
+        return run_cold(
+            sandbox, self.project, names, timeout=timeout, log=log, coverage=coverage, bytecode=self._bytecode
+        )
 
     def _log(self) -> Path | None:
         if self._log_dir is None:

@@ -77,9 +77,9 @@ class ExecResult:
 class Session(ABC):
     """A process inside a sandbox that outlives one command: lines go in, lines come out.
 
-    It sees the sandbox's tree as it is at each moment and runs under the same walls as a command. It
-    lives until `close()` or until its sandbox closes (not until the next `exec` ends), and everything it
-    started dies with it. stderr is dropped. Not safe for two threads at once.
+    It runs under the same walls and limits as a command, and everything it started dies with it. While it
+    is open its sandbox does nothing else (no exec, fork, read or write: they may wait for it): give it a
+    fork of its own. stderr is dropped. Not safe for two threads at once.
     """
 
     @abstractmethod

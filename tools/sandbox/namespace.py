@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import platform
+import socket
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
 from ..errors import SandboxError
-from .base import ExecResult, Limits, Sandbox, SandboxSpec
+from .base import ExecResult, Limits, Sandbox, SandboxSpec, Session
 from .environment import clean_env, shell_argv
 from .family import Family
 from .holder import protocol
 from .holder.mounts import HOME
 from .identity import Identity
+from .session import PipeSession
 from .spawner import ZYGOTE, Holder, HolderError
 
 _SHM_BYTES = 256 << 20
 _GRACE_S = 60.0
+_SESSION_S = 7 * 86400.0
 _LAYERS = 480
 """The kernel stacks up to 500 overlay layers."""
 
@@ -159,6 +163,49 @@ class NamespaceSandbox(Sandbox):
             self._ask({"op": "write", "path": str(self.root / path), "size": len(data)}, source)
         finally:
             os.close(source)
+
+    def open_session(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: str | PurePosixPath | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Session:
+        """A command that does not end: its stdin is one end of a socket pair, and its stdout too."""
+        request = {
+            "op": "exec",
+            "argv": [self._holder.shell, "-c", 'exec "$@" 1>&0 2>/dev/null', "session", *argv],
+            "cwd": str(self.root / (cwd or "")),
+            "env": clean_env(HOME, self._spec.env, env),
+            "timeout": _SESSION_S,
+            "output_bytes": 1 << 10,
+        }
+        ours, theirs = socket.socketpair()
+
+        def follow() -> None:
+            try:
+                # Closing the sandbox or the session ends the wait; nobody reads the reply.
+                with contextlib.suppress(SandboxError):
+                    self._ask(request, theirs.fileno(), _SESSION_S + _GRACE_S)
+            finally:
+                theirs.close()
+                # The holder's copy is gone as well now, so the other end sees the end of the stream.
+
+        if self._closed:
+            raise SandboxError("the sandbox is closed")
+        thread = threading.Thread(target=follow, name="swe-agent-session", daemon=True)
+        thread.start()
+
+        def kill() -> None:
+            with contextlib.suppress(OSError):
+                ours.shutdown(socket.SHUT_RDWR)
+            ours.close()
+            thread.join(5.0)
+            if thread.is_alive():
+                self._holder.kill()
+                thread.join(5.0)
+
+        return PipeSession(os.dup(ours.fileno()), os.dup(ours.fileno()), kill)
 
     def fork(self) -> NamespaceSandbox:
         with self._lock:

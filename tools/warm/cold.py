@@ -13,6 +13,7 @@ from ..junit import MAX_BYTES, parse_junit
 from ..project.spec import Project
 from ..sandbox import ExecResult, Sandbox
 from ..test_report import Outcome, TestReport, TestResult
+from .bytecode import Bytecode
 from .request import FOLDER, Events, ends, place, read_events
 
 _SHARED = "swe_agent_report.py"
@@ -22,17 +23,17 @@ _UNITTEST = "swe_agent_unittest.py"
 
 
 def test_environment(project: Project, root: PurePosixPath) -> dict[str, str]:
-    """Environment of a test process: a fixed hash seed, so that two runs differ only where the code does;
-    bytecode goes where it leaves no trace in the tree and outlives the run."""
+    """Environment of a test process: a fixed hash seed, so that two runs differ only where the code does,
+    and no bytecode in the tree from the processes that tests start."""
     env = {
         "PYTHONHASHSEED": "0",
-        "PYTHONPYCACHEPREFIX": str(root / FOLDER / "pycache"),
+        "PYTHONDONTWRITEBYTECODE": "1",
         **project.environment(root),
         **project.test_command.env,
     }
     if project.python is None:
         env.pop("PYTHONHASHSEED")
-        env.pop("PYTHONPYCACHEPREFIX")
+        env.pop("PYTHONDONTWRITEBYTECODE")
     return env
 
 
@@ -44,7 +45,7 @@ def run_cold(
     timeout: float,
     log: Path | None,
     coverage: bool = False,
-    modules: bool = False,
+    bytecode: Bytecode | None = None,
 ) -> tuple[TestReport, Events]:
     """Run the test command in `sandbox`; the events hold what the report has no place for.
 
@@ -55,8 +56,12 @@ def run_cold(
     runner = project.test_command.runner
     try:
         if runner == "pytest":
-            done, events = _pytest(sandbox, project, names, folder, timeout, coverage, modules)
+            _seed(bytecode, sandbox, folder)
+            done, events = _pytest(sandbox, project, names, folder, timeout, coverage)
+            if bytecode is not None and not done.timed_out and events.results:
+                bytecode.keep(sandbox, folder)
         elif runner in ("unittest", "django"):
+            _seed(bytecode, sandbox, folder)
             done, events = _unittest(sandbox, project, names, folder, timeout)
         else:
             done, events = _custom(sandbox, project, names, timeout)
@@ -67,9 +72,14 @@ def run_cold(
         duration_s=done.duration_s,
         output=done.output,
         timed_out=done.timed_out,
-        log_path=_logged(log, done.output),
+        log_path=write_log(log, done.output),
     )
     return report, events
+
+
+def _seed(bytecode: Bytecode | None, sandbox: Sandbox, folder: str) -> None:
+    if bytecode is not None:
+        bytecode.seed(sandbox, folder)
 
 
 def check_name(name: str) -> str:
@@ -90,7 +100,6 @@ def _pytest(
     folder: str,
     timeout: float,
     coverage: bool,
-    modules: bool,
 ) -> tuple[ExecResult, Events]:
     env, restore = pytest_environment(project, sandbox.root, folder)
     request = {
@@ -98,7 +107,7 @@ def _pytest(
         "select": list(names),
         "restore": restore,
         "coverage": coverage,
-        "modules": modules,
+        "bytecode": str(sandbox.root / folder / "pycache"),
     }
     place(sandbox, folder, request, (_SHARED, _PYTEST, *((_COVERAGE,) if coverage else ())))
     done = sandbox.exec(project.test_command.command, timeout=timeout, env=env)
@@ -128,6 +137,7 @@ def _unittest(
     env = test_environment(project, sandbox.root)
     env["SWE_AGENT_TESTS"] = str(sandbox.root / folder)
     request = {"root": str(sandbox.root), "select": list(names), "restore": {"SWE_AGENT_TESTS": None}}
+    request["bytecode"] = str(sandbox.root / folder / "pycache")
     place(sandbox, folder, request, (_SHARED, _UNITTEST))
     script = shlex.quote(str(sandbox.root / folder / _UNITTEST))
     command = unittest_command(project.test_command.command, script, project.test_command.runner, names)
@@ -208,7 +218,8 @@ def _matching(sandbox: Sandbox, pattern: str) -> list[str]:
     return [line for line in listed.output.splitlines() if line]
 
 
-def _logged(log: Path | None, output: str) -> str | None:
+def write_log(log: Path | None, output: str) -> str | None:
+    """Keep a run's output; returns where."""
     if log is None:
         return None
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ HEAD_CHARS, TAIL_CHARS = 6000, 14000
 @cache
 def inside(name: str) -> bytes:
     """Source of one of the modules that run inside the sandbox."""
-    return resources.files(__package__).joinpath("inside").joinpath(name).read_bytes()
+    return resources.files(__package__ or __name__).joinpath("inside").joinpath(name).read_bytes()
 
 
 def place(sandbox: Sandbox, folder: str, request: Mapping[str, Any], names: Iterable[str]) -> PurePosixPath:
@@ -42,7 +42,6 @@ class Events:
     results: dict[str, TestResult] = field(default_factory=dict[str, TestResult])
     uncollected: dict[str, str] = field(default_factory=dict[str, str])
     unknown: list[str] = field(default_factory=list[str])
-    modules: list[str] = field(default_factory=list[str])
     covered: dict[str, Mapping[str, Sequence[int]]] = field(
         default_factory=dict[str, Mapping[str, Sequence[int]]]
     )
@@ -77,8 +76,6 @@ class Events:
             self.uncollected[name] = str(event.get("message") or "")
         elif isinstance(name := event.get("unknown"), str):
             self.unknown.append(name)
-        elif isinstance(modules := event.get("modules"), list):
-            self.modules = [m for m in modules if isinstance(m, str)]
         elif isinstance(test := event.get("covered"), str) and isinstance(lines := event.get("lines"), dict):
             self.covered[test] = {
                 str(path): [n for n in hit if isinstance(n, int)] for path, hit in lines.items()

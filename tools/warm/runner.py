@@ -6,12 +6,12 @@ import contextlib
 import queue
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 
 from ..errors import SandboxError
 from ..project.spec import Project
 from ..test_report import Outcome, TestReport
 from ..workspace import Workspace
+from .bytecode import Bytecode
 from .delta import delta_of
 from .zygote import Zygote, pytest_arguments
 
@@ -31,8 +31,9 @@ class WarmRunner:
     times out or ends in an internal error has no warm verdict; tests that write into the tree never do.
     """
 
-    def __init__(self, project: Project, *, zygotes: int = 2) -> None:
+    def __init__(self, project: Project, *, bytecode: Bytecode | None = None, zygotes: int = 2) -> None:
         self._project = project
+        self._bytecode = bytecode
         self._lock = threading.Lock()
         self._seen: dict[tuple[str, ...], int] = {}
         self._barred: dict[tuple[str, ...], str] = {}
@@ -46,6 +47,12 @@ class WarmRunner:
     def why_cold(self, selection: Sequence[str]) -> str:
         """Why a selection is not run warm, "" when it is or may be."""
         return self.disabled or self._barred.get(tuple(sorted(selection)), "")
+
+    def expect(self, selection: Sequence[str]) -> None:
+        """The selection will be run often: its next run may be warm already."""
+        with self._lock:
+            key = tuple(sorted(selection))
+            self._seen[key] = max(1, self._seen.get(key, 0))
 
     def run(self, workspace: Workspace, selection: Sequence[str], *, timeout: float) -> TestReport | None:
         """The warm verdict, or None when there is none to trust: run cold then."""
@@ -90,7 +97,9 @@ class WarmRunner:
         if delta is None:
             return None
         with workspace.fork() as fork:
-            cold, _ = run_cold(fork.sandbox, self._project, selection, timeout=timeout, log=None)
+            cold, _ = run_cold(
+                fork.sandbox, self._project, selection, timeout=timeout, log=None, bytecode=self._bytecode
+            )
         if cold.timed_out or cold.duration_s > WORTH_S or not cold.results:
             self._bar(key, "the run is too long to gain from it" if cold.results else "no tests ran")
             return cold
@@ -136,7 +145,7 @@ class WarmRunner:
             reset = fork.exec(_RESET.format(base=fork.base_commit), timeout=300)
             if reset.exit_code != 0:
                 raise SandboxError(f"the tree cannot be reset: {reset.output.strip()[-300:]}")
-            zygote = Zygote(fork, self._project)
+            zygote = Zygote(fork, self._project, self._bytecode)
         except SandboxError as error:
             if fork is not None:
                 fork.close()
@@ -170,10 +179,3 @@ class WarmRunner:
 def verdict(report: TestReport) -> dict[str, Outcome]:
     """What two runs must agree on: each test's outcome."""
     return {test: result.outcome for test, result in report.results.items()}
-
-
-def log_lines(report: TestReport, path: Path | None) -> None:
-    """Keep a warm run's output where cold runs keep theirs."""
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(report.output, encoding="utf-8", errors="replace")

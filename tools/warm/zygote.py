@@ -16,6 +16,7 @@ from ..project.spec import Project
 from ..sandbox import Session
 from ..test_report import TestReport
 from ..workspace import Workspace
+from .bytecode import Bytecode
 from .cold import test_environment
 from .delta import Delta
 from .request import FOLDER, Events, inside
@@ -63,7 +64,7 @@ def pytest_arguments(command: str) -> tuple[list[str], bool] | None:
 class Zygote:
     """Owns its workspace, which stands on the base commit, and the session in it."""
 
-    def __init__(self, workspace: Workspace, project: Project) -> None:
+    def __init__(self, workspace: Workspace, project: Project, bytecode: Bytecode | None = None) -> None:
         """Raises: SandboxError when it does not start or this kind of sandbox has no sessions."""
         self._workspace = workspace
         self._held: set[str] = set()
@@ -81,10 +82,13 @@ class Zygote:
         setup = {
             "root": str(root),
             "restore": {},
+            "bytecode": str(root / self._folder / "pycache"),
             "path": [str(root)] if as_module else [str(project.python.parent)],
             "argv": ["pytest", *words],
             "arguments": [*words, "-o", f"cache_dir={root / FOLDER / 'pytest_cache'}"],
         }
+        if bytecode is not None:
+            bytecode.seed(sandbox, self._folder)
         sandbox.write_bytes(f"{self._folder}/setup.json", json.dumps(setup).encode())
         script = root / self._folder / "swe_agent_zygote.py"
         env = test_environment(project, root)
@@ -118,7 +122,6 @@ class Zygote:
         root = self._workspace.root
         folder = f"{self._folder}/run-{secrets.token_hex(6)}"
         request = {"root": str(root), "select": list(selection), "restore": {}}
-        self._workspace.sandbox.write_bytes(f"{folder}/request.json", json.dumps(request).encode())
         contents: dict[str, str] = {}
         for path, (_, status, _) in delta.items():
             if status != "D":
@@ -126,6 +129,7 @@ class Zygote:
         order = {
             "op": "run",
             "folder": str(root / folder),
+            "request": request,
             "state": {path: list(known) for path, known in delta.items()},
             "contents": contents,
             "key": json.dumps(sorted(selection)),

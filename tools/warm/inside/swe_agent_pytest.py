@@ -6,7 +6,6 @@ the repository's Python (3.6 or newer) and pytest (3 or newer).
 
 import json
 import os
-import sys
 
 import pytest
 import swe_agent_report as shared
@@ -52,7 +51,13 @@ def start(folder):
     State.report = shared.Report(os.path.join(folder, "report.jsonl"))
     State.results = {}
     State.request.restore_environment()
+    prepare(State.request.root, State.request.bytecode)
+
+
+def prepare(root, bytecode):
+    """Once for each process, before anything of the repository is imported."""
     shared.keep_bytecode_honest()
+    shared.move_bytecode(root, bytecode)
     _keep_rewritten_honest()
 
 
@@ -293,9 +298,4 @@ def pytest_runtest_logfinish(nodeid, location):
 
 
 def pytest_sessionfinish(session, exitstatus):
-    if State.request.modules:
-        root = State.request.root + os.sep
-        files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
-        ours = sorted({f for f in files if isinstance(f, str) and f.startswith(root) and f.endswith(".py")})
-        State.report.write(modules=ours)
     State.report.write(done=int(exitstatus))

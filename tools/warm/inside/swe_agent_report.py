@@ -6,6 +6,7 @@ Runs under the repository's Python, 3.6 or newer, and imports the standard libra
 import io
 import json
 import os
+import sys
 import time
 
 MESSAGE_CHARS = 6000
@@ -31,8 +32,8 @@ class Request:
         self.root = data["root"]
         self.select = data["select"]
         self.coverage = bool(data.get("coverage"))
-        self.modules = bool(data.get("modules"))
         self.restore = data["restore"]
+        self.bytecode = data.get("bytecode")
 
     def restore_environment(self):
         """Undo what only the test run itself needed, so that processes that tests start do not see it."""
@@ -78,6 +79,42 @@ def cacheable(mtime):
     """Whether bytecode of a source with this time may be kept: not when it is younger than two seconds, nor
     when the time was made up for one run's variant (before 2004, see Tree in swe_agent_zygote)."""
     return time.time() - mtime >= _RACY_S and mtime >= 1 << 30
+
+
+def move_bytecode(root, folder):
+    """Cache bytecode of the repository's modules in `folder` instead of beside them: nothing is left in the
+    tree, and nothing that lies there is believed. Installed packages keep theirs."""
+    if not folder:
+        return
+    from importlib import _bootstrap_external as external
+
+    plain = external.cache_from_source
+    prefix = os.path.realpath(root).rstrip(os.sep) + os.sep
+
+    def moved(path):
+        return folder + os.sep + path[len(prefix) :] if path.startswith(prefix) else path
+
+    def cache_from_source(path, debug_override=None, *, optimization=None):
+        if debug_override is not None:
+            return plain(path, debug_override)
+        return moved(plain(path, optimization=optimization))
+
+    external.cache_from_source = cache_from_source
+    try:
+        from _pytest.assertion import rewrite
+
+        plain_folder = rewrite.get_cache_dir
+    except (ImportError, AttributeError):
+        # This pytest would write beside the sources.
+        sys.dont_write_bytecode = "_pytest" in sys.modules
+        return
+
+    def get_cache_dir(file_path):
+        found = plain_folder(file_path)
+        return type(found)(moved(str(found) + os.sep).rstrip(os.sep))
+
+    rewrite.get_cache_dir = get_cache_dir
+    sys.dont_write_bytecode = False
 
 
 def keep_bytecode_honest():

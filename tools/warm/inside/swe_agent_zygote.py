@@ -12,6 +12,7 @@ import ctypes
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -175,6 +176,9 @@ class Coordinator:
 
     def run(self, order):
         state, key = order["state"], order["key"]
+        os.makedirs(order["folder"])
+        with open(os.path.join(order["folder"], "request.json"), "w") as file:
+            json.dump(order["request"], file)
         self.tree.become(state, order["contents"])
         shape = {p: s for p, s in state.items() if s[1] != "M" or not p.endswith(".py")}
         fresh = [p for p, s in state.items() if self.previous.get(p) != s]
@@ -240,6 +244,7 @@ class Coordinator:
         self.dependencies = flags.get("dependencies") or self.dependencies
         answer["obstacle"] = flags.get("obstacle", "")
         self.sweep()
+        shutil.rmtree(go["folder"], ignore_errors=True)
         if flags.get("wrote", True) or flags.get("spawned", True):
             answer["strangers"] = self.tree.strangers()[:20]
         if answer.get("lost"):
@@ -347,11 +352,9 @@ def session(setup, registry, sock):
         import pytest
         import swe_agent_pytest as plugin
         import swe_agent_report as shared
-
         from swe_agent_freezer import Freezer
 
-        shared.keep_bytecode_honest()
-        plugin._keep_rewritten_honest()
+        plugin.prepare(setup["root"], setup["bytecode"])
         freezer = Freezer(os.path.realpath(setup["root"]), registry, OUTPUT_FD)
         watched = freezer.watch()
         for name, value in setup["restore"].items():
