@@ -22,7 +22,12 @@ class Cost:
 
     def __add__(self, other: Cost) -> Cost:
         """Sum of two usages; what neither measured stays unmeasured."""
-        return Cost(*(_sum(getattr(self, name), getattr(other, name)) for name in _NAMES))
+        return Cost(
+            _sum(self.usd, other.usd),
+            _sum(self.tokens, other.tokens),
+            _sum(self.turns, other.turns),
+            _sum(self.test_s, other.test_s),
+        )
 
     def scaled(self, factor: float) -> Cost:
         """This limit times `factor`; whole units are rounded down."""

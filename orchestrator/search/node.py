@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 from ...tools.patch import Patch
 from .cost import NOTHING, Cost
@@ -157,7 +158,7 @@ class Node:
         return self.total / self.visits if self.visits else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Candidate:
     """A distinct patch that some rollout ended with."""
 
@@ -175,7 +176,7 @@ class Candidate:
     voters: tuple[str, ...] = ()
     """Distinct roots among those: independent votes."""
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Lines added and removed."""
         return self.patch.added + self.patch.removed

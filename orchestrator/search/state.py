@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from .config import SearchConfig
-from .cost import Cost, typical
+from .cost import NOTHING, Cost, typical
 from .node import Candidate, Evaluation, Rollout, Status
 from .request import ExpandRequest, Sibling, Variant
 from .reward import reward
@@ -52,23 +52,22 @@ class State:
     """By normalised hash, in the order first seen."""
     variants: dict[str, Variant] = field(default_factory=dict[str, Variant])
     """Root node → how it differs."""
+    spent: Cost = NOTHING
+    done: int = 0
+    """Finishes that the infrastructure did not fail."""
+    done_roots: int = 0
 
     def __post_init__(self) -> None:
         self.tree = Tree(self.config.weights)
 
     @property
-    def spent(self) -> Cost:
-        return sum((finish.cost for finish in self.finishes), Cost())
-
-    @property
     def counted(self) -> int:
         """Rollouts decided on that the infrastructure did not fail."""
-        return sum(finish.counts for finish in self.finishes) + len(self.in_flight)
+        return self.done + len(self.in_flight)
 
     @property
     def roots(self) -> int:
-        done = sum(finish.counts and finish.request.parent is None for finish in self.finishes)
-        return done + sum(request.parent is None for request in self.in_flight)
+        return self.done_roots + sum(request.parent is None for request in self.in_flight)
 
     @property
     def failures_in_a_row(self) -> int:
@@ -79,8 +78,7 @@ class State:
 
     @property
     def window(self) -> int:
-        done = sum(finish.counts for finish in self.finishes)
-        return self.config.window if done >= self.config.probe else 1
+        return self.config.window if self.done >= self.config.probe else 1
 
     def allowance(self) -> Cost:
         """What the next rollout may cost: its share of what is neither spent nor set aside for each free
@@ -151,8 +149,11 @@ class State:
             len(self.finishes), request, rollout, evaluation, value, known.node if known else None, cost
         )
         self.finishes.append(finish)
+        self.spent = self.spent + cost
         if infrastructure:
             return finish
+        self.done += 1
+        self.done_roots += request.parent is None
         tip = request.parent
         if known:
             self._vote(known, finish)

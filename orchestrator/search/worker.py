@@ -29,6 +29,7 @@ class Workers:
         self._expand, self._evaluate = expand, evaluate
         self._config, self._journal, self._budget = config, journal, budget
         self._slots = asyncio.Semaphore(config.workers)
+        self._closed = False
         self._tasks: dict[str, asyncio.Task[Done]] = {}
         self._assessing: dict[str, asyncio.Future[Evaluation]] = {}
 
@@ -37,16 +38,20 @@ class Workers:
 
     async def result(self, request: ExpandRequest) -> Done:
         """Wait for one rollout. Raises what its functions raised."""
-        return await self._tasks[request.node]
+        # Shielded: cancelling the search must not free this rollout's slot for another before `cancel`.
+        return await asyncio.shield(self._tasks[request.node])
 
     async def cancel(self) -> None:
         """Cancel what still runs and wait until it has ended."""
+        self._closed = True
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     async def _run(self, request: ExpandRequest) -> Done:
         async with self._slots:
+            if self._closed:  # the slot came free because others were cancelled
+                raise asyncio.CancelledError
             known = self._journal.rollouts.get(request.node)
             reserved = known is None and self._budget is not None
             if reserved and self._budget and not self._budget.reserve(request.node, request.allowance):
