@@ -6,7 +6,6 @@ import contextlib
 import errno
 import os
 import platform
-import socket
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -24,7 +23,6 @@ from .spawner import ZYGOTE, Holder, HolderError
 
 _SHM_BYTES = 256 << 20
 _GRACE_S = 60.0
-_SESSION_S = 7 * 86400.0
 _LAYERS = 480
 """The kernel stacks up to 500 overlay layers."""
 
@@ -127,12 +125,10 @@ class NamespaceSandbox(Sandbox):
         limits = self._spec.limits
         wall = limits.wall_s if timeout is None else timeout
         merged = clean_env(HOME, self._spec.env, env)
-        merged.setdefault("SHELL", "/bin/sh")
+        argv = shell_argv(cmd, self._holder.shell) if isinstance(cmd, str) else [str(part) for part in cmd]
         request = {
             "op": "exec",
-            "argv": shell_argv(cmd, self._holder.shell)
-            if isinstance(cmd, str)
-            else [str(part) for part in cmd],
+            "argv": argv,
             "cwd": str(self.root / (cwd or "")),
             "env": merged,
             "timeout": max(wall, 0.0),
@@ -140,7 +136,8 @@ class NamespaceSandbox(Sandbox):
         }
         source = None if stdin is None else _memory_file(stdin)
         try:
-            code, _, duration, flags, payload, _ = self._ask(request, source, wall + _GRACE_S)
+            fds = () if source is None else (source,)
+            code, _, duration, flags, payload, _ = self._ask(request, *fds, timeout=wall + _GRACE_S)
         finally:
             if source is not None:
                 os.close(source)
@@ -171,41 +168,31 @@ class NamespaceSandbox(Sandbox):
         cwd: str | PurePosixPath | None = None,
         env: Mapping[str, str] | None = None,
     ) -> Session:
-        """A command that does not end: its stdin is one end of a socket pair, and its stdout too."""
+        """See `Sandbox.open_session`. A fork of a sandbox that was written to ends its sessions: they
+        would go on in the files that parent and child now share."""
+        read_in, stdin = os.pipe()
+        stdout, write_out = os.pipe()
         request = {
-            "op": "exec",
-            "argv": [self._holder.shell, "-c", 'exec "$@" 1>&0 2>/dev/null', "session", *argv],
+            "op": "session",
+            "argv": [str(part) for part in argv],
             "cwd": str(self.root / (cwd or "")),
             "env": clean_env(HOME, self._spec.env, env),
-            "timeout": _SESSION_S,
-            "output_bytes": 1 << 10,
         }
-        ours, theirs = socket.socketpair()
-
-        def follow() -> None:
-            try:
-                # Closing the sandbox or the session ends the wait; nobody reads the reply.
-                with contextlib.suppress(SandboxError):
-                    self._ask(request, theirs.fileno(), _SESSION_S + _GRACE_S)
-            finally:
-                theirs.close()
-                # The holder's copy is gone as well now, so the other end sees the end of the stream.
-
-        if self._closed:
-            raise SandboxError("the sandbox is closed")
-        thread = threading.Thread(target=follow, name="swe-agent-session", daemon=True)
-        thread.start()
+        try:
+            leader = self._ask(request, read_in, write_out)[0]
+        except BaseException:
+            os.close(stdin)
+            os.close(stdout)
+            raise
+        finally:
+            os.close(read_in)
+            os.close(write_out)
 
         def kill() -> None:
-            with contextlib.suppress(OSError):
-                ours.shutdown(socket.SHUT_RDWR)
-            ours.close()
-            thread.join(5.0)
-            if thread.is_alive():
-                self._holder.kill()
-                thread.join(5.0)
+            with contextlib.suppress(SandboxError):
+                self._ask({"op": "end_session", "leader": leader})
 
-        return PipeSession(os.dup(ours.fileno()), os.dup(ours.fileno()), kill)
+        return PipeSession(stdin, stdout, kill)
 
     def fork(self) -> NamespaceSandbox:
         with self._lock:
@@ -235,7 +222,7 @@ class NamespaceSandbox(Sandbox):
             self._family.release(self._held)
 
     def _ask(
-        self, request: dict[str, Any], fd: int | None = None, timeout: float = _GRACE_S
+        self, request: dict[str, Any], *fds: int, timeout: float = _GRACE_S
     ) -> tuple[int, int, float, int, bytes, list[int]]:
         """Send a request and wait for its reply. Raises: OSError as the holder met it; SandboxError."""
         with self._lock:
@@ -244,7 +231,7 @@ class NamespaceSandbox(Sandbox):
             sock = self._holder.sock
             try:
                 sock.settimeout(timeout)
-                protocol.send_request(sock, request, () if fd is None else (fd,))
+                protocol.send_request(sock, request, fds)
                 reply = protocol.receive_reply(sock)
             except OSError as error:
                 self._holder.kill()

@@ -6,13 +6,13 @@ import _socket
 import fcntl
 import os
 import select
-import signal
 import time
-from typing import Any, NoReturn
+from typing import Any
 
 from . import protocol
-from .limits import Watch, apply_to_command
+from .limits import Watch
 from .output import BoundedOutput
+from .processes import Processes, become
 
 _PIPE_BYTES = 1 << 20
 
@@ -21,9 +21,10 @@ class Disconnected(Exception):
     """The product's end of the socket is gone."""
 
 
-def run_command(sock: _socket.socket, request: dict[str, Any], stdin: int | None, watch: Watch) -> None:
+def run_command(
+    sock: _socket.socket, request: dict[str, Any], stdin: int | None, watch: Watch, processes: Processes
+) -> None:
     """Run one command and reply. Raises: Disconnected when nobody waits for the reply any more."""
-    limits: dict[str, Any] = request["limits"]
     output = BoundedOutput(request["output_bytes"])
     start = time.monotonic()
     watch.begin()
@@ -34,12 +35,12 @@ def run_command(sock: _socket.socket, request: dict[str, Any], stdin: int | None
         pass  # over the user's pipe budget: the default size works as well
     pid = os.fork()
     if pid == 0:
-        _become(request, limits, stdin, write_end, watch.over_disk)
+        become(request, stdin, write_end, watch.over_disk)
     os.close(write_end)
     exited = os.pidfd_open(pid)
     try:
         reason = _follow(sock, read_end, exited, output, start + request["timeout"], watch)
-        status = _sweep(pid)
+        status = processes.sweep(pid)
         _drain(read_end, output)
     finally:
         os.close(read_end)
@@ -54,36 +55,6 @@ def run_command(sock: _socket.socket, request: dict[str, Any], stdin: int | None
     if code < 0:
         code = 128 - code
     protocol.send_reply(sock, code, 0, time.monotonic() - start, flags, output.value())
-
-
-def _become(
-    request: dict[str, Any], limits: dict[str, Any], stdin: int | None, out: int, over_disk: bool
-) -> NoReturn:
-    """The child: turn into the command. Never returns."""
-    argv: list[str] = request["argv"]
-    try:
-        os.setsid()
-        null = os.open("/dev/null", os.O_RDONLY) if stdin is None else stdin
-        os.dup2(null, 0)
-        os.dup2(out, 1)
-        os.dup2(out, 2)
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-        os.umask(0o022)
-        try:
-            apply_to_command(limits, over_disk)
-            os.chdir(request["cwd"])
-        except OSError as error:
-            what = request["cwd"] if error.filename is None else error.filename
-            os.write(2, f"{what}: {error.strerror}\n".encode("utf-8", "surrogateescape"))
-            os._exit(126)
-        try:
-            os.execvpe(argv[0], argv, request["env"])
-        except OSError as error:
-            os.write(2, f"{argv[0]}: {error.strerror}\n".encode("utf-8", "surrogateescape"))
-            os._exit(127 if isinstance(error, FileNotFoundError) else 126)
-    finally:
-        os._exit(126)
 
 
 def _follow(
@@ -113,25 +84,6 @@ def _follow(
                     poll.unregister(pipe)
             else:
                 raise Disconnected
-
-
-def _sweep(pid: int) -> int:
-    """Kill every process of the namespace and reap all; the wait status of `pid`.
-
-    The command itself may have ended by now: its status was kept for this wait.
-    """
-    status = 0
-    while True:
-        try:
-            os.kill(-1, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        try:
-            ended, result = os.waitpid(-1, 0)
-        except ChildProcessError:
-            return status
-        if ended == pid:
-            status = result
 
 
 def _drain(pipe: int, output: BoundedOutput) -> None:

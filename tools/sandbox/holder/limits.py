@@ -139,24 +139,26 @@ class Watch:
 
 
 def _resident(pid: str) -> int:
-    return int(_read(f"/proc/{pid}/statm", b"0 0").split()[1]) * _PAGE
+    fields = read_file(f"/proc/{pid}/statm").split()
+    return int(fields[1]) * _PAGE if fields else 0
 
 
 def _proportional(pid: str) -> int:
-    for line in _read(f"/proc/{pid}/smaps_rollup", b"").splitlines():
+    for line in read_file(f"/proc/{pid}/smaps_rollup").splitlines():
         if line.startswith(b"Pss:"):
             return int(line.split()[1]) * 1024
     return 0
 
 
-def _read(path: str, missing: bytes) -> bytes:
+def read_file(path: str) -> bytes:
+    """Contents of a small file of /proc, empty when it is gone."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return missing
+        return b""
     try:
-        return os.read(descriptor, 1 << 16) or missing
+        return os.read(descriptor, 1 << 16)
     except OSError:
-        return missing
+        return b""
     finally:
         os.close(descriptor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _socket
 import fcntl
 import os
+import select
 import signal
 import struct
 from typing import Any, NoReturn
@@ -14,6 +15,9 @@ from .commands import Disconnected, run_command
 from .files import Unprivileged, open_to_read, write_file
 from .limits import Watch, bound_pids
 from .mounts import View
+from .processes import Processes
+
+_SESSION_CHECK_MS = 200
 
 
 def serve(sock: _socket.socket, config: dict[str, Any], trees: dict[str, int]) -> NoReturn:
@@ -55,9 +59,11 @@ class _Holder:
         self._view = view
         self._limits = limits
         self._watch = Watch(limits, view.usage)
+        self._processes = Processes()
         self._unprivileged = Unprivileged(kernel.permitted_capabilities())
 
     def serve_one(self) -> bool:
+        self._watch_sessions()
         received = protocol.receive_request(self._sock)
         if received is None:
             return False
@@ -73,11 +79,29 @@ class _Holder:
                 os.close(fd)
         return True
 
+    def _watch_sessions(self) -> None:
+        """While sessions are open, keep them within the limits until the next request arrives."""
+        if not self._processes.sessions:
+            return
+        poll = select.poll()
+        poll.register(self._sock.fileno(), select.POLLIN)
+        self._watch.begin()
+        while self._processes.sessions and not poll.poll(_SESSION_CHECK_MS):
+            if self._watch.check() is not None:
+                self._processes.end_sessions()
+
     def _answer(self, request: dict[str, Any], fds: list[int]) -> None:
         operation = request["op"]
         if operation == "exec":
             request["limits"] = self._limits
-            run_command(self._sock, request, fds[0] if fds else None, self._watch)
+            run_command(self._sock, request, fds[0] if fds else None, self._watch, self._processes)
+        elif operation == "session":
+            request["limits"] = self._limits
+            leader = self._processes.start_session(request, fds[0], fds[1], self._watch.over_disk)
+            protocol.send_reply(self._sock, leader)
+        elif operation == "end_session":
+            self._processes.end_session(request["leader"])
+            protocol.send_reply(self._sock)
         elif operation == "read":
             with self._unprivileged:
                 descriptor = open_to_read(request["path"])
@@ -94,6 +118,8 @@ class _Holder:
         elif operation == "freeze":
             repo, private = self._view.dirty()
             if repo or private:
+                # A session would go on writing through the directory it is in, below the new layer.
+                self._processes.end_sessions()
                 self._view.freeze(request["layer"], repo, private)
             flags = protocol.DIRTY_REPO * repo | protocol.DIRTY_PRIVATE * private
             protocol.send_reply(self._sock, self._view.mode, flags=flags)
