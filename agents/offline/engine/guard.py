@@ -9,13 +9,14 @@ from __future__ import annotations
 import mmap
 import os
 import resource
-import signal
 import struct
 import sys
 from collections.abc import Iterable
 from typing import Any, Tuple
 
-from .suite import Stop
+from .suite import arm, disarm
+
+__all__ = ["Checkout", "Fence", "Refused", "arm", "disarm", "limit_process"]
 
 MEMORY = 2 << 30
 _FORKS = 64
@@ -24,20 +25,6 @@ _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 class Refused(PermissionError):
     """A candidate asked for something that only a mutant gone wrong asks for."""
-
-
-def _alarm(signum: int, frame: Any) -> None:
-    raise Stop
-
-
-def arm(seconds: float) -> None:
-    """Raise `Stop` after `seconds`, and again and again for code that swallows it."""
-    signal.signal(signal.SIGALRM, _alarm)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 0.05)
-
-
-def disarm() -> None:
-    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def limit_process(memory: int = MEMORY, processes: int = 256) -> None:

@@ -10,7 +10,7 @@ import math
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Tuple
+from typing import Any, TextIO, Tuple
 
 from .suite import Suite, Unit
 
@@ -64,7 +64,10 @@ class Spectrum:
 class Tracer:
     """A settrace tracer that looks only at editable files."""
 
-    def __init__(self, path_of: Callable[[str], str | None], spectrum: Spectrum) -> None:
+    def __init__(
+        self, path_of: Callable[[str], str | None], spectrum: Spectrum, journal: TextIO | None = None
+    ) -> None:
+        self.journal = journal
         self.path_of = path_of
         self.spectrum = spectrum
         self.lines: set[Line] = set()
@@ -83,10 +86,9 @@ class Tracer:
         if path is None:
             return None
         code = frame.f_code
-        lines = self.lines
 
         def local(frame: Any, event: str, arg: Any) -> Any:
-            self.lines.add((path, frame.f_lineno))
+            self.reach((path, frame.f_lineno))
             if event != "exception":
                 seen = self.samples.get(code, 0)
                 if seen < _TYPE_SAMPLES or (event == "return" and seen < 10 * _TYPE_SAMPLES):
@@ -94,9 +96,17 @@ class Tracer:
                     self.types(path, code, frame.f_locals)
             return local
 
-        lines.add((path, frame.f_lineno))
-        self.types(path, code, frame.f_locals) if self.samples.get(code, 0) < 10 * _TYPE_SAMPLES else None
+        self.reach((path, frame.f_lineno))
+        if self.samples.get(code, 0) < 10 * _TYPE_SAMPLES:
+            self.types(path, code, frame.f_locals)
         return local
+
+    def reach(self, line: Line) -> None:
+        if line not in self.lines:
+            self.lines.add(line)
+            if self.journal is not None:
+                self.journal.write(f"{line[0]}:{line[1]}\n")
+                self.journal.flush()
 
     def types(self, path: str, code: Any, variables: dict[str, Any]) -> None:
         table = self.spectrum.types.setdefault((path, code.co_firstlineno), {})
@@ -119,11 +129,12 @@ class Tracer:
 
 def localise(
     suite: Suite, failing: Sequence[int], passing: Sequence[int], path_of: Callable[[str], str | None],
-    out_of_time: Callable[[], bool],
+    out_of_time: Callable[[], bool], journal: TextIO, limit: float = 3.0,
 ) -> Spectrum:  # fmt: skip
-    """Run the tests under the tracer; runs in a forked child, for tests leave traces in the process."""
+    """Run the tests under the tracer; runs in a forked child, for tests leave traces in the process. Lines go
+    to `journal` as they are first reached, which is all that is left when a test never returns."""
     spectrum = Spectrum()
-    tracer = Tracer(path_of, spectrum)
+    tracer = Tracer(path_of, spectrum, journal)
 
     def cut(line: int, good: bool) -> None:
         lines, tracer.lines = tracer.lines, set()
@@ -135,9 +146,11 @@ def localise(
         if out_of_time() and test not in failing:
             break
         tracer.lines = set()
+        journal.write("\n#\n")
         tracer.start()
         try:
-            verdict = suite.run(test)
+            verdict = suite.bounded(test, limit)
+            limit = 1.0 if verdict.error == "Stop" else limit
         finally:
             tracer.stop()
         ended = verdict.units[Unit(test, 0, 0)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import os
+import signal
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -35,6 +36,20 @@ class Verdict(NamedTuple):
 
 class Stop(BaseException):
     """Raised by the alarm inside a test."""
+
+
+def _alarm(signum: int, frame: Any) -> None:
+    raise Stop
+
+
+def arm(seconds: float) -> None:
+    """Raise `Stop` after `seconds`, and again and again for code that swallows it."""
+    signal.signal(signal.SIGALRM, _alarm)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 0.05)
+
+
+def disarm() -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def pytest_arguments(files: Sequence[str], extra: Sequence[str] = ()) -> list[str]:
@@ -71,8 +86,20 @@ class Suite:
                 if table:
                     self.parameters.setdefault(index, []).append((table, _copied(table)))
 
-    def run(self, test: int, last: bool = True) -> Verdict:
-        """One test. With `last` everything set up is torn down. Raises: Stop."""
+    def bounded(self, test: int, limit: float) -> Verdict:
+        """One test that fails with the error `Stop` when it takes longer than `limit` seconds."""
+        start = time.perf_counter()
+        arm(limit)
+        try:
+            return self.run(test)
+        except Stop:
+            units = self._units(test, Stop())
+            return Verdict(False, False, units, "Stop", time.perf_counter() - start)
+        finally:
+            disarm()
+
+    def run(self, test: int) -> Verdict:
+        """One test; everything set up is torn down. Raises: Stop."""
         item = self.items[test]
         for table, pristine in self.parameters.get(test, ()):
             table.clear()
@@ -96,23 +123,26 @@ class Suite:
             error = caught
         if error is not None and type(error).__name__ in (*_OUTCOMES, "SkipTest"):
             skipped, error = True, None
-        events = self.recorder.events
         try:
-            item.ihook.pytest_runtest_teardown(item=item, nextitem=None if last else item)
+            item.ihook.pytest_runtest_teardown(item=item, nextitem=None)
         except (Stop, KeyboardInterrupt):
             raise
         except BaseException as caught:  # as above
             error = error or caught
         item._request, item.funcargs = False, None
-        units: dict[Unit, bool] = {}
-        counts: dict[int, int] = {}
-        for line, good in events:
-            counts[line] = counts.get(line, 0) + 1
-            units[Unit(test, line, counts[line])] = good
-        units[Unit(test, 0, 0)] = error is None and all(units.values())
+        units = self._units(test, error)
         passed = units[Unit(test, 0, 0)] and not skipped
         text = f"{type(error).__name__}: {str(error)[:200]}" if error is not None else ""
         return Verdict(passed, skipped, units, text, time.perf_counter() - start)
+
+    def _units(self, test: int, error: BaseException | None) -> dict[Unit, bool]:
+        units: dict[Unit, bool] = {}
+        counts: dict[int, int] = {}
+        for line, good in self.recorder.events:
+            counts[line] = counts.get(line, 0) + 1
+            units[Unit(test, line, counts[line])] = good
+        units[Unit(test, 0, 0)] = error is None and all(units.values())
+        return units
 
 
 def _copied(table: dict[str, Any]) -> dict[str, Any]:

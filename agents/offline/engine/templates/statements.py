@@ -106,6 +106,14 @@ def _delete(ctx: Context, node: ast.stmt, block: list[ast.stmt], indent: str) ->
         if not node.orelse:
             yield ctx.raw(start, end, "", node, "delete branch", 0.25)
         return
+    index = block.index(node)
+    for more in (2, 3):
+        run = block[index : index + more]
+        if len(run) == more < len(block) and all(
+            isinstance(s, _SIMPLE) and ctx.chunk.owns_lines(s) for s in run
+        ):
+            stop = ctx.chunk.line_span(run[-1])[1]
+            yield ctx.raw(start, stop, "", node, "delete statements", 0.16 / more)
     if len(block) == 1:
         yield ctx.raw(start, end, f"{indent}pass\n", node, "delete statement", prior)
     else:
