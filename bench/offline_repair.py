@@ -195,6 +195,7 @@ def main() -> None:
         command.add_argument("--sandbox", default="auto", choices=("auto", "namespace", "plain"))
     speed = commands.add_parser("speed", help="warm candidates per second against one cold pytest for each")
     speed.add_argument("--cold", type=int, default=20, help="cold runs to time")
+    speed.add_argument("--seconds", type=float, default=20.0, help="time for the warm search")
     speed.add_argument("--sandbox", default="auto", choices=("auto", "namespace", "plain"))
     arguments = parser.parse_args()
     if arguments.command == "speed":
