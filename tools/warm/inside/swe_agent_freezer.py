@@ -230,12 +230,12 @@ class Freezer:
                 self.busy = False
                 return
             send(sock, {"pid": pid})
-            _, status = os.waitpid(pid, 0)
+            _, status, usage = os.wait4(pid, 0)
             try:
                 os.killpg(pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
                 pass
-            send(sock, {"exit": status})
+            send(sock, {"exit": status, "cpu": usage.ru_utime + usage.ru_stime})
 
     def awake(self, go):
         """A run of its own begins: its own group, files, state and request."""

@@ -218,7 +218,7 @@ class Coordinator:
                 elif "pid" in message:
                     pid = message["pid"]
                 else:
-                    answer["exit"] = message["exit"]
+                    answer["exit"], answer["cpu"] = message["exit"], message["cpu"]
             if not ready and not answer["timed_out"]:
                 answer["timed_out"] = True
                 answer["output"] = tail_of(pid)
