@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..tools.history import prepare_repository
-from ..tools.project.prepare import prepare_project
+from ..tools.project.prepare import prepare_project, unpack_artefacts
 from ..tools.project.spec import Project
 from ..tools.sandbox import DEFAULT_ROOT, Limits, SandboxSpec, open_sandbox
 from ..tools.workspace import Workspace
@@ -77,7 +77,9 @@ def prepare(
         flag="--sandbox",
         why=("network on" if request.network else "network off") + ("" if sandbox.walls else ", NO WALLS"),
     )
-    return Prepared(Workspace(sandbox, base), project, base)
+    unpack_artefacts(sandbox, project)
+    workspace = Workspace(sandbox, base, env=project.shell_environment(sandbox.root))
+    return Prepared(workspace, project, base)
 
 
 def sandbox_spec(request: SolveRequest, run: RunDirectory, project: Project) -> SandboxSpec:

@@ -68,3 +68,10 @@ class Project:
             kept = [p for p in env.get("PYTHONPATH", "").split(":") if p.startswith("/") and p not in ours]
             env["PYTHONPATH"] = ":".join([*ours, *kept])
         return env
+
+    def shell_environment(self, root: PurePosixPath) -> dict[str, str]:
+        """What commands in a workspace at `root`, and in forks of it at other places, need on top of the
+        sandbox's environment: import paths relative to the folder a command starts in."""
+        if root == self.root or not self.import_paths:
+            return {}
+        return {"PYTHONPATH": ":".join(self.import_paths)}
