@@ -52,6 +52,8 @@ class SolveRequest:
     limits: Limits = field(default_factory=Limits)
     max_steps: int = 100
     """Model calls of one role turn."""
+    critic_samples: int = 1
+    """Times the Critic's score is taken; 1: the scores of its review, no further call."""
     repairs: int = 3
     """Debugger turns after the Coder's, per rollout."""
     sandbox: str = "auto"
@@ -122,6 +124,10 @@ class SolveResult:
     broken: tuple[str, ...] = ()
     still_failing: tuple[str, ...] = ()
     flaky: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    """What hygiene took out of the patch: `path: reason`."""
+    leaks: tuple[str, ...] = ()
+    """Attempts to look up the solution that the audit found."""
     confidence: float | None = None
     reasons: tuple[str, ...] = ()
     run: Path | None = None

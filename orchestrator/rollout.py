@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..agents.conversation import Conversation
 from ..agents.loop import TurnResult
 from ..agents.roles import CODER, CRITERIA, CRITIC, DEBUGGER, SINGLE, Role
 from ..prompts import render
+from ..tools.errors import BudgetExceeded
 from ..tools.hygiene import Removed, clean_patch
 from ..tools.patch import Patch
 from ..tools.workspace import Workspace
@@ -36,6 +37,8 @@ class Review:
     accept: bool
     score: float | None
     rationale: str
+    sd: float | None = None
+    k: int = 1
 
 
 @dataclass(slots=True)
@@ -242,6 +245,25 @@ async def _review(stage: Stage, plan: Plan, attempt: Attempt) -> None:
     attempt.review = _judgement(result)
     if result.status == "limit":
         attempt.status = "limit"
+    elif attempt.review is not None and stage.team.request.critic_samples > 1:
+        await _score(stage, plan, attempt)
+
+
+async def _score(stage: Stage, plan: Plan, attempt: Attempt) -> None:
+    """Put the repeated score in the place of the review's own."""
+    assert attempt.review is not None
+    work = Assignment(
+        CRITIC, f"{attempt.node}/critic/1", "", attempt.workspace, seed=plan.seed, meter=plan.meter
+    )
+    try:
+        found = await stage.team.score(
+            work, attempt.conversations[CRITIC.name], stage.team.request.critic_samples
+        )
+    except BudgetExceeded:
+        attempt.status = "limit"
+        return
+    if found is not None:
+        attempt.review = replace(attempt.review, score=found.mean, sd=found.sd, k=found.k)
 
 
 def _judgement(result: TurnResult) -> Review | None:

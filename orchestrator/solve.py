@@ -6,7 +6,7 @@ import asyncio
 import platform
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from .. import __version__
@@ -18,6 +18,7 @@ from ..tools.run_tests import TestRunner
 from ..tools.secrets import Masker, host_secrets
 from ..tools.test_report import Baseline, Outcome
 from .outcome import NO_TEST, Found, conclude
+from .oversight import oversee
 from .prepare import Prepared, copy_repository, prepare
 from .record.events import EventLog, read_events
 from .record.journal import RunJournal
@@ -29,6 +30,7 @@ from .run_directory import RunDirectory
 from .strategy import choose
 from .suite import Check, Suite
 from .team import Team
+
 
 async def solve(
     request: SolveRequest,
@@ -76,6 +78,9 @@ class _Run:
             )
         )
         self._best_rank: tuple[Any, ...] | None = None
+        self._removed: dict[str, tuple[str, ...]] = {
+            event["patch"]: tuple(event["removed"]) for event in journal.events if event["type"] == "hygiene"
+        }
 
     async def go(self) -> SolveResult:
         prepared: Prepared | None = None
@@ -91,7 +96,7 @@ class _Run:
                 self._recorder,
                 lambda line: self._say("progress", {"line": line}),
             )
-            result = await self._solve(prepared)
+            result = self._overseen(await self._solve(prepared))
             self._finish(result)
             return result
         except asyncio.CancelledError:
@@ -236,6 +241,9 @@ class _Run:
     def _step(self, attempt: Attempt) -> None:
         """The best patch so far goes to disk at once: an interrupted run keeps it."""
         assert attempt.check is not None
+        removed = [f"{item.path}: {item.reason}" for item in attempt.removed]
+        self._recorder.append("hygiene", node=attempt.node, patch=attempt.patch.sha256, removed=removed)
+        self._removed[attempt.patch.sha256] = tuple(removed)
         self._run.replace(f"candidates/{attempt.node}.diff", self._mask(attempt.patch.text))
         self._say(
             "candidate",
@@ -276,6 +284,13 @@ class _Run:
             wall_s=round(report.duration_s, 3) if report else None,
         )
         return check
+
+    def _overseen(self, result: SolveResult) -> SolveResult:
+        name = (self._request.issue.repository or str(self._request.repository)).rstrip("/")
+        package = name.rpartition("/")[2].removesuffix(".git")
+        leaks = oversee(read_events(self._run.events), self._recorder, package)
+        removed = self._removed.get(Patch(result.patch).sha256, ())
+        return replace(result, leaks=tuple(leaks), removed=removed)
 
     def _finish(self, result: SolveResult) -> None:
         self._recorder.append(

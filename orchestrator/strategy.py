@@ -220,9 +220,9 @@ def _evaluation(attempt: Attempt) -> Evaluation | None:
     if attempt.check is None:
         return None
     review = attempt.review
-    critic = (
-        CriticScore(review.score, rationale=review.rationale) if review and review.score is not None else None
-    )
+    critic = None
+    if review is not None and review.score is not None:
+        critic = CriticScore(review.score, review.sd, review.k, review.rationale)
     return _measured(attempt.check, critic)
 
 

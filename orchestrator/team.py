@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..agents.budget import Budget
 from ..agents.conversation import Conversation
+from ..agents.critic import LETTERS, Score, score
 from ..agents.loop import RoleAgent, TurnResult
 from ..agents.models.calls import Call, CallObserver, Sampling
 from ..agents.models.client import ModelClient
@@ -164,6 +165,18 @@ class Team:
             mask=self._mask,
         )
         return await actor.turn(work.task)
+
+    async def score(self, work: Assignment, conversation: Conversation, k: int) -> Score | None:
+        """The Critic's score after its review. Raises: ModelError; BudgetExceeded."""
+        model = work.model or self.request.model_of(work.role.name)
+        client = self._client(model).scoped(
+            work.scope,
+            sampling=replace(self.request.sampling, logprobs=len(LETTERS), seed=work.seed),
+            observer=work.meter or self.recorder,
+            budget=self._ledgers[work.role.name],
+        )
+        agent = f"{work.role.name}:{model}"
+        return await score(client, conversation, self.recorder.turn(work.scope, agent), k=k)
 
     def _toolbox(self, work: Assignment, *, offline: bool) -> Toolbox:
         extra: Sequence[Any] = [finish_tool(work.role, work.accept)]

@@ -89,6 +89,7 @@ def build_request(flags: Mapping[str, Any], screen: Screen) -> tuple[SolveReques
             wall_s=seconds(flags["timeout"]),
         ),
         max_steps=flags["max_steps"],
+        critic_samples=flags["critic_samples"],
         sandbox=flags["sandbox"],
         image=flags["image"],
         network=flags["network"] == "on",
@@ -257,7 +258,16 @@ def _check_choices(flags: Mapping[str, Any]) -> None:
     for proposer in split_list(flags["proposers"]):
         if proposer not in ("llm", "offline"):
             raise UsageError(f"--proposers {proposer!r}: choose from llm, offline")
-    for name in ("samples", "width", "workers", "max_steps", "budget_tokens", "budget_steps", "budget_usd"):
+    for name in (
+        "samples",
+        "width",
+        "workers",
+        "max_steps",
+        "critic_samples",
+        "budget_tokens",
+        "budget_steps",
+        "budget_usd",
+    ):
         if flags[name] is not None and flags[name] <= 0:
             raise UsageError(f"--{name.replace('_', '-')} must be positive, not {flags[name]}")
     given = [name for name in ("issue", "text", "file", "instance", "example") if flags.get(name)]

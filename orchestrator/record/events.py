@@ -38,6 +38,7 @@ The vocabulary. Ids are strings unique in the run; `node` names a search node, "
   the same order whatever the number of workers. A node may finish again after an infrastructure failure.
 - budget: reserved, settled, spent           - audit: node, flags [..]
 - selected: node|null, patch|null, confidence|null, reasons [..]
+- hygiene: node, patch (sha256 of the cleaned one), removed ["path: reason"]
 - outcome: exit_code, status, verified, tests {fixed, broken, still_failing, flaky}
 - run_finished: totals
 

@@ -20,6 +20,9 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "call": ("scope", "index"),
     "tool": ("message",),
     "baseline": (),
+    "reproduction": (),
+    "hygiene": ("node", "patch"),
+    "audit": ("node",),
 }
 """Event types that are written once per run, and the fields that name one."""
 

@@ -112,6 +112,9 @@ class Screen:
                     f"{name + ':':<15}{len(tests)}  {', '.join(tests[:3])}{' ...' if len(tests) > 3 else ''}",
                     style,
                 )
+        for name, lines in (("removed:", result.removed), ("leak audit:", result.leaks)):
+            for text in lines[:5]:
+                self.line(f"{name:<15}{text}", "yellow")
         if result.confidence is not None:
             self.line(f"{'confidence:':<15}{result.confidence:.2f}  {'; '.join(result.reasons)}")
         totals = result.totals
