@@ -186,24 +186,25 @@ def _definitions(files: Files, lines: Sequence[Match], query: str) -> list[tuple
         if symbols is None and "." in query:
             continue
         if symbols is None:
-            found += [
-                (path, Symbol(name, "line", m.line, m.line, clip_line(m.text.strip(), 200)))
-                for m in by_path[path]
-            ]
+            for match in by_path[path]:
+                text = clip_line(match.text.strip(), 200)
+                found.append((path, Symbol(name, "line", match.line, match.line, text)))
         else:
-            found += [
-                (path, s)
-                for s in symbols
-                if s.name == query or s.name.endswith("." + query) or _tail(s.name, query)
-            ]
-    return sorted(
-        found, key=lambda item: (*_file_rank(item[0])[:1], item[1].kind == "constant", item[1].depth, item[0])
-    )
+            found += [(path, symbol) for symbol in symbols if _names(symbol.name, query, path)]
+
+    def rank(item: tuple[str, Symbol]) -> tuple[bool, bool, int, str]:
+        path, symbol = item
+        return (_file_rank(path)[0], symbol.kind == "constant", symbol.depth, path)
+
+    return sorted(found, key=rank)
 
 
-def _tail(name: str, query: str) -> bool:
-    """`module.Class.method` names `Class.method` of that module."""
-    return "." in query and query.endswith("." + name)
+def _names(name: str, query: str, path: str) -> bool:
+    """Whether `query` is `name` or its end, or `name` with the module at `path` before it."""
+    if name == query or name.endswith("." + query):
+        return True
+    module = "." + path.rpartition(".")[0].removesuffix("/__init__").replace("/", ".")
+    return query.endswith("." + name) and module.endswith("." + query[: -len(name) - 1])
 
 
 def _parsed(files: Files, path: str) -> list[Symbol] | None:

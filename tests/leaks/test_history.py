@@ -81,7 +81,7 @@ def test_the_past_and_nothing_else(source: Repo, tmp_path: Path) -> None:
     assert git(work, "tag").split() == ["annotated0", "annotated1", "annotated2", "v0", "v1", "v2"]
     assert git(work, "describe", "--tags", "--exact-match").startswith(("annotated2", "v2"))
     assert git(work, "branch", "-a").split() == ["*", "main"]
-    assert git(work, "log", "--all", "--format=%H", "--since=2020-01-03T00:00:01Z") == ""
+    assert git(work, "log", "--all", "--format=%H", "--since=2020-01-04T00:00:01Z") == ""
     assert git(work, "rev-list", "--count", "--all").strip() == "3"
     assert git(work, "reflog") == git(work, "remote") == git(work, "stash", "list") == ""
     assert git(work, "status", "--porcelain") == ""
