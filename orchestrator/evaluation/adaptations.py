@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from ...tools.sandbox import DEFAULT_ROOT, Sandbox, open_sandbox
+from .httpbin import Httpbin, prepare_httpbin, wants_httpbin
 from .native import NativeEnvironment, command_env
 from .relocate import copy_venv
+from .script import source_files
 
 _TOX_LINKS = """
 tox --current-env -e{name} --notest >/dev/null 2>&1
@@ -24,13 +26,17 @@ a wrapper that executes it is not."""
 
 
 @contextmanager
-def open_for_tests(environment: NativeEnvironment, kind: str, scratch: Path, *, label: str) -> Iterator[Sandbox]:
+def open_for_tests(
+    environment: NativeEnvironment, kind: str, scratch: Path, *, label: str, visible: Sequence[Path] = ()
+) -> Iterator[Sandbox]:
     """A sandbox in which the environment works. Where the repository cannot be shown at /testbed
-    (`plain`), a private copy of the virtual environment points to where it is."""
+    (`plain`), a private copy of the virtual environment points to where it is. `visible` are further
+    paths shown read-only."""
     scratch.mkdir(parents=True, exist_ok=True)
     home = Path(tempfile.mkdtemp(prefix="grade-", dir=scratch))
     try:
         spec = environment.sandbox_spec(home, label=label)
+        spec = replace(spec, read_only=tuple(dict.fromkeys((*spec.read_only, *visible))))
         if kind != "plain":
             with open_sandbox(kind, spec) as sandbox:
                 if sandbox.root == DEFAULT_ROOT:
@@ -44,6 +50,16 @@ def open_for_tests(environment: NativeEnvironment, kind: str, scratch: Path, *, 
             yield sandbox
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def httpbin_for(environment: NativeEnvironment, test_patch: str) -> Httpbin | None:
+    """The httpbin that the changed test files need; None when they need none or it cannot be had."""
+    sources = [test_patch]
+    for name in source_files(test_patch):
+        path = environment.repository / name
+        if path.is_file():
+            sources.append(path.read_text("utf-8", "replace"))
+    return prepare_httpbin(environment.directory.parent) if wants_httpbin(sources) else None
 
 
 def before_tests(sandbox: Sandbox, environment: NativeEnvironment, command: str) -> str:

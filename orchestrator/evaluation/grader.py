@@ -16,7 +16,7 @@ from typing import Any, Literal
 from ...tools.errors import SandboxError, SweAgentError
 from ...tools.sandbox import Sandbox, open_sandbox
 from ..benchmarks.instance import Instance
-from .adaptations import before_tests, open_for_tests
+from .adaptations import before_tests, httpbin_for, open_for_tests
 from .grading import END, EXIT_CODE, PATCH_FAILED, START, TESTS_TIMED_OUT, Verdict, grade_log
 from .logs import parser_named
 from .native import NativeEnvironment, prepare_environment
@@ -115,7 +115,9 @@ def _judge(
     if parser is None:
         return Grade(instance.id, "infrastructure", f"no log parser named {gold.log_parser!r}")
     plan = test_plan(instance.repo, environment.spec, gold, environment.python)
-    with open_for_tests(environment, options.sandbox, options.scratch, label=instance.id) as sandbox:
+    server = httpbin_for(environment, gold.test_patch)
+    visible = server.paths if server else ()
+    with open_for_tests(environment, options.sandbox, options.scratch, label=instance.id, visible=visible) as sandbox:
         report: list[str] = []
         if not prediction.is_empty and not apply_patch(sandbox, prediction.patch, report):
             log = "\n".join([*report, PATCH_FAILED])
@@ -124,6 +126,9 @@ def _judge(
         notes = _rebuild(sandbox, prediction.patch, report)
         _place_tests(sandbox, gold.test_patch, environment.commit)
         command = before_tests(sandbox, environment, plan.command)
+        if server:
+            command = server.wrap(command)
+            notes.append("httpbin.org was served on loopback")
         started = time.monotonic()
         done = sandbox.exec(command, timeout=options.timeout_s, env=dict(plan.env))
         seconds["tests"] = round(time.monotonic() - started, 3)

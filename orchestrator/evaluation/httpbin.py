@@ -1,0 +1,124 @@
+"""httpbin on loopback, for test suites that talk to httpbin.org.
+
+The server lives in a virtual environment of its own in the cache, with a certificate of its own
+authority. Inside the sandbox it listens on two free ports of the loopback; a `sitecustomize` on the test
+command's PYTHONPATH resolves the name httpbin.org to them. Nothing leaves the machine.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .interpreter import find_interpreter, uv_path
+
+_WANTED = re.compile(r"httpbin\.org|HTTPBIN_URL")
+_PACKAGES = ("httpbin==0.10.2", "gunicorn==21.2.0", "trustme", "setuptools<81")
+_RESOLVER = '''\
+import os, socket
+_ports = dict(zip(("80", "443"), os.environ.get("HTTPBIN_PORTS", "").split(":")))
+_names = {"httpbin.org", "www.httpbin.org"}
+_lookup = socket.getaddrinfo
+
+def getaddrinfo(host, port, *args, **kwargs):
+    name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
+    if isinstance(name, str) and name.lower() in _names:
+        host = "127.0.0.1"
+        port = int(_ports.get({"http": "80", "https": "443"}.get(str(port), str(port))) or port)
+    return _lookup(host, port, *args, **kwargs)
+
+if _ports:
+    socket.getaddrinfo = getaddrinfo
+'''
+_LAUNCH = """
+ports=$("{venv}/bin/python" - <<'PICK'
+import socket
+held = [socket.socket() for _ in range(2)]
+for one in held: one.bind(("127.0.0.1", 0))
+print(":".join(str(one.getsockname()[1]) for one in held))
+PICK
+)
+plain=${{ports%%:*}}; secure=${{ports##*:}}
+serve() {{ env -u PYTHONPATH -u VIRTUAL_ENV "{venv}/bin/gunicorn" -k gthread --threads 16 --keep-alive 20 \
+ --worker-tmp-dir /tmp --log-level critical --bind "127.0.0.1:$1" "${{@:2}}" httpbin:app >/dev/null 2>&1 & }}
+serve "$plain"; first=$!
+serve "$secure" --certfile "{home}/tls/server.pem" --keyfile "{home}/tls/server.key"; second=$!
+"{venv}/bin/python" - "$plain" "$secure" <<'WAIT'
+import socket, sys, time
+for port in sys.argv[1:]:
+    for _ in range(300):
+        try: socket.create_connection(("127.0.0.1", int(port)), 1).close(); break
+        except OSError: time.sleep(0.1)
+WAIT
+(
+export HTTPBIN_PORTS="$ports" PYTHONPATH="{home}/site" REQUESTS_CA_BUNDLE="{home}/tls/all.pem"
+{command}
+)
+code=$?
+kill "$first" "$second" 2>/dev/null; wait "$first" "$second" 2>/dev/null
+exit "$code"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Httpbin:
+    """An installed server."""
+
+    home: Path
+    prefix: Path
+    """Installation directory of its interpreter."""
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """What a sandbox must show."""
+        return (self.home, self.prefix)
+
+    def wrap(self, command: str) -> str:
+        """`command` with the server running beside it; its exit code is the command's."""
+        return _LAUNCH.format(venv=self.home / "venv", home=self.home, command=command)
+
+
+def wants_httpbin(texts: Iterable[str]) -> bool:
+    """Whether test sources speak of httpbin.org."""
+    return any(_WANTED.search(text) for text in texts)
+
+
+def prepare_httpbin(cache: Path) -> Httpbin | None:
+    """The server from the cache, else installed into it; None when it cannot be had."""
+    home = cache / "httpbin-2"
+    cache.mkdir(parents=True, exist_ok=True)
+    interpreter = find_interpreter("3.11")
+    with (cache / "httpbin.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (home / "ready").exists() and not _install(home, str(interpreter.path)):
+            return None
+    return Httpbin(home, interpreter.prefix)
+
+
+def _install(home: Path, python: str) -> bool:
+    uv, venv = uv_path(), home / "venv"
+    home.mkdir(parents=True, exist_ok=True)
+    target = str(venv / "bin/python")
+    if uv:
+        steps = [[uv, "venv", "-q", "--clear", "--python", python, str(venv)],
+                 [uv, "pip", "install", "-q", "--compile-bytecode", "--python", target, *_PACKAGES]]
+    else:
+        steps = [[python, "-m", "venv", "--clear", str(venv)], [target, "-m", "pip", "install", "-q", *_PACKAGES]]
+    (home / "tls").mkdir(exist_ok=True)
+    steps.append([target, "-m", "trustme", "-q", "-d", str(home / "tls"), "-i", "httpbin.org", "www.httpbin.org",
+                  "localhost", "127.0.0.1"])
+    with (home / "install.log").open("wb") as log:
+        for step in steps:
+            if subprocess.run(step, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=dict(os.environ)).returncode:
+                return False
+    (home / "site").mkdir(exist_ok=True)
+    (home / "site/sitecustomize.py").write_text(_RESOLVER)
+    ours = (home / "tls/client.pem").read_text()
+    (home / "tls/all.pem").write_text(ours)
+    (home / "ready").touch()
+    return True
