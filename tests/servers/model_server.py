@@ -1,7 +1,7 @@
 """A model endpoint on loopback: real HTTP, scripted answers, real faults.
 
 In tests: `with ModelServer([...]) as server:` (a thread; `server.requests` holds what arrived). On its own:
-`python tests/servers/model_server.py --port 8000 [--script FILE | --steps N]` prints its address.
+`python tests/servers/model_server.py --port 8000 [--script FILE]` prints its address.
 
 A reply is an object. An answer: {content, reasoning_content, tool_calls [{name, arguments, id?}],
 finish_reason, usage, logprobs, token_ids, prompt_token_ids, refusal}. A refusal: {status, message, code?,
@@ -57,7 +57,10 @@ class ModelServer:
         *,
         port: int = 0,
         keep: bool = True,
+        watch: Path | None = None,
     ) -> None:
+        """`watch` names a file with a process id: what that process has used by each call is then served as
+        JSON at `/usage`. `keep` False keeps no requests and parses no body that it need not."""
         if isinstance(script, Mapping):
             self._routes = [(r["when"], list(r["replies"])) for r in script.get("routes", ())]
             self._replies = list(script.get("replies", ()))
@@ -69,6 +72,8 @@ class ModelServer:
         self._function = script if callable(script) else None
         self._used: dict[int, int] = {}
         self._keep = keep
+        self._watch = watch
+        self.usage: list[dict[str, float]] = []
         self.requests: list[Received] = []
         self.open_calls = 0
         self.most_open_calls = 0
@@ -151,7 +156,11 @@ class ModelServer:
             if not self._models:
                 return await _send(writer, 404, {"error": {"message": "not found"}})
             return await _send(writer, 200, {"object": "list", "data": [{"id": m} for m in self._models]})
-        body = json.loads(raw) if raw and self._needs_body() else {}
+        if method == "GET" and path == "/usage":
+            return await _send(writer, 200, self.usage)
+        if self._watch is not None:
+            self.usage.append(used_by(int(self._watch.read_text())))
+        body = json.loads(raw) if raw and self._needs_body() else {"stream": b'"stream":true' in raw.replace(b" ", b"")}
         request = Received(method, path, headers, body, raw if self._keep else b"")
         if self._keep:
             self.requests.append(request)
@@ -247,6 +256,15 @@ class ModelServer:
         writer.write(b"%x\r\n" % len(done) + done + b"\r\n0\r\n\r\n")
         await writer.drain()
         return True
+
+
+def used_by(pid: int) -> dict[str, float]:
+    """CPU seconds of all threads of a process (its Linux CPU clock: see clock_getcpuclockid(3)), peak
+    resident MiB, and bytes handed to write calls (procfs)."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+    io = dict(line.split(": ") for line in Path(f"/proc/{pid}/io").read_text().splitlines())
+    return {"cpu_s": time.clock_gettime((~pid << 3) | 2), "rss_mib": peak / 1024, "written": int(io["wchar"])}
 
 
 async def _send(
@@ -362,9 +380,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--script", help="JSON file")
+    parser.add_argument("--watch", type=Path, help="file with a process id, see /usage")
     args = parser.parse_args()
     script = json.loads(Path(args.script).read_text()) if args.script else []
-    server = ModelServer(script, port=args.port, keep=False)
+    server = ModelServer(script, port=args.port, keep=False, watch=args.watch)
     print(server.base, flush=True)
     asyncio.run(server.serve_forever())
 
