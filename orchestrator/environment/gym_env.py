@@ -47,7 +47,13 @@ class IssueEnv(gymnasium.Env[dict[str, Any], dict[str, Any]]):
     metadata = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012 - Gymnasium's own declaration
 
     def __init__(
-        self, repository: str = "", issue: str = "", *, max_steps: int = 50, render_mode: str | None = None, **task: Any
+        self,
+        repository: str = "",
+        issue: str = "",
+        *,
+        max_steps: int = 50,
+        render_mode: str | None = None,
+        **task: Any,
     ) -> None:
         """Nothing is prepared before the first `reset`."""
         self.render_mode = render_mode
@@ -66,7 +72,9 @@ class IssueEnv(gymnasium.Env[dict[str, Any], dict[str, Any]]):
                 "steps_left": spaces.Box(0, max_steps, (1,), np.int64),
             }
         )
-        self.action_space = spaces.Dict({"tool": spaces.Discrete(len(ACTIONS)), "arguments": AnyText(OUTPUT_CHARS)})
+        self.action_space = spaces.Dict(
+            {"tool": spaces.Discrete(len(ACTIONS)), "arguments": AnyText(OUTPUT_CHARS)}
+        )
         self._issue = issue
         self._output = ""
 
@@ -76,7 +84,9 @@ class IssueEnv(gymnasium.Env[dict[str, Any], dict[str, Any]]):
         """`options` may be a row of the grpo export. Raises: UsageError without a task; RepositoryError,
         ProjectError, SandboxError."""
         super().reset(seed=seed)
-        self._issue = self.session.reset(**(options or {})) or str((options or {}).get("problem_statement", ""))
+        self._issue = self.session.reset(**(options or {})) or str(
+            (options or {}).get("problem_statement", "")
+        )
         self._output = ""
         return self._observation(), {"tools": ",".join(ACTIONS), "ok": True, "submitted": False}
 

@@ -208,7 +208,11 @@ class IssueSession:
             return ToolResult("Submitted.")
         result = self._toolbox.call(tool, arguments)
         report, comparison = result.data.get("report"), result.data.get("comparison")
-        if isinstance(report, TestReport) and isinstance(comparison, Comparison) and not result.data["selection"]:
+        if (
+            isinstance(report, TestReport)
+            and isinstance(comparison, Comparison)
+            and not result.data["selection"]
+        ):
             self._saw(report, comparison)
         return ToolResult(_SECONDS.sub("- s", result.text)[:OUTPUT_CHARS], result.ok, result.data)
 
@@ -218,7 +222,9 @@ class IssueSession:
         self._potential = 0.0 if comparison.broken else self._rate
 
     def _grade(self) -> float:
-        assert self._prepared is not None and self._workspace is not None and self._task is not None
+        assert self._prepared is not None
+        assert self._workspace is not None
+        assert self._task is not None
         targets = self._prepared.targets
         with self._workspace.fork() as fork:
             patch = fork.diff()
@@ -241,7 +247,9 @@ class IssueSession:
     def _is_new(self, path: str) -> bool:
         """Whether the base commit has no such file."""
         assert self._workspace is not None
-        asked = self._workspace.sandbox.exec(["git", "cat-file", "-e", f"{self._workspace.base_commit}:{path}"])
+        asked = self._workspace.sandbox.exec(
+            ["git", "cat-file", "-e", f"{self._workspace.base_commit}:{path}"]
+        )
         return asked.exit_code != 0
 
     def _task_of(self, row: Mapping[str, Any]) -> IssueTask:
@@ -257,7 +265,9 @@ class IssueSession:
         if self._default is not None:
             return replace(self._default, **values)
         if not {"repository", "issue"} <= set(values):
-            raise UsageError("the environment has no task: give one, or rows with repository and problem_statement")
+            raise UsageError(
+                "the environment has no task: give one, or rows with repository and problem_statement"
+            )
         return IssueTask(**values)
 
     def _close(self) -> None:
