@@ -19,9 +19,9 @@ from .docker_archive import file_archive
 from .docker_images import HOME as _HOME
 from .docker_images import ImageLayer, daemon_errors, prepare_tree
 from .environment import clean_env, shell_argv
+from .leftovers import LABEL, OWNER_LABEL
 from .ownership import owner_mark
 
-LABEL, OWNER_LABEL = "swe_agent.run", "swe_agent.owner"
 _DEPTH = 110
 """The daemon stacks about 125 layers, the image's own among them."""
 _INLINE = 256 << 10

@@ -17,6 +17,7 @@ from typing import Any
 
 from ..errors import SandboxError
 from .holder import protocol
+from .ownership import owner_mark
 
 _START_TIMEOUT_S = 60.0
 _CODE = "import sys; sys.path.append(sys.argv[1]); from holder.zygote import main; main(int(sys.argv[2]))"
@@ -86,9 +87,10 @@ class _Zygote:
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
+        command = [sys.executable, "-I", "-S", "-c", _CODE, str(Path(__file__).parent)]
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _CODE, Path(__file__).parent, str(theirs.fileno())],
+                [*command, str(theirs.fileno()), owner_mark(kind="zygote", label="")],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
