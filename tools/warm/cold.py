@@ -31,7 +31,7 @@ def test_environment(project: Project, root: PurePosixPath) -> dict[str, str]:
         **project.environment(root),
         **project.test_command.env,
     }
-    if project.python is None:
+    if project.python is None and project.test_command.runner == "custom":
         env.pop("PYTHONHASHSEED")
         env.pop("PYTHONDONTWRITEBYTECODE")
     return env
