@@ -16,6 +16,7 @@ from ...tools.errors import UsageError
 from ..evaluation.sealed import Evaluation, Gold
 from .instance import Instance
 
+_HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 _REQUIRED = ("instance_id", "problem_statement")
 
 
@@ -71,22 +72,26 @@ def reverse_diff(text: str) -> str:
     """The unified diff that undoes `text` (no renames, no binary hunks)."""
     out: list[str] = []
     source = ""
+    old = new = 0  # lines left of the hunk: only there may a line start with `--- ` and be content
     for line in text.splitlines(keepends=True):
-        if line.startswith("--- "):
+        if old > 0 or new > 0:
+            old -= line[:1] in " -\n"
+            new -= line[:1] in " +\n"
+            out.append({"+": "-", "-": "+"}.get(line[0], line[0]) + line[1:])
+        elif found := _HUNK.match(line):
+            old, new = (int(count) if count is not None else 1 for count in (found[2], found[4]))
+            before, after = line.split(" ")[1:3]
+            rest = line.split("@@", 2)[2]
+            out.append(f"@@ -{after[1:]} +{before[1:]} @@{rest}")
+        elif line.startswith("--- "):
             source = line[4:]
         elif line.startswith("+++ "):
             out += [f"--- {_other_side(line[4:], 'b/', 'a/')}", f"+++ {_other_side(source, 'a/', 'b/')}"]
-        elif found := re.match(r"@@ -(\S+) \+(\S+) @@(.*)", line, re.DOTALL):
-            out.append(f"@@ -{found[2]} +{found[1]} @@{found[3]}")
         elif line.startswith("new file mode"):
             out.append(line.replace("new file mode", "deleted file mode"))
         elif line.startswith("deleted file mode"):
             out.append(line.replace("deleted file mode", "new file mode"))
-        elif line.startswith("index "):
-            continue
-        elif line[:1] in "+-" and not line.startswith(("+++", "---")):
-            out.append(("-" if line[0] == "+" else "+") + line[1:])
-        else:
+        elif not line.startswith("index "):
             out.append(line)
     return "".join(out)
 

@@ -21,7 +21,7 @@ from .grading import END, EXIT_CODE, PATCH_FAILED, START, TESTS_TIMED_OUT, Verdi
 from .logs import parser_named
 from .native import NativeEnvironment, prepare_environment
 from .predictions import Prediction
-from .script import new_files, source_files, test_plan, touches_compiled
+from .script import new_files, plan_tests, source_files, touches_compiled
 from .sealed import Gold, grading
 
 Status = Literal["resolved", "unresolved", "empty", "patch_failed", "timeout", "infrastructure"]
@@ -114,7 +114,7 @@ def _judge(
     parser = parser_named(gold.log_parser) or parser_named(environment.spec.parser)
     if parser is None:
         return Grade(instance.id, "infrastructure", f"no log parser named {gold.log_parser!r}")
-    plan = test_plan(instance.repo, environment.spec, gold, environment.python)
+    plan = plan_tests(instance.repo, environment.spec, gold, environment.python)
     server = httpbin_for(environment, gold.test_patch)
     visible = server.paths if server else ()
     with open_for_tests(environment, options.sandbox, options.scratch, label=instance.id, visible=visible) as sandbox:

@@ -97,7 +97,7 @@ def eval_script_of(instance: Instance) -> str:
     import shlex
 
     from .grading import END, START
-    from .script import new_files, source_files, test_plan
+    from .script import new_files, plan_tests, source_files
     from .spec import spec_for
 
     with grading():
@@ -118,7 +118,7 @@ def eval_script_of(instance: Instance) -> str:
         *([f"rm -f {fresh}"] if fresh else []),
         f"git apply -v - <<'EOF_114329324912'\n{gold.test_patch.rstrip()}\nEOF_114329324912",
         f": '{START}'",
-        test_plan(instance.repo, spec, gold, spec.python).command,
+        plan_tests(instance.repo, spec, gold, spec.python).command,
         f": '{END}'",
         reset,
     ]

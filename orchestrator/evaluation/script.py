@@ -59,7 +59,7 @@ def directives(repo: str, test_patch: str) -> list[str]:
     return [name.removesuffix(".py").removeprefix("tests/").replace("/", ".") for name in names]
 
 
-def test_plan(repo: str, spec: EnvironmentSpec, gold: Gold, python: str) -> TestPlan:
+def plan_tests(repo: str, spec: EnvironmentSpec, gold: Gold, python: str) -> TestPlan:
     """The command of a 4.x row comes from the specification, that of a 5.x row from its script."""
     own = _from_script(gold.eval_script) if gold.eval_script else None
     if own is not None:
