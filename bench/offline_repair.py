@@ -73,7 +73,7 @@ def solve(task: Task, project: Project, arguments: argparse.Namespace) -> dict[s
             workspace,
             project,
             task.failing,
-            k=3,
+            k=1,
             issue_text=task.issue,
             time_limit_s=arguments.limit,
             seed=arguments.seed,
@@ -90,19 +90,11 @@ def solve(task: Task, project: Project, arguments: argparse.Namespace) -> dict[s
         "message": found.message,
         "statistics": dict(found.statistics),
     }
-    verdicts = []
-    for proposal in found.patches:
-        text = proposal.patch.after[task.source]
-        agreement = check(task, text or "", seed=arguments.seed)
-        verdicts.append(agreement.same)
-        if proposal.rank == 1:
-            row |= {
-                "correct": agreement.same,
-                "compared": agreement.compared,
-                "difference": agreement.difference,
-            }
-            row["patch"] = proposal.patch.text
-    row["any_correct"] = any(verdicts)
+    if found.patches:
+        patch = found.patches[0].patch
+        agreement = check(task, patch.after[task.source] or "", seed=arguments.seed)
+        row |= {"correct": agreement.same, "compared": agreement.compared, "difference": agreement.difference}
+        row["patch"] = patch.text
     return row
 
 

@@ -129,7 +129,7 @@ class Tracer:
 
 def localise(
     suite: Suite, failing: Sequence[int], passing: Sequence[int], path_of: Callable[[str], str | None],
-    out_of_time: Callable[[], bool], journal: TextIO, limit: float = 3.0,
+    out_of_time: Callable[[], bool], journal: TextIO, limit: float = 2.0,
 ) -> Spectrum:  # fmt: skip
     """Run the tests under the tracer; runs in a forked child, for tests leave traces in the process. Lines go
     to `journal` as they are first reached, which is all that is left when a test never returns."""
@@ -143,14 +143,14 @@ def localise(
 
     suite.recorder.cut = cut
     for test in [*failing, *passing]:
-        if out_of_time() and test not in failing:
+        if out_of_time() and (test not in failing or len(spectrum.failing) >= 3):
             break
         tracer.lines = set()
         journal.write("\n#\n")
         tracer.start()
         try:
             verdict = suite.bounded(test, limit)
-            limit = 1.0 if verdict.error == "Stop" else limit
+            limit = 0.1 if verdict.error == "Stop" else limit
         finally:
             tracer.stop()
         ended = verdict.units[Unit(test, 0, 0)]

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Dict
 
+from .suite import WALL
 from .worker import kill_group
 
 Job = Dict[str, Any]
@@ -113,7 +114,7 @@ class Pool:
             slot = self._fork()
             self.slots.append(slot)
         slot.job = job
-        slot.deadline = time.monotonic() + 2 * job["limit"] + 1.0
+        slot.deadline = time.monotonic() + (WALL + 1) * job["limit"] + 2.0
         try:
             slot.link.send(json.dumps(job).encode())
         except OSError:

@@ -42,8 +42,8 @@ class Search:
         self.spectrum = spectrum
         self.failing = list(failing)
         self.keep = list(keep)
-        self.limit = min(30.0, max(0.2, 10 * seconds))
-        self.fresh_limit = min(120.0, 20.0 + 10 * seconds)
+        self.limit = min(30.0, max(0.1, 10 * seconds))
+        self.fresh_limit = min(120.0, 3.0 + 3 * session.collect_s + 20 * seconds)
         self.pristine = pristine
         self.looked = time.monotonic()
         self.tried = 0
@@ -58,6 +58,7 @@ class Search:
         self.seen: set[tuple[Any, ...]] = set()
         self.stop_at: int | None = None
         self.statuses: dict[str, int] = {}
+        self.spent: dict[str, float] = {"setup": time.monotonic() - session.started}
         spectrum.add_module_level(self.files)
         spectrum.steer(self.request.get("hints", {}), self.files)
 
@@ -89,9 +90,13 @@ class Search:
             at += size
             if not part or self.enough:
                 break
+            start = time.monotonic()
             batch = self.batch(part)
+            self.note("generate", start)
             self.screen(batch)
+            start = time.monotonic()
             self.run_fresh()
+            self.note("fresh", start)
 
     def batch(self, lines: Sequence[tuple[str, int]]) -> list[Candidate]:
         places: dict[tuple[str, int, bool], tuple[Chunk, set[int]]] = {}
@@ -182,14 +187,22 @@ class Search:
         """The whole selection again in a pristine fork: a reused worker may have been left in a good mood."""
         start = time.monotonic()
         if self.session.judge_in_fork(candidate, min(30.0, 20 * self.limit)):
-            self.accept(number, candidate)
+            if self.request["k"] == 1:
+                self.judge_fresh([(number, candidate)])
+            else:
+                self.accept(number, candidate)
+        self.note("confirm", start)
         self.screened_s -= time.monotonic() - start
+
+    def note(self, what: str, start: float) -> None:
+        """Add up wall seconds by kind of work."""
+        self.spent[what] = round(self.spent.get(what, 0.0) + time.monotonic() - start, 3)
 
     def accept(self, number: int, candidate: Candidate) -> None:
         if self.first_s is None:
             self.first_s = time.monotonic() - self.session.started
         self.plausible.append((number, candidate))
-        bound = number + max(300, number // 2)
+        bound = number + (max(300, number // 2) if self.request["k"] > 1 else 0)
         self.stop_at = bound if self.stop_at is None else min(self.stop_at, bound)
         self.progress()
 
@@ -213,7 +226,7 @@ class Search:
         for at in range(0, len(queue), size):
             if time.monotonic() > until or self.time_up or len(self.plausible) >= 2 * self.request["k"] + 2:
                 return
-            if self.stop_at is not None and queue[at][0] > self.stop_at:
+            if self.plausible and queue[at][0] > min(found for found, _ in self.plausible):
                 return
             self.judge_fresh(queue[at : at + size])
             self.tried += len(queue[at : at + size])
@@ -260,7 +273,7 @@ class Search:
 
     def finalists(self, ranked: list[Candidate]) -> list[Candidate]:
         """The first k that also pass a fresh run of the tests as they are written, in order."""
-        if self.pool is None or self.session.result["status"] == "damaged":
+        if self.pool is None or self.request["k"] == 1 or self.session.result["status"] == "damaged":
             return ranked
         kept: list[Candidate] = []
         targets = self.failing + self.keep if len(self.failing) + len(self.keep) <= 400 else self.failing
@@ -280,7 +293,9 @@ class Search:
 
     def report(self) -> None:
         result = self.session.result
+        start = time.monotonic()
         best = self.finalists(rank(self.plausible, self.files, self.spectrum))
+        self.note("finalists", start)
         result["plausible"] = [c.to_json(self.files, i + 1) for i, c in enumerate(best[: self.request["k"]])]
         partial = sorted(self.improved, key=lambda pair: (-pair[1].gained, pair[0]))[:3]
         result["partial"] = [c.to_json(self.files, 0) for _, c in partial if c.gained > 0]
@@ -291,7 +306,7 @@ class Search:
         result["stats"] = {
             "tried": self.tried, "first_s": self.first_s, "number": self.number, "statuses": self.statuses,
             "screened_s": self.screened_s, "per_s": self.tried / self.screened_s if self.screened_s > 0 else None,
-            "limit_s": self.limit, "improved": len(self.improved), "lines": len(self.spectrum.scores),
+            "limit_s": self.limit, "improved": len(self.improved), "lines": len(self.spectrum.scores), "spent": self.spent,
         }  # fmt: skip
 
 

@@ -32,6 +32,7 @@ class Session:
         self.root: str = request["root"]
         self.fresh = fresh
         self.started = time.monotonic()
+        self.collect_s = 1.0
         self.deadline = self.started + request["time_limit_s"]
         self.files: dict[str, SourceFile] = {}
         self.judge_in_fork: Callable[[Candidate, float], bool] = lambda candidate, limit: False
@@ -49,6 +50,7 @@ class Session:
 
     def run(self, session: Any) -> None:
         """pytest's run loop. Everything that touches the project happens in forks of this process."""
+        self.collect_s = time.monotonic() - self.started
         recorder = Recorder()
         install(recorder)
         suite = Suite(session.items, recorder)
@@ -161,18 +163,22 @@ class Session:
         fence.learning = True
         budget = min(8.0, self._left() / 6)
         first: dict[int, Verdict] = {}
-        hang = min(3.0, max(0.5, self._left() / 15))
+        hang = min(2.0, max(0.5, self._left() / 20))
         for test in failing:
+            if hang < 0.2 and time.monotonic() - start > budget:  # as the others that hung
+                first[test] = Verdict(False, False, {Unit(test, 0, 0): False}, "Stop", hang)
+                continue
             first[test] = suite.bounded(test, hang)
             if first[test].error == "Stop":
-                hang = 0.3
+                hang = 0.1
         hung = {test for test in failing if first[test].error == "Stop"}
         bad = [test for test in failing if not first[test].passed and not first[test].skipped]
-        seconds = max([sum(first[t].seconds for t in bad if t not in hung), 0.1 if hung else 0.0005])
+        seconds = max(0.0005, sum(first[t].seconds for t in bad if t not in hung))
+        named = [test for test in failing if first[test].passed]
         passing: list[int] = []
         green: list[Unit] = []
         spent = 0.0
-        for test in others:
+        for test in [*named, *others]:
             if time.monotonic() - start > budget:
                 break
             verdict = suite.bounded(test, max(0.5, budget))
@@ -269,7 +275,7 @@ def in_child(work: Callable[[], Any], limit: float) -> Any | None:
     os.close(write)
     import select
 
-    end = time.monotonic() + limit + 2
+    end = time.monotonic() + 3 * limit + 2
     chunks: list[bytes] = []
     while True:
         ready, _, _ = select.select([read], [], [], max(0.0, end - time.monotonic()))
@@ -311,6 +317,7 @@ def main(request_path: str) -> int:
         return 1
     files = sorted({f for f in (file_of(t, root) for t in request["failing"]) if f})
     options = pytest_arguments((), request.get("arguments", ()))
+    preload()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pid = os.fork()
     if pid:
@@ -330,6 +337,29 @@ def main(request_path: str) -> int:
         _write(request, session.result)
         sys.stdout.flush()
         os._exit(0)
+
+
+def preload() -> None:
+    """Import pytest's plugins before the first fork, so that every fresh run finds them loaded."""
+    import importlib
+    import pkgutil
+
+    import _pytest
+
+    names = [f"_pytest.{module.name}" for module in pkgutil.iter_modules(_pytest.__path__)]
+    try:
+        from importlib.metadata import entry_points
+
+        found = entry_points()
+        group = found.select(group="pytest11") if hasattr(found, "select") else found.get("pytest11", ())
+        names += [entry.value.partition(":")[0] for entry in group]
+    except (ImportError, ValueError):
+        pass
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except Exception:  # a plugin that cannot be imported fails, or not, in pytest itself
+            continue
 
 
 def _write(request: dict[str, Any], result: dict[str, Any]) -> None:

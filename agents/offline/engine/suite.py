@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 from .soften import Recorder
 
+WALL = 4
+"""Wall seconds granted for one second of processor time."""
 _OUTCOMES = ("Skipped", "XFailed")
 
 
@@ -43,12 +45,16 @@ def _alarm(signum: int, frame: Any) -> None:
 
 
 def arm(seconds: float) -> None:
-    """Raise `Stop` after `seconds`, and again and again for code that swallows it."""
+    """Raise `Stop` after `seconds` of processor time, or some more of wall time (a busy machine must not make
+    a candidate look slow, and one that sleeps must not last), and again and again for code that swallows it."""
+    signal.signal(signal.SIGPROF, _alarm)
     signal.signal(signal.SIGALRM, _alarm)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 0.05)
+    signal.setitimer(signal.ITIMER_PROF, seconds, 0.05)
+    signal.setitimer(signal.ITIMER_REAL, WALL * seconds + 1.0, 0.05)
 
 
 def disarm() -> None:
+    signal.setitimer(signal.ITIMER_PROF, 0)
     signal.setitimer(signal.ITIMER_REAL, 0)
 
 
