@@ -2,7 +2,7 @@
 
 The server lives in a virtual environment of its own in the cache, with a certificate of its own
 authority. Inside the sandbox it listens on two free ports of the loopback; a `sitecustomize` on the test
-command's PYTHONPATH resolves the name httpbin.org to them. Nothing leaves the machine.
+command's PYTHONPATH resolves the name httpbin.org to them and trusts the authority. Nothing leaves the machine.
 """
 
 from __future__ import annotations
@@ -32,8 +32,15 @@ def getaddrinfo(host, port, *args, **kwargs):
         port = int(_ports.get({"http": "80", "https": "443"}.get(str(port), str(port))) or port)
     return _lookup(host, port, *args, **kwargs)
 
+def load_verify_locations(self, *args, **kwargs):
+    _load(self, *args, **kwargs)
+    _load(self, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tls", "client.pem"))
+
 if _ports:
+    import ssl
     socket.getaddrinfo = getaddrinfo
+    _load = ssl.SSLContext.load_verify_locations
+    ssl.SSLContext.load_verify_locations = load_verify_locations
 '''
 _LAUNCH = """
 ports=$("{venv}/bin/python" - <<'PICK'
@@ -56,7 +63,7 @@ for port in sys.argv[1:]:
         except OSError: time.sleep(0.1)
 WAIT
 (
-export HTTPBIN_PORTS="$ports" PYTHONPATH="{home}/site" REQUESTS_CA_BUNDLE="{home}/tls/all.pem"
+export HTTPBIN_PORTS="$ports" PYTHONPATH="{home}/site"
 {command}
 )
 code=$?
@@ -90,7 +97,7 @@ def wants_httpbin(texts: Iterable[str]) -> bool:
 
 def prepare_httpbin(cache: Path) -> Httpbin | None:
     """The server from the cache, else installed into it; None when it cannot be had."""
-    home = cache / "httpbin-2"
+    home = cache / "httpbin-3"
     cache.mkdir(parents=True, exist_ok=True)
     interpreter = find_interpreter("3.11")
     with (cache / "httpbin.lock").open("a") as lock:
@@ -118,7 +125,5 @@ def _install(home: Path, python: str) -> bool:
                 return False
     (home / "site").mkdir(exist_ok=True)
     (home / "site/sitecustomize.py").write_text(_RESOLVER)
-    ours = (home / "tls/client.pem").read_text()
-    (home / "tls/all.pem").write_text(ours)
     (home / "ready").touch()
     return True
