@@ -63,7 +63,7 @@ class _Run:
         self._run = run
         self._journal = journal
         self._log = EventLog(run.events)
-        masker = Masker(host_secrets())
+        self._masker = masker = Masker(host_secrets())
         self._recorder = Recorder(self._log, journal, mask=masker.mask_json, listener=listener)
         self._mask: Callable[[str], str] = masker.mask
         self._say = listener or (lambda type, fields: None)
@@ -244,7 +244,7 @@ class _Run:
         removed = [f"{item.path}: {item.reason}" for item in attempt.removed]
         self._recorder.append("hygiene", node=attempt.node, patch=attempt.patch.sha256, removed=removed)
         self._removed[attempt.patch.sha256] = tuple(removed)
-        self._run.replace(f"candidates/{attempt.node}.diff", self._mask(attempt.patch.text))
+        self._run.replace(f"candidates/{attempt.node}.diff", attempt.patch.text)
         self._say(
             "candidate",
             {
@@ -255,7 +255,7 @@ class _Run:
         )
         if self._best_rank is None or attempt.rank() > self._best_rank:
             self._best_rank = attempt.rank()
-            self._run.replace("patch.diff", self._mask(attempt.patch.text))
+            self._run.replace("patch.diff", attempt.patch.text)
 
     async def _verdict(self, stage: Stage, prepared: Prepared, patch: Patch) -> Check | None:
         """The final word: the patch alone on a clean base, the whole suite, cold."""
@@ -306,6 +306,8 @@ class _Run:
             },
         )
         self._recorder.append("run_finished", totals=dict(result.totals))
+        if self._mask(result.patch) != result.patch:
+            self._say("warning", {"line": "the patch shows what looks like a secret; look before you publish it"})
         self._run.replace("patch.diff", result.patch)
         self._summary(result.status, result)
         for name in ("repository", "scratch", "ready"):
@@ -326,13 +328,15 @@ class _Run:
 
     def _summary(self, status: str, result: SolveResult | None) -> None:
         self._run.write(
-            {
-                "run": self._run.path.name,
-                "status": status,
-                "finished": result is not None,
-                "request": self._request.to_json(),
-                "result": result.to_json() if result else None,
-            }
+            self._masker.mask_json(
+                {
+                    "run": self._run.path.name,
+                    "status": status,
+                    "finished": result is not None,
+                    "request": self._request.to_json(),
+                    "result": result.to_json() if result else None,
+                }
+            )
         )
 
 

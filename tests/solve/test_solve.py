@@ -204,9 +204,9 @@ def test_mistakes_are_told_to_the_model(
     coder = [
         said({"name": "editFile", "arguments": '{"path": "parking/tariff.py", '}),
         said(call("writeFlie", path="x", content="y")),
+        said(call("fileMap", path="parking")),
         {"content": "I think it is solved."},
         said(call("finish", summary="done")),
-        said(call("readFile", path="../../etc/passwd")),
         *CODER,
     ]
     done = swe_agent(
@@ -221,10 +221,12 @@ def test_mistakes_are_told_to_the_model(
         "--output",
         tmp_path / "r",
     )
-    assert done.code == 4 or done.code == 0, done.err
+    assert done.code == 0, done.err
     texts = [e["text"] for e in events(tmp_path / "r", "tool") if not e["ok"]]
     assert any("not a JSON object" in text for text in texts)
     assert any("did you mean writeFile" in text for text in texts)
+    assert any("no change yet" in text for text in texts)
+    assert [e["reason"] for e in events(tmp_path / "r", "nudge")] == ["nudge_no_tool"]
 
 
 def test_budget_keeps_the_best_patch(
