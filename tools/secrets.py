@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,6 +80,19 @@ def is_secret_name(name: str) -> bool:
     return bool(_NAME.search(name)) and not _NOT_SECRET.fullmatch(name)
 
 
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            if isinstance(key, str):
+                yield key
+            yield from _strings(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _strings(item)
+
+
 class Masker:
     """Replaces secrets by `[masked:<kind>]`. Knows the values it is given, and the shapes of well-known
     tokens; leaves all other text as it is. Masking twice is masking once."""
@@ -122,15 +135,29 @@ class Masker:
 
     def mask_json(self, value: Any) -> Any:
         """A JSON value with every string masked, keys too."""
+        # Nearly every event holds no secret: one look at all its text is far cheaper than one at each string.
+        if not isinstance(value, str) and not self._suspects("\n".join(_strings(value))):
+            return value
+        return self._mask_each(value)
+
+    def _suspects(self, text: str) -> bool:
+        if self._known is not None and self._known.search(text):
+            return True
+        return any(
+            any(needle in text for needle in shape.needles) and shape.pattern.search(text) is not None
+            for shape in _SHAPES
+        )
+
+    def _mask_each(self, value: Any) -> Any:
         if isinstance(value, str):
             return self.mask(value)
         if isinstance(value, Mapping):
             return {
-                self.mask(key) if isinstance(key, str) else key: self.mask_json(item)
+                self.mask(key) if isinstance(key, str) else key: self._mask_each(item)
                 for key, item in value.items()
             }
         if isinstance(value, (list, tuple)):
-            return [self.mask_json(item) for item in value]
+            return [self._mask_each(item) for item in value]
         return value
 
     def _mark(self, match: re.Match[str], kind: str) -> str:

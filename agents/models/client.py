@@ -8,6 +8,7 @@ import hashlib
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 from autogen_core import CancellationToken, FunctionCall
@@ -389,7 +390,7 @@ class ModelClient(ChatCompletionClient):
         """SHA-256 over what decides the answer: model, sampling, tools, format and every message."""
         head = {
             "model": self.model_name,
-            "sampling": asdict(request.sampling),
+            "sampling": _fields(request.sampling),
             "tools": hashlib.sha256(self._core.tools.shapes(request.tools)[1]).hexdigest()
             if request.tools
             else None,
@@ -445,6 +446,11 @@ class ModelClient(ChatCompletionClient):
         """Close the connections of this event loop; every scope shares them."""
         for endpoint in self._core.endpoints:
             await endpoint.close()
+
+
+@lru_cache(maxsize=256)
+def _fields(sampling: Sampling) -> dict[str, Any]:
+    return asdict(sampling)
 
 
 def _ignore(text: str) -> None:
