@@ -45,11 +45,6 @@ class IssueSession:
         self._potential = 0.0
         self._graded: float | None = None
 
-    @staticmethod
-    def _factory(task: IssueTask | None = None, *, max_steps: int = 50) -> Callable[[], IssueSession]:
-        """For `environment_factory`: fields of a row replace those of `task`."""
-        return lambda: IssueSession(task, max_steps=max_steps)
-
     def reset(self, **row: Any) -> str | None:
         """Begin a new episode. A row may hold repository, base_commit, problem_statement, instance_id and
         fail_to_pass. Returns the issue, or None when the row's own prompt says it already."""
@@ -277,3 +272,8 @@ class IssueSession:
 
     def __del__(self) -> None:
         self._close()
+
+
+def session_factory(task: IssueTask | None = None, *, max_steps: int = 50) -> Callable[[], IssueSession]:
+    """For `GRPOTrainer(environment_factory=...)`: fields of a row replace those of `task`."""
+    return lambda: IssueSession(task, max_steps=max_steps)

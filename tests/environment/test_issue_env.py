@@ -11,7 +11,7 @@ from gymnasium.utils.env_checker import check_env
 
 from swe_agent.orchestrator.environment import ENVIRONMENT_ID
 from swe_agent.orchestrator.environment.gym_env import ACTIONS
-from swe_agent.orchestrator.environment.session import IssueSession
+from swe_agent.orchestrator.environment.session import IssueSession, session_factory
 from swe_agent.orchestrator.environment.task import IssueTask
 from swe_agent.tools.errors import UsageError
 
@@ -221,7 +221,7 @@ def test_the_session_is_what_trl_takes(repository):
         document = inspect.getdoc(getattr(IssueSession, name))
         for parameter in list(signature.parameters)[1:]:
             assert f"{parameter}:" in document, (name, parameter)
-    made = IssueSession._factory()()
+    made = session_factory()()
     with pytest.raises(UsageError, match="no task"):
         made.reset(prompt=[])
     row = {

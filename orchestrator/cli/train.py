@@ -1,0 +1,80 @@
+"""swe-agent train: TRL on an export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def train(
+    method: Annotated[str, typer.Argument(help="sft, dpo, kto, reward, grpo or prm.")],
+    data: Annotated[Path, typer.Option(help="An export directory.")],
+    base_model: Annotated[str, typer.Option(help="Model id or local directory.")],
+    output: Annotated[Path, typer.Option(help="Where the model and the script go.")] = Path("trained"),
+    source: Annotated[
+        str | None, typer.Option("--from", help="Rows to train on: sft|sft_pc|sft_tokens|orm, grpo|rollouts.")
+    ] = None,
+    lora: Annotated[bool, typer.Option("--lora", help="Train LoRA adapters on all linear layers.")] = False,
+    lora_rank: Annotated[int, typer.Option(min=1)] = 16,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Default by method; ten times that with LoRA.")
+    ] = None,
+    epochs: Annotated[float, typer.Option(min=0.0)] = 1.0,
+    max_steps: Annotated[int, typer.Option(help="-1: by epochs.")] = -1,
+    batch_size: Annotated[int, typer.Option(min=1, help="Per device.")] = 1,
+    accumulation: Annotated[int, typer.Option(min=1, help="Gradient accumulation steps.")] = 8,
+    max_length: Annotated[int | None, typer.Option(min=1, help="Cut rows; default: cut nothing.")] = None,
+    beta: Annotated[float, typer.Option(help="dpo, kto.")] = 0.1,
+    loss: Annotated[str, typer.Option(help="dpo: sigmoid, ipo, hinge.")] = "sigmoid",
+    generations: Annotated[int, typer.Option(min=2, help="grpo: rollouts per prompt.")] = 4,
+    max_completion_length: Annotated[int, typer.Option(min=1, help="grpo: tokens of one rollout.")] = 4096,
+    max_tool_calls: Annotated[int, typer.Option(min=1, help="grpo: tool calls of one rollout.")] = 30,
+    vllm: Annotated[bool, typer.Option("--vllm", help="grpo: generate with a vLLM server.")] = False,
+    gradient_checkpointing: Annotated[bool, typer.Option("--gradient-checkpointing")] = False,
+    seed: Annotated[int, typer.Option()] = 0,
+    accelerate: Annotated[
+        str | None, typer.Option(help="deepspeed_zero2, deepspeed_zero3, fsdp, multi_gpu or a file.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the script and stop.")] = False,
+) -> None:
+    """Train on an export with TRL."""
+    from ..train.recipe import Recipe, accelerate_config, run
+
+    recipe = Recipe(
+        method=method,
+        data=data,
+        model=base_model,
+        output=output,
+        source=source,
+        lora=lora,
+        lora_rank=lora_rank,
+        learning_rate=learning_rate,
+        epochs=epochs,
+        max_steps=max_steps,
+        batch_size=batch_size,
+        accumulation=accumulation,
+        max_length=max_length,
+        beta=beta,
+        loss=loss,
+        generations=generations,
+        max_completion_length=max_completion_length,
+        max_tool_calls=max_tool_calls,
+        vllm=vllm,
+        gradient_checkpointing=gradient_checkpointing,
+        seed=seed,
+    )
+    if dry_run:
+        if accelerate is not None:
+            accelerate_config(accelerate)
+        typer.echo(recipe.script(), nl=False)
+        return
+    status = run(recipe, accelerate=accelerate)
+    if status:
+        from ...tools.errors import SweAgentError
+
+        raise SweAgentError(f"the training script ended with status {status}: {output / 'train.py'}")
