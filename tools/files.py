@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from .errors import ToolError
 from .excerpt import clip_line
 from .location import Location, locate
 from .sandbox import Sandbox
+from .shell import OutputLog
 from .syntax import show_fault, syntax_fault
 from .text_file import TextFile
 from .tool import Tool, ToolResult
@@ -38,10 +38,10 @@ class Files:
         self,
         workspace: Workspace,
         may_write: Callable[[str], bool] = lambda path: True,
-        log_dir: Path | None = None,
+        logs: OutputLog | None = None,
     ) -> None:
         self.workspace = workspace
-        self.log_dir = log_dir
+        self._logs = logs or OutputLog(None)
         self._may_write = may_write
         self._history: list[Change] = []
 
@@ -152,18 +152,12 @@ class Files:
     def _read_file(self, arguments: Mapping[str, Any]) -> ToolResult:
         path: str = arguments["path"]
         if path.startswith("log:"):
-            name, data = path, self._log(path[4:])
+            name, data = path, self._logs.read(path[4:], MAX_FILE_BYTES)
         else:
             place, data = self.read(path)
             name = place.path
         file = TextFile.decode(data, name)
         return ToolResult(window(name, file, arguments.get("startLine"), arguments.get("endLine")))
-
-    def _log(self, name: str) -> bytes:
-        if self.log_dir is None or "/" in name or not (self.log_dir / name).is_file():
-            raise ToolError(f"there is no log {name}")
-        with (self.log_dir / name).open("rb") as file:
-            return file.read(MAX_FILE_BYTES)
 
     def _write_file(self, arguments: Mapping[str, Any]) -> ToolResult:
         content: str = arguments["content"]

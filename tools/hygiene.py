@@ -44,7 +44,8 @@ _ARTEFACTS = (
     *(".DS_Store", "*.orig", "*.rej", "*.swp", "*.swo", "*~", ".swe-agent*"),
 )
 _STRAY = re.compile(
-    r"(repro(duce|ducer|duction)?|debug|scratch|tmp|temp|try|demo|minimal|(test|check|verify|run)[_-]?(issue|bug|fix|repro))"
+    r"(repro(duce|ducer|duction)?|debug|scratch|tmp|temp|try|demo|minimal|"
+    r"(test|check|verify|run)[_-]?(issue|bug|fix|repro))"
     r"([_-].*|\d*)\.(py|sh|js|ts|rb|go|txt|md|diff|patch|json|out)|.*\.(diff|patch)",
     re.IGNORECASE,
 )

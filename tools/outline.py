@@ -19,6 +19,7 @@ from .tool import Tool, ToolResult
 
 _MAX_CHARS = 16_000
 _MAX_READ = 40
+_MAX_NAMED_BYTES = 1 << 20
 
 _OTHER = re.compile(
     r"^(?P<indent>[ \t]*)(?:(?:export|default|public|private|protected|internal|static|final|abstract|async|"
@@ -48,14 +49,19 @@ class Symbol:
         return self.name.count(".")
 
 
-def python_symbols(source: str) -> list[Symbol]:
-    """Classes, functions and module- or class-level names of a Python source, in order.
-    Raises: SyntaxError, ValueError, RecursionError when it does not parse."""
-    return list(_walk(ast.parse(source, "<checked source>").body, ""))
+def python_symbols(source: str, only: str | None = None) -> list[Symbol]:
+    """Classes, functions and module- or class-level names of a Python source, in order; with `only` those
+    of that last name. Raises: SyntaxError, ValueError, RecursionError when it does not parse."""
+    return list(_walk(ast.parse(source, "<checked source>").body, "", only))
 
 
-def _walk(body: list[ast.stmt], prefix: str) -> Iterator[Symbol]:
+def _walk(body: list[ast.stmt], prefix: str, only: str | None) -> Iterator[Symbol]:
     for node in body:
+        if only is not None and getattr(node, "name", only) != only:
+            # Spelling a signature costs far more than parsing; skip those that nobody asked for.
+            if isinstance(node, ast.ClassDef):
+                yield from _walk(node.body, f"{prefix}{node.name}.", only)
+            continue
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 word = "async def" if isinstance(node, ast.AsyncFunctionDef) else "def"
@@ -65,12 +71,12 @@ def _walk(body: list[ast.stmt], prefix: str) -> Iterator[Symbol]:
             case ast.ClassDef():
                 bases = ", ".join(ast.unparse(base) for base in [*node.bases, *node.keywords])
                 yield _symbol(node, prefix, "class", f"class {node.name}{f'({bases})' if bases else ''}")
-                yield from _walk(node.body, f"{prefix}{node.name}.")
+                yield from _walk(node.body, f"{prefix}{node.name}.", only)
             case ast.Assign() | ast.AnnAssign() if not prefix or isinstance(node, ast.AnnAssign):
                 targets = node.targets if isinstance(node, ast.Assign) else [node.target]
                 text = clip_line(ast.unparse(node).split("\n")[0], 100)
                 for target in targets:
-                    if isinstance(target, ast.Name):
+                    if isinstance(target, ast.Name) and only in (None, target.id):
                         yield Symbol(
                             f"{prefix}{target.id}",
                             "constant",
@@ -82,7 +88,7 @@ def _walk(body: list[ast.stmt], prefix: str) -> Iterator[Symbol]:
                 blocks = [node.body, getattr(node, "orelse", []), getattr(node, "finalbody", [])]
                 blocks += [handler.body for handler in getattr(node, "handlers", [])]
                 for block in blocks:
-                    yield from _walk(block, prefix)
+                    yield from _walk(block, prefix, only)
             case _:
                 pass
 
@@ -177,8 +183,10 @@ def _directory(files: Files, folder: str) -> str:
 
 def _names(files: Files, path: str) -> str:
     try:
-        data = files.read(path)[1]
-        symbols = python_symbols(TextFile.decode(data, path).text)
-    except (ToolError, SyntaxError, ValueError, RecursionError):
+        data = files.sandbox.read_bytes(path, max_bytes=_MAX_NAMED_BYTES)
+        body = ast.parse(TextFile.decode(data, path).text, "<checked source>").body
+    except (ToolError, OSError, SyntaxError, ValueError, RecursionError):
         return ""
-    return clip_line(", ".join(s.name for s in symbols if not s.depth and s.kind != "constant"), 160)
+    kinds = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    names = dict.fromkeys(node.name for node in body if isinstance(node, kinds))
+    return clip_line(", ".join(names), 160)

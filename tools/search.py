@@ -9,7 +9,7 @@ from typing import Any
 
 from .errors import ToolError
 from .excerpt import clip_line
-from .files import Files
+from .files import MAX_FILE_BYTES, Files
 from .find import directory
 from .outline import Symbol, python_symbols
 from .text_file import TextFile
@@ -22,7 +22,7 @@ _MAX_PARSED = 40
 
 # A line that defines {name}: Python first, then the keywords of other languages.
 _DEFINITION = (
-    r"^[ \t]*((async[ \t]+)?(def|class)[ \t]+{name}\b|{name}[ \t]*(:[^=]*)?=[^=]"
+    r"^( {0,4}|\t){name}([ \t]*:[^=]*)?[ \t]+=[ \t]|^[ \t]*((async[ \t]+)?(def|class)[ \t]+{name}\b"
     r"|((export|default|public|private|protected|internal|static|final|abstract|async|override|unsafe|"
     r"pub(\([a-z]+\))?)[ \t]+)*(function\*?|func([ \t]*\([^)]*\))?|fn|class|struct|interface|enum|trait|type|"
     r"module|namespace|const|let|var|macro_rules!|#[ \t]*define)[ \t]+{name}\b)"
@@ -182,7 +182,9 @@ def _definitions(files: Files, lines: Sequence[Match], query: str) -> list[tuple
     found: list[tuple[str, Symbol]] = []
     name = query.split(".")[-1]
     for number, path in enumerate(sorted(by_path, key=_file_rank)):
-        symbols = _parsed(files, path) if path.endswith((".py", ".pyi")) and number < _MAX_PARSED else None
+        symbols = (
+            _parsed(files, path, name) if path.endswith((".py", ".pyi")) and number < _MAX_PARSED else None
+        )
         if symbols is None and "." in query:
             continue
         if symbols is None:
@@ -207,10 +209,11 @@ def _names(name: str, query: str, path: str) -> bool:
     return query.endswith("." + name) and module.endswith("." + query[: -len(name) - 1])
 
 
-def _parsed(files: Files, path: str) -> list[Symbol] | None:
+def _parsed(files: Files, path: str, name: str) -> list[Symbol] | None:
     try:
-        return python_symbols(TextFile.decode(files.read(path)[1], path).text)
-    except (ToolError, SyntaxError, ValueError, RecursionError):
+        data = files.sandbox.read_bytes(path, max_bytes=MAX_FILE_BYTES)
+        return python_symbols(TextFile.decode(data, path).text, only=name)
+    except (ToolError, OSError, SyntaxError, ValueError, RecursionError):
         return None
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .errors import ToolError
 from .excerpt import excerpt
 from .tool import Tool, ToolResult
 from .workspace import Workspace
@@ -13,29 +16,34 @@ from .workspace import Workspace
 DEFAULT_TIMEOUT_S = 120
 MAX_TIMEOUT_S = 1800
 _SHOWN_CHARS = 12_000
+_LOG_NAME = re.compile(r"[a-z]+-[0-9a-f]{12}\.log")
 
 
 class OutputLog:
-    """Full outputs of tool calls, numbered, on the host; readFile shows them as `log:<name>`."""
+    """Full outputs of tool calls on the host; readFile shows them as `log:<name>`.
+
+    A log is named by its contents, so that what a model is told does not depend on what else runs.
+    """
 
     def __init__(self, folder: Path | None) -> None:
-        self.folder = folder
-        self._count = 0
+        self._folder = folder
 
     def save(self, kind: str, text: str) -> str | None:
         """Write one log; its name, or None when nothing is logged."""
-        if self.folder is None:
+        if self._folder is None:
             return None
-        self.folder.mkdir(parents=True, exist_ok=True)
-        while True:
-            self._count += 1
-            name = f"{kind}-{self._count:04}.log"
-            try:
-                with (self.folder / name).open("x", encoding="utf-8", errors="backslashreplace") as file:
-                    file.write(text)
-            except FileExistsError:
-                continue
-            return name
+        data = text.encode("utf-8", "backslashreplace")
+        name = f"{kind}-{hashlib.sha256(data).hexdigest()[:12]}.log"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / name).write_bytes(data)
+        return name
+
+    def read(self, name: str, max_bytes: int) -> bytes:
+        """Raises: ToolError when there is no such log."""
+        if self._folder is None or not _LOG_NAME.fullmatch(name) or not (self._folder / name).is_file():
+            raise ToolError(f"there is no log {name}")
+        with (self._folder / name).open("rb") as file:
+            return file.read(max_bytes)
 
 
 def shell_tool(workspace: Workspace, logs: OutputLog, *, scratch: bool) -> Tool:
@@ -71,19 +79,16 @@ def shell_tool(workspace: Workspace, logs: OutputLog, *, scratch: bool) -> Tool:
 def _shell(workspace: Workspace, logs: OutputLog, arguments: Mapping[str, Any], scratch: bool) -> ToolResult:
     command: str = arguments["command"]
     if not command.strip():
-        return ToolResult("command is empty", ok=False)
+        raise ToolError("command is empty")
     if "\0" in command:
-        return ToolResult("command holds a NUL character", ok=False)
+        raise ToolError("command holds a NUL character")
     timeout = float(arguments.get("timeout") or DEFAULT_TIMEOUT_S)
     if scratch:
         with workspace.fork() as copy:
             done = copy.exec(command, timeout=timeout)
     else:
         done = workspace.exec(command, timeout=timeout)
-    if done.timed_out:
-        status = f"killed after {timeout:g} s (timeout)"
-    else:
-        status = f"exit code {done.exit_code}, {done.duration_s:.1f} s"
+    status = f"killed after {timeout:g} s (timeout)" if done.timed_out else f"exit code {done.exit_code}"
     text = excerpt(done.output.rstrip("\n"), _SHOWN_CHARS)
     name = logs.save("shell", done.output) if len(done.output) > _SHOWN_CHARS else None
     more = f"\n[whole output: readFile log:{name}]" if name else ""

@@ -64,7 +64,7 @@ class Toolbox:
         self.workspace = workspace
         self._lock = threading.Lock()
         logs = OutputLog(log_dir)
-        files = Files(workspace, may_write, log_dir)
+        files = Files(workspace, may_write, logs)
         built = [
             *files.tools(),
             search_tool(files),

@@ -112,8 +112,13 @@ def make(source: Path, tmp_path: Path) -> Iterator[Maker]:
             spec = SandboxSpec(source=source, scratch=tmp_path / "scratch", env=env or {})
             try:
                 sandbox = open_sandbox(kind, spec)
-            except SandboxError as error:
-                pytest.skip(f"no {kind} sandbox here: {error}")
+            except SandboxError:
+                from swe_agent.tools.sandbox.doctor import diagnose
+
+                lacking = [check for check in diagnose() if not check.ok] if kind == "namespace" else []
+                if lacking:
+                    pytest.skip(f"this machine lacks: {lacking[0].name} ({lacking[0].detail})")
+                raise
             head = sandbox.exec(["git", "rev-parse", "HEAD"]).output.strip()
             workspace = stack.enter_context(Workspace(sandbox, head))
             options.setdefault("allowed", NAMES)
