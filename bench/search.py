@@ -25,6 +25,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from landscapes import LANDSCAPES, Landscape, Task, correct
+from plot import panels
 
 from swe_agent.orchestrator.search.config import SearchConfig
 from swe_agent.orchestrator.search.cost import Cost
@@ -164,6 +165,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             jobs = [(land, number, args.seed, overrides) for number in range(args.tasks)]
             rows.append(summarise(land.name, list(pool.map(run, jobs, chunksize=10))))
     print(table(rows))
+    args.out.mkdir(parents=True, exist_ok=True)
+    write_csv(rows, args.out / "search.csv")
+    title = "Success of the selected patch against turns spent"
+    lines = {row.landscape: row.lines for row in rows}
+    (args.out / "search.svg").write_text(panels(title, "turns", lines), encoding="utf-8")
     worse, better = goal(rows)
     print(f"\n{args.tasks} tasks a landscape, seed {args.seed}, {time.perf_counter() - started:.0f} s")
     print(f"significantly better at {max(BUDGETS)}: {', '.join(better) or 'none'}")

@@ -132,7 +132,7 @@ class Expander:
                 raise RecordError(
                     f"the replay diverges at {attempt.node}: the tree is {attempt.tree_hash}, recorded was {expected}"
                 )
-            steps.append(_step(attempt))
+            steps.append(self._step(attempt))
             self._remember(attempt)
 
         try:
@@ -149,7 +149,7 @@ class Expander:
             steps=tuple(steps),
             tips=attempt.tips,
             cost=Cost(usd=meter.usd, tokens=meter.tokens, turns=len(steps), test_s=None),
-            evaluation=_evaluation(attempt),
+            evaluation=self._evaluation(attempt),
             failures=tuple(line for line in (attempt.why,) if line and not attempt.done),
             normalised_hash=attempt.patch.normalised_hash() if not attempt.patch.is_empty else None,
         )
@@ -162,7 +162,7 @@ class Expander:
             check = await self.stage.suite.check(fork, asked.patch.files, self.stage.reproduction.targets)
         finally:
             await asyncio.shield(asyncio.to_thread(fork.close))
-        return _measured(check, None)
+        return self._measured(check, None)
 
     def _remember(self, attempt: Attempt) -> None:
         keep = self.request.search == "tree" and attempt.workspace.sandbox.kind == "namespace"
@@ -204,42 +204,42 @@ class Expander:
             if point.snapshot is not None:
                 point.snapshot.close()
 
+    def _step(self, attempt: Attempt) -> Step:
+        return Step(
+            tree_hash=attempt.tree_hash,
+            tips=attempt.tips,
+            patch=attempt.patch.text,
+            evaluation=self._evaluation(attempt),
+            agent=next((name for name in ("debugger", "single", "coder") if name in attempt.conversations), None),
+            forkable=not attempt.patch.is_empty,
+        )
 
-def _step(attempt: Attempt) -> Step:
-    return Step(
-        tree_hash=attempt.tree_hash,
-        tips=attempt.tips,
-        patch=attempt.patch.text,
-        evaluation=_evaluation(attempt),
-        agent="coder",
-        forkable=not attempt.patch.is_empty,
-    )
+    def _evaluation(self, attempt: Attempt) -> Evaluation | None:
+        if attempt.check is None:
+            return None
+        review = attempt.review
+        critic = None
+        # The offline model repeats what the tests said: that is no second opinion.
+        asked = self.request.model_of("critic") != OFFLINE
+        if asked and review is not None and review.score is not None:
+            critic = CriticScore(review.score, review.sd, review.k, review.rationale)
+        return self._measured(attempt.check, critic)
 
-
-def _evaluation(attempt: Attempt) -> Evaluation | None:
-    if attempt.check is None:
-        return None
-    review = attempt.review
-    critic = None
-    if review is not None and review.score is not None:
-        critic = CriticScore(review.score, review.sd, review.k, review.rationale)
-    return _measured(attempt.check, critic)
-
-
-def _measured(check: Check, critic: CriticScore | None) -> Evaluation:
-    report = check.report
-    results = report.results if report else {}
-    bad = {
-        test: result.message.strip().splitlines()[-1:]
-        for test, result in results.items()
-        if result.outcome.bad
-    }
-    relevant = check.comparison.broken | check.failed_targets
-    return Evaluation(
-        reproduction={test: test in check.passed_targets for test in sorted(check.targets)},
-        broken=tuple(sorted(check.comparison.broken)) if report else None,
-        critic=critic,
-        outcomes={test: str(result.outcome) for test, result in results.items()},
-        failures={test: (bad.get(test) or ["missing"])[0] for test in sorted(relevant)},
-        wall_s=report.duration_s if report else None,
-    )
+    def _measured(self, check: Check, critic: CriticScore | None) -> Evaluation:
+        report = check.report
+        results = report.results if report else {}
+        bad = {
+            test: result.message.strip().splitlines()[-1:]
+            for test, result in results.items()
+            if result.outcome.bad
+        }
+        relevant = check.comparison.broken | check.failed_targets
+        return Evaluation(
+            reproduction={test: test in check.passed_targets for test in sorted(check.targets)},
+            broken=tuple(sorted(check.comparison.broken)) if report else None,
+            critic=critic,
+            outcomes={test: str(result.outcome) for test, result in results.items()},
+            failures={test: (bad.get(test) or ["missing"])[0] for test in sorted(relevant)},
+            repository_tests=bool(check.targets - self.stage.reproduction.generated),
+            wall_s=report.duration_s if report else None,
+        )

@@ -45,6 +45,9 @@ class SearchConfig:
     exploration: float = 0.25
     """`c` of the selection formula."""
     child_penalty: float = 0.02
+    depth_penalty: float = 0.02
+    """Per turn before a prefix: a deeper one passes more tests because more is done, not because it is
+    better, and leaves less to decide anew."""
     proposers: tuple[Proposer, ...] = ("llm",)
     limits: Cost = NOTHING
     """What all rollouts and evaluations together may cost."""

@@ -82,6 +82,7 @@ def evaluation_to(evaluation: Evaluation) -> dict[str, Any]:
         "critic": critic and critic.to_json(),
         "outcomes": dict(evaluation.outcomes),
         "failures": dict(evaluation.failures),
+        "repository_tests": evaluation.repository_tests,
         "weights": dict(evaluation.weights),
         "cost": evaluation.cost.to_json(),
         "wall_s": evaluation.wall_s,

@@ -59,6 +59,8 @@ class Evaluation:
     """Every test that was run → outcome: the behaviour of the patch as far as it was seen."""
     failures: Mapping[str, str] = field(default_factory=dict[str, str])
     """Failing test → first line of why; shown to siblings."""
+    repository_tests: bool = False
+    """Some of the reproduction tests are the repository's or the user's own: nobody had to guess them."""
     weights: Mapping[str, float] = field(default_factory=dict[str, float])
     """Prior weight of a reproduction test (size of its cluster); absent: 1."""
     cost: Cost = NOTHING

@@ -19,7 +19,8 @@ class Choice:
 
 
 def score(node: Node, rollouts: int, config: SearchConfig) -> float:
-    """`½·mean return + ½·value + c·√(ln(N+1)/(n+v)) − 0.02·children`, returns and values in [0, 1].
+    """`½·mean return + ½·value + c·√(ln(N+1)/(n+v)) − 0.02·children − 0.02·depth`, returns and values in
+    [0, 1].
 
     N: measured rollouts; n: those through the node; v: expansions in flight at or below it (virtual loss).
     Where no value was measured the mean return stands for both.
@@ -27,7 +28,8 @@ def score(node: Node, rollouts: int, config: SearchConfig) -> float:
     mean = node.mean or 0.0
     value = mean if node.value is None else node.value
     spread = math.sqrt(math.log(rollouts + 1) / max(1, node.visits + node.pending))
-    return 0.5 * mean + 0.5 * value + config.exploration * spread - config.child_penalty * node.children
+    penalty = config.child_penalty * node.children + config.depth_penalty * node.depth
+    return 0.5 * mean + 0.5 * value + config.exploration * spread - penalty
 
 
 def restart_score(tree: Tree, config: SearchConfig) -> float:

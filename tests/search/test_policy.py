@@ -80,8 +80,9 @@ def node(**values: Any) -> Node:
 
 def test_the_formula() -> None:
     config = SearchConfig(exploration=0.25, child_penalty=0.02)
-    got = score(node(visits=3, total=1.5, value=0.8, children=2, pending=1), 7, config)
-    assert got == pytest.approx(0.5 * 0.5 + 0.5 * 0.8 + 0.25 * math.sqrt(math.log(8) / 4) - 0.02 * 2)
+    got = score(node(visits=3, total=1.5, value=0.8, children=2, pending=1, depth=3), 7, config)
+    spread = 0.25 * math.sqrt(math.log(8) / 4)
+    assert got == pytest.approx(0.5 * 0.5 + 0.5 * 0.8 + spread - 0.02 * 2 - 0.02 * 3)
     unmeasured = score(node(visits=2, total=0.6, value=None), 7, config)
     assert unmeasured == pytest.approx(0.3 + 0.25 * math.sqrt(math.log(8) / 2))
 
