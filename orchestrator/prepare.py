@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..tools.history import prepare_repository
+from ..tools.project.image import image_project
 from ..tools.project.prepare import prepare_project, unpack_artefacts
-from ..tools.project.spec import Project
-from ..tools.sandbox import DEFAULT_ROOT, Limits, SandboxSpec, open_sandbox
+from ..tools.project.spec import Project, TestCommand
+from ..tools.sandbox import DEFAULT_ROOT, Limits, Sandbox, SandboxSpec, open_sandbox
 from ..tools.workspace import Workspace
 from .record.recorder import Recorder
 from .request import SolveRequest
@@ -52,6 +53,16 @@ def prepare(
     )
     kind = request.sandbox
     project = request.project
+    sandbox: Sandbox | None = None
+    if project is None and (kind == "docker" or request.image is not None):
+        on_line("sandbox")
+        bare = Project(TestCommand(""), root=DEFAULT_ROOT)
+        sandbox = open_sandbox(kind, sandbox_spec(request, run, bare))
+        try:
+            project = image_project(run.repository, sandbox, setup=request.setup, test_cmd=request.test_cmd)
+        except BaseException:
+            sandbox.close()
+            raise
     if project is None:
         on_line("environment")
         project = prepare_project(
@@ -68,8 +79,9 @@ def prepare(
         recorder.append(
             "inference", what=inference.what, value=inference.value, why=inference.why, flag=inference.flag
         )
-    on_line("sandbox")
-    sandbox = open_sandbox(kind, sandbox_spec(request, run, project))
+    if sandbox is None:
+        on_line("sandbox")
+        sandbox = open_sandbox(kind, sandbox_spec(request, run, project))
     recorder.append(
         "inference",
         what="sandbox",

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...tools.errors import CredentialsError, UsageError
+from ...tools.errors import UsageError
 from ..batch.job import SOLVE, Outcome
 from ..batch.local import Executor, LocalExecutor
 from ..batch.outputs import Outputs

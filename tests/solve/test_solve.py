@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from .conftest import CODER, FAILING, RIGHT, WRONG, Done, call, edit, events, git, review, said, state_of
 
 Run = Callable[..., Done]
