@@ -99,7 +99,7 @@ def test_stopped_by_a_signal(
     time.sleep(1.0)
     process.send_signal(number)
     began = time.monotonic()
-    out, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=20)
     assert process.returncode == 128 + number, err
     assert time.monotonic() - began < 5
     assert f"swe-agent solve --resume {run}" in err
