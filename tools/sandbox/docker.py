@@ -18,6 +18,7 @@ from .container_shell import PROGRAM, ContainerShell, ShellResult, assignments, 
 from .docker_archive import file_archive
 from .docker_images import HOME as _HOME
 from .docker_images import ImageLayer, daemon_errors, prepare_tree
+from .docker_seccomp import profile
 from .environment import clean_env, shell_argv
 from .leftovers import LABEL, OWNER_LABEL
 from .ownership import owner_mark
@@ -120,7 +121,7 @@ class DockerSandbox(Sandbox):
                         memswap_limit=limits.memory_bytes,
                         pids_limit=None if limits.processes is None else limits.processes + 1,
                         cap_drop=["ALL"],
-                        security_opt=["no-new-privileges"],
+                        security_opt=["no-new-privileges", f"seccomp={profile()}"],
                         ulimits=ulimits,
                         binds=binds,
                         log_config={"Type": "none"},

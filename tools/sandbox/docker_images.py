@@ -111,7 +111,8 @@ class ImageLayer:
             unused = self._users == 0
         if unused:
             if self._ours:
+                # Without noprune the daemon would also remove untagged parents, the user's own among them.
                 with suppress(DockerException, OSError):
-                    api.remove_image(self.image, force=True)
+                    api.remove_image(self.image, force=True, noprune=True)
             if self.parent is not None:
                 self.parent.release(api)

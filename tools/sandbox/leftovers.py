@@ -174,4 +174,4 @@ def _remove_docker(item: Leftover) -> None:
         if item.kind == "container":
             api.remove_container(item.name, force=True, v=True)
         else:
-            api.remove_image(item.name, force=True)
+            api.remove_image(item.name, force=True, noprune=True)

@@ -1,0 +1,439 @@
+"""Attempts to get out of a walled sandbox or to take the machine down from inside, each as a command.
+
+After every attempt the next command must work, and the host must be as it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from swe_agent.tools.errors import SandboxError
+from swe_agent.tools.sandbox import Limits, Sandbox, SandboxSpec, open_sandbox
+
+LIMITS = Limits(
+    wall_s=60,
+    memory_bytes=512 << 20,
+    processes=64,
+    cpu_s=60,
+    file_bytes=64 << 20,
+    open_files=256,
+    disk_bytes=128 << 20,
+    output_bytes=64 << 10,
+)
+SECRET = "the-hosts-own-secret"
+
+
+@pytest.fixture(scope="module", params=["namespace", pytest.param("docker", marks=pytest.mark.docker)])
+def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    folder = tmp_path_factory.mktemp("walls")
+    source = folder / "source"
+    source.mkdir()
+    (source / "file.txt").write_text("inside\n")
+    image = request.getfixturevalue("docker_image") if request.param == "docker" else None
+    interpreter = Path(sys.base_prefix)
+    shown = () if image or interpreter.is_relative_to("/usr") else (interpreter,)
+    spec = SandboxSpec(source, folder / "scratch", read_only=shown, limits=LIMITS, image=image)
+    os.environ["HOST_SECRET"] = SECRET
+    try:
+        opened = open_sandbox(request.param, spec)
+    except SandboxError as error:
+        pytest.skip(f"this machine cannot run it: {error}")
+    finally:
+        del os.environ["HOST_SECRET"]
+    with opened:
+        yield opened
+
+
+@pytest.fixture
+def box(base: Sandbox) -> Iterator[Sandbox]:
+    """A fork to attack. Whatever happened, its next command must work and its siblings be untouched."""
+    with base.fork() as child:
+        yield child
+        assert child.exec("cat file.txt", timeout=30).output == "inside\n"
+    assert base.exec("cat file.txt").output == "inside\n"
+
+
+def python(box: Sandbox, code: str, *, timeout: float = 60) -> tuple[int, str]:
+    """Run Python code in the sandbox; its exit code and output."""
+    interpreter = "python3"
+    if box.kind == "namespace":
+        interpreter = str(Path(sys.base_prefix, "bin", f"python3.{sys.version_info.minor}"))
+    done = box.exec([interpreter, "-I", "-S", "-c", code], timeout=timeout)
+    return done.exit_code, done.output
+
+
+# What must not be seen
+
+
+def test_the_hosts_files_are_not_there(box: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "record.jsonl").write_text("a record")
+    for path in (tmp_path / "record.jsonl", Path(__file__), Path("/etc/shadow")):
+        assert box.exec(["cat", str(path)]).exit_code != 0
+    home = Path.home()
+    shown = {part for part in Path(sys.base_prefix).parts if Path(sys.base_prefix).is_relative_to(home)}
+    private = {entry.name for entry in home.iterdir()} - shown - {".bashrc", ".profile", ".cache"}
+    assert not private & set(box.exec(["ls", "-A", str(home)]).output.split())
+    for path in (tmp_path, Path(__file__).parent):
+        assert box.exec(["ls", str(path)]).exit_code != 0
+    with pytest.raises(OSError, match=r"record\.jsonl"):
+        box.read_bytes(str(tmp_path / "record.jsonl"))
+
+
+def test_another_fork_is_not_there(box: Sandbox, base: Sandbox) -> None:
+    with base.fork() as sibling:
+        sibling.exec("echo fork-secret > secret.txt; echo fork-secret > /tmp/secret.txt")
+        found = box.exec(
+            "grep -rls fork-secret / --include=secret.txt --exclude-dir=proc --exclude-dir=usr", timeout=60
+        )
+        assert found.output.strip() == ""
+        assert sibling.exec("cat secret.txt").output == "fork-secret\n"
+
+
+def test_no_process_shows_the_hosts_environment(box: Sandbox) -> None:
+    found = box.exec("cat /proc/1/environ /proc/*/environ /proc/self/environ 2>/dev/null; env")
+    assert SECRET not in found.output
+    assert "PYTEST_CURRENT_TEST" not in found.output
+    if box.kind == "namespace":
+        assert box.exec("cat /proc/1/environ").exit_code != 0
+        assert box.exec("ls /proc/1/root/ /proc/1/fd").exit_code != 0
+
+
+def test_only_the_sandboxs_processes_are_there(box: Sandbox) -> None:
+    listed = box.exec("ls /proc").output.split()
+    assert len([name for name in listed if name.isdigit()]) < 8
+
+
+def test_no_socket_of_the_host_is_there(box: Sandbox) -> None:
+    for path in (
+        "/var/run/docker.sock",
+        "/run/docker.sock",
+        "/run/containerd/containerd.sock",
+        "/run/systemd",
+    ):
+        assert box.exec(["ls", path]).exit_code != 0
+
+
+# The network
+
+
+def test_the_hosts_loopback_is_out_of_reach_and_the_sandbox_has_its_own(box: Sandbox) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        socket.create_connection(("127.0.0.1", port), 5).close()  # the host itself reaches it
+        code, output = python(box, f"import socket; socket.create_connection(('127.0.0.1', {port}), 5)")
+        assert code == 1
+        assert "refused" in output
+    code, output = python(
+        box,
+        "import socket; s = socket.create_server(('127.0.0.1', 0)); "
+        "socket.create_connection(s.getsockname(), 5); print('own')",
+    )
+    assert (code, output) == (0, "own\n")
+
+
+def test_abstract_sockets_of_the_host_are_out_of_reach(box: Sandbox) -> None:
+    name = f"\0swe-agent-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(name)
+        server.listen()
+        code, output = python(box, f"import socket; socket.socket(socket.AF_UNIX).connect({name!r})")
+        assert code == 1
+        assert "refused" in output
+
+
+@pytest.fixture
+def other_host() -> Iterator[str]:
+    """Address of a host that the test machine reaches: the far end of a pair of interfaces."""
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        pytest.skip("a network namespace to talk to needs root and ip(8)")
+    name, near, far = f"t{os.getpid()}", "10.231.77.1", "10.231.77.2"
+    commands = [
+        f"ip netns add {name}",
+        f"ip link add {name}a type veth peer name {name}b netns {name}",
+        f"ip addr add {near}/30 dev {name}a",
+        f"ip link set {name}a up",
+        f"ip -n {name} addr add {far}/30 dev {name}b",
+        f"ip -n {name} link set {name}b up",
+    ]
+    server = None
+    try:
+        for command in commands:
+            done = subprocess.run(command.split(), capture_output=True, text=True)
+            if done.returncode != 0:
+                pytest.skip(f"no network namespace can be made here: {done.stderr.strip()}")
+        program = f"import socket, time; s = socket.create_server(('{far}', 8077)); print(1, flush=True); time.sleep(99)"
+        server = subprocess.Popen(
+            ["ip", "netns", "exec", name, sys.executable, "-c", program], stdout=subprocess.PIPE
+        )
+        assert server.stdout is not None
+        server.stdout.readline()
+        yield far
+    finally:
+        if server is not None:
+            server.kill()
+            server.wait()
+            assert server.stdout is not None
+            server.stdout.close()
+        subprocess.run(["ip", "netns", "del", name], capture_output=True)
+        subprocess.run(["ip", "link", "del", f"{name}a"], capture_output=True)
+
+
+def test_another_host_is_out_of_reach(box: Sandbox, other_host: str) -> None:
+    socket.create_connection((other_host, 8077), 5).close()  # the host itself reaches it
+    code, output = python(box, f"import socket; socket.create_connection(({other_host!r}, 8077), 5)")
+    assert code == 1
+    assert "unreachable" in output
+
+
+# Writing outside, and becoming more
+
+
+def test_nothing_outside_can_be_written(box: Sandbox) -> None:
+    mark = f"swe-agent-escape-{os.getpid()}"
+    box.exec(
+        f"for d in / /usr /usr/bin /etc /var/tmp /tmp /home /root /dev/shm /run; do echo x > $d/{mark}; done"
+    )
+    for folder in ("/", "/usr", "/usr/bin", "/etc", "/var/tmp", "/tmp", "/home", "/root", "/dev/shm", "/run"):
+        assert not Path(folder, mark).exists()
+    if box.kind == "namespace":
+        assert box.exec(f"echo x > /usr/bin/{mark}").exit_code != 0
+        assert box.exec("echo x > /proc/sys/kernel/core_pattern").exit_code != 0
+
+
+def test_links_lead_nowhere(box: Sandbox, tmp_path: Path) -> None:
+    target = tmp_path / "target.txt"
+    target.write_text("host")
+    box.exec(["ln", "-s", str(target), "link"])
+    box.exec(["ln", "-s", "/proc/1/root" + str(target), "deep"])
+    box.exec(["ln", "-s", "../" * 40 + str(target)[1:], "up"])
+    for name in ("link", "deep", "up"):
+        with pytest.raises(OSError, match=name):
+            box.read_bytes(name)
+        with contextlib.suppress(OSError):
+            box.write_bytes(name, b"owned")
+        box.exec(f"echo owned > {name}")
+    box.exec("ln /etc/passwd hard; echo owned >> hard; ln /usr/bin/env hard2; echo owned >> hard2")
+    assert target.read_text() == "host"
+    assert "owned" not in Path("/etc/passwd").read_text()
+    assert not Path("/usr/bin/env").read_bytes().endswith(b"owned\n")
+
+
+def test_the_product_never_follows_a_link_of_the_sandbox_on_the_host(box: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").write_text("kept")
+    with box.fork() as child:
+        child.exec(f"mkdir -p d; ln -s {tmp_path}/precious d/link; ln -s {tmp_path}/precious /tmp/link")
+    assert (tmp_path / "precious" / "file").read_text() == "kept"
+
+
+_CALLS = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+def call(name, *args):
+    ctypes.set_errno(0)
+    done = getattr(libc, name)(*args)
+    print(name, 'DONE' if done >= 0 else os.strerror(ctypes.get_errno()))
+os.makedirs('/tmp/m', exist_ok=True)
+call('mount', b'tmpfs', b'/tmp/m', b'tmpfs', 0, None)
+call('mount', b'/', b'/tmp/m', None, 4096, None)
+call('umount2', b'/proc', 2)
+call('unshare', 0x10000000)
+call('unshare', 0x00020000)
+call('setns', os.open('/proc/self/ns/mnt', os.O_RDONLY), 0)
+call('chroot', b'/tmp')
+call('sethostname', b'x', 1)
+call('ptrace', 16, 1, 0, 0)
+number = {'x86_64': (250, 248, 321, 304), 'aarch64': (219, 217, 280, 265)}[os.uname().machine]
+libc.syscall.restype = ctypes.c_long
+for what, nr, args in (
+    ('keyctl', number[0], (0, -3, 1)), ('add_key', number[1], (b'user', b'a', b'b', 1, -3)),
+    ('bpf', number[2], (0, 0, 0)), ('open_by_handle_at', number[3], (-100, 0, 0)), ('open_tree', 428, (-100, b'/', 1)),
+):
+    ctypes.set_errno(0)
+    done = libc.syscall(ctypes.c_long(nr), *[ctypes.c_long(a) if isinstance(a, int) else a for a in args])
+    print(what, 'DONE' if done >= 0 else os.strerror(ctypes.get_errno()))
+try:
+    os.mknod('/tmp/disk', 0o60600, os.makedev(8, 0))
+    print('mknod DONE')
+except OSError as error:
+    print('mknod', error.strerror)
+try:
+    os.setuid(0)
+    print('setuid', 'DONE' if os.getuid() == 0 else 'no')
+except OSError as error:
+    print('setuid', error.strerror)
+"""
+
+
+def test_calls_that_change_the_walls_are_refused(box: Sandbox) -> None:
+    code, output = python(box, _CALLS)
+    assert code == 0, output
+    assert "DONE" not in output, output
+
+
+def test_there_are_no_capabilities_and_none_can_be_gained(box: Sandbox) -> None:
+    status = box.exec("cat /proc/self/status").output
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert int(fields["CapEff"], 16) == int(fields["CapPrm"], 16) == int(fields["CapBnd"], 16) == 0
+    assert fields["NoNewPrivs"] == "1"
+    assert fields["Seccomp"] == "2"
+    if box.kind == "namespace":
+        mapping = box.exec("cat /proc/self/uid_map").output.split()
+        assert mapping[1] != "0", "the sandbox's user is not root on the host"
+
+
+def test_signals_do_not_reach_the_parent(box: Sandbox) -> None:
+    box.exec("kill -KILL 1; kill -TERM 1; kill -INT 1; kill -STOP 1; kill -HUP 1; kill -SEGV 1")
+    assert box.exec("echo alive").output == "alive\n"
+    box.exec(f"kill -KILL {os.getpid()}; kill -KILL {os.getppid()}")
+    box.exec("kill -KILL -1")
+    assert box.exec("echo alive").output == "alive\n"
+
+
+# Taking too much
+
+
+def test_a_fork_bomb_is_bounded(box: Sandbox) -> None:
+    worst = _Responsiveness()
+    with worst:
+        box.exec(["bash", "-c", "bomb() { bomb | bomb & }; bomb; sleep 4"], timeout=4)
+    assert worst.seconds < 3
+    code, output = python(
+        box,
+        "import os\nn = 0\n"
+        "try:\n"
+        "    while n < 5000:\n"
+        "        if os.fork() == 0: os.read(os.pipe()[0], 1)\n"
+        "        n += 1\n"
+        "except OSError: pass\n"
+        "print(n)",
+    )
+    assert code == 0
+    assert int(output) <= 64
+
+
+def test_memory_is_bounded_for_one_process(box: Sandbox) -> None:
+    code, output = python(box, "x = bytearray(10 << 30); x[::4096] = b'1' * len(x[::4096]); print('got it')")
+    assert code != 0
+    assert "got it" not in output
+
+
+def test_memory_is_bounded_for_all_processes_together(box: Sandbox) -> None:
+    program = (
+        "import os, time\n"
+        "for _ in range(20):\n"
+        "    if os.fork() == 0:\n"
+        "        x = bytearray(b'1') * (150 << 20)\n"
+        "        time.sleep(20)\n"
+        "        os._exit(0)\n"
+        "time.sleep(20); print('all fit')"
+    )
+    worst = _Responsiveness()
+    with worst:
+        done = python(box, program, timeout=12)
+    assert worst.lowest_free > 0
+    assert worst.taken < 2 << 30, f"{worst.taken >> 20} MiB were taken before it stopped"
+    assert "all fit" not in done[1]
+
+
+def test_disk_is_bounded(box: Sandbox) -> None:
+    before = shutil.disk_usage("/var/tmp").used
+    done = box.exec("for i in $(seq 200); do head -c 52428800 /dev/zero > big$i || exit 3; done", timeout=60)
+    assert done.exit_code != 0
+    assert not done.timed_out
+    assert shutil.disk_usage("/var/tmp").used - before < 4 << 30
+    assert "disk limit" in done.output
+    assert box.exec("echo more > small; wc -c < small").output.strip() != "5", "over the limit nothing grows"
+    assert box.exec("rm -f big*; echo freed").output == "freed\n"
+    box.exec("true")
+    assert box.exec("echo x > small; wc -c < small").output.strip() == "2"
+
+
+def test_one_file_is_bounded(box: Sandbox) -> None:
+    done = box.exec("head -c 10737418240 /dev/zero > huge; echo; wc -c < huge; rm huge")
+    assert int(done.output.split()[-1]) <= 64 << 20
+
+
+def test_a_million_files_stop_nobody(box: Sandbox) -> None:
+    program = "import os\nos.mkdir('many')\nfor i in range(10 ** 6): os.close(os.open(f'many/{i}', 64 | 1))"
+    worst = _Responsiveness()
+    with worst:
+        code, _ = python(box, program, timeout=10)
+    assert code != 0
+    assert worst.seconds < 5
+
+
+def test_a_gigabyte_of_output_costs_no_memory(box: Sandbox) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    done = box.exec("echo first; head -c 1073741824 /dev/zero | tr '\\0' x; echo; echo last", timeout=120)
+    assert done.exit_code == 0
+    assert done.truncated
+    assert done.output.startswith("first\n")
+    assert done.output.endswith("last\n")
+    assert len(done.output) < LIMITS.output_bytes + 200
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10  # KiB
+
+
+def test_a_daemonised_child_does_not_outlive_its_command(box: Sandbox) -> None:
+    program = (
+        "import os, time\n"
+        "if os.fork() == 0:\n"
+        "    os.setsid()\n"
+        "    if os.fork() == 0:\n"
+        "        for n in (0, 1, 2): os.close(n)\n"
+        "        time.sleep(2); os.close(os.open('late.txt', 64 | 1)); time.sleep(600)\n"
+        "    os._exit(0)\n"
+        "os.wait(); print('done')"
+    )
+    assert python(box, program) == (0, "done\n")
+    time.sleep(2.5)
+    assert box.exec("ls late.txt").exit_code != 0
+    assert len(box.exec("ls /proc | grep -c '^[0-9]'").output) <= 2
+
+
+class _Responsiveness:
+    """How the host fares meanwhile: the longest time that starting a process took, and memory."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.lowest_free = self._start_free = _free()
+        self._stop = threading.Event()
+
+    @property
+    def taken(self) -> int:
+        """Bytes of memory by which the host had less at the worst moment."""
+        return self._start_free - self.lowest_free
+
+    def __enter__(self) -> None:
+        self._thread = threading.Thread(target=self._measure)
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _measure(self) -> None:
+        while not self._stop.wait(0.1):
+            start = time.monotonic()
+            subprocess.run(["true"], check=True)
+            self.seconds = max(self.seconds, time.monotonic() - start)
+            self.lowest_free = min(self.lowest_free, _free())
+
+
+def _free() -> int:
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) << 10
+    raise AssertionError("no MemAvailable")
