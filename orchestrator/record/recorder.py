@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from dataclasses import fields as dataclass_fields
 from typing import Any
 
 from ...agents.models.calls import Call
@@ -85,7 +86,9 @@ class Recorder:
         """CallObserver: on disk before the answer is used."""
         node, agent = split_scope(call.scope)
         agent = self._agents.get(call.scope, agent)
-        fields = asdict(call)
+        # asdict would copy the whole answer, only to be written out.
+        fields = {field.name: getattr(call, field.name) for field in dataclass_fields(call)}
+        fields["sampling"], fields["usage"] = asdict(call.sampling), asdict(call.usage)
         self._count({**fields, "agent": agent})
         for name in ("replayed", "prompt_token_ids", "token_ids", "logprobs"):
             fields.pop(name)
