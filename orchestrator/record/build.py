@@ -95,6 +95,8 @@ class _Fold:
         self.outcome: dict[str, Any] = {}
         self.tokens: dict[str, dict[str, Any]] = {}
         self.begun: dict[str, float | None] = {}
+        self.kept: set[str] = set()
+        """Tests that passed on the base commit and are not flaky."""
         self.said: set[str] = set()
         self.called: set[str] = set()
         self.failed_calls = 0
@@ -293,16 +295,27 @@ def _audit(fold: _Fold, event: Event) -> None:
         fold.nodes[event["node"]].setdefault("flags", []).extend(event.get("flags") or ())
 
 
+def _baseline(fold: _Fold, event: Event) -> None:
+    flaky = set(event.get("flaky") or ())
+    good = ("passed", "xfailed")
+    fold.kept = {
+        test for test, out in (event.get("tests") or {}).items() if out in good and test not in flaky
+    }
+
+
 def _evaluation(fold: _Fold, event: Event) -> None:
     keys = ("kind", "f2p", "p2p", "before", "after", "wall_s")
-    fold.evaluations.append(
-        {
-            **{key: event.get(key) for key in keys},
-            "node": event.get("node") or None,
-            "tests": dict(event.get("tests") or {}),
-            "valid": bool(event.get("valid", True)),
-        }
-    )
+    found: dict[str, Any] = {
+        **{key: event.get(key) for key in keys},
+        "node": event.get("node") or None,
+        "tests": dict(event.get("tests") or {}),
+        "valid": bool(event.get("valid", True)),
+    }
+    if found["p2p"] is None and isinstance(found["after"], Mapping) and "broken" in found["after"]:
+        broken = set(found["after"]["broken"])
+        run = (fold.kept & set(found["tests"])) | broken
+        found["p2p"] = [len(run - broken), len(run)] if run else None
+    fold.evaluations.append(found)
 
 
 def _patch(fold: _Fold, event: Event) -> None:
@@ -341,6 +354,7 @@ _HANDLERS: dict[str, Callable[[_Fold, Event], None]] = {
     "node_finished": _node_finished,
     "duplicate": _duplicate,
     "audit": _audit,
+    "baseline": _baseline,
     "evaluation": _evaluation,
     "patch": _patch,
     "selected": _selected,

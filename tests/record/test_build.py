@@ -242,3 +242,22 @@ def test_a_template_that_rewrites_the_past_starts_a_new_segment():
     }
     assert json.dumps(second["context_ids"]) == "[1, 2, 4, 9]"
     assert second["token_ids"] == [5]
+
+
+def test_regressions_are_counted_against_the_baseline(tmp_path):
+    record_a_run(tmp_path / "events.jsonl")
+    events = list(read_events(tmp_path / "events.jsonl"))
+    baseline = {
+        "type": "baseline",
+        "tests": {"a": "passed", "b": "passed", "c": "failed", "d": "passed"},
+        "flaky": ["d"],
+    }
+    seen = {
+        "type": "evaluation",
+        "node": "n0",
+        "kind": "regression",
+        "tests": {"a": "passed", "c": "failed", "d": "failed"},
+        "after": {"broken": ["b"]},
+    }
+    record = build_record([*events, baseline, seen])
+    assert record.evaluations[-1].p2p == (1, 2), "b is gone, c failed before, d is flaky"
