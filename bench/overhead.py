@@ -59,11 +59,16 @@ def script_of(agent: str, steps: int) -> dict[str, Any]:
         agent, ("bash" if agent == "swe-agent" else "shell", "command")
     )
     turns = [
-        {"content": f"Step {i}: I look further.", "tool_calls": [{"name": name, "arguments": {argument: command_of(i)}}]}
+        {
+            "content": f"Step {i}: I look further.",
+            "tool_calls": [{"name": name, "arguments": {argument: command_of(i)}}],
+        }
         for i in range(steps)
     ]
     ends: dict[str, list[dict[str, Any]]] = {
-        "mini-swe-agent": [{"name": "bash", "arguments": {"command": "echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"}}],
+        "mini-swe-agent": [
+            {"name": "bash", "arguments": {"command": "echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"}}
+        ],
         "smolagents": [{"name": "final_answer", "arguments": {"answer": "done"}}],
         "openhands": [{"name": "finish", "arguments": {"message": "done"}}],
         "swe-agent": [{"name": "submit", "arguments": {}}],
@@ -82,7 +87,10 @@ def script_of(agent: str, steps: int) -> dict[str, Any]:
     verdict = {"accept": True, "scores": scores, "rationale": "right"}
     routes = [
         {"when": "You are the Tester", "replies": [{"tool_calls": [{"name": "finish", "arguments": found}]}]},
-        {"when": "You are the Critic", "replies": [{"tool_calls": [{"name": "finish", "arguments": verdict}]}]},
+        {
+            "when": "You are the Critic",
+            "replies": [{"tool_calls": [{"name": "finish", "arguments": verdict}]}],
+        },
     ]
     return {"routes": routes, "replies": work, "models": []}
 
@@ -106,7 +114,15 @@ def command_line(agent: str, venv: Path | None, base: str, repo: Path, folder: P
     if agent in ("single", "team"):
         command = [sys.executable, "-m", "swe_agent", "solve", "--text", "add subtracts", "--repo", str(repo)]
         command += ["--model", "openai/scripted", "--api-base", base, "--roles", agent, "--search", "linear"]
-        return [*command, "--output", str(folder / "run"), "--max-steps", str(steps + 10), "--sandbox", "auto"]
+        return [
+            *command,
+            "--output",
+            str(folder / "run"),
+            "--max-steps",
+            str(steps + 10),
+            "--sandbox",
+            "auto",
+        ]
     python = sys.executable if venv is None else str(venv / "bin" / "python")
     driver = HERE / "drivers" / f"{agent.replace('-', '_')}.py"
     return [python, str(driver), base, str(repo), str(folder), str(steps)]
@@ -122,10 +138,20 @@ def measure(agent: str, venv: Path | None, steps: int) -> Figures:
             # A shell writes its own id and becomes the agent, so the id is there before the first request.
             line = command_line(agent, venv, base, repo, folder, steps)
             shell = ["sh", "-c", 'echo $$ > "$0"; exec "$@"', str(watched), *line]
-            env = {**os.environ, "OPENAI_API_KEY": "none", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "HOME": scratch}
+            env = {
+                **os.environ,
+                "OPENAI_API_KEY": "none",
+                "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+                "HOME": scratch,
+            }
             started = time.perf_counter()
             process = subprocess.Popen(
-                shell, cwd=repo, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+                shell,
+                cwd=repo,
+                env=env,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
             try:
                 output, _ = process.communicate(timeout=900)
@@ -137,7 +163,9 @@ def measure(agent: str, venv: Path | None, steps: int) -> Figures:
                 usage = json.load(response)
     if len(usage) < steps + 1:
         tail = output.decode(errors="replace")[-1500:]
-        raise RuntimeError(f"{agent} made {len(usage)} requests of {steps + 1} (exit {process.returncode}):\n{tail}")
+        raise RuntimeError(
+            f"{agent} made {len(usage)} requests of {steps + 1} (exit {process.returncode}):\n{tail}"
+        )
     return figures_of(agent, steps, usage, wall)
 
 
@@ -145,7 +173,9 @@ def figures_of(agent: str, steps: int, usage: list[dict[str, float]], wall: floa
     """Steps are the differences between neighbouring requests; in a team those of the one long turn."""
     cpu = [point["cpu_s"] for point in usage]
     offset = 1 if agent == "team" else 0
-    each = [(later - earlier) * 1000 for earlier, later in zip(cpu[offset:], cpu[offset + 1 :], strict=False)][:steps]
+    each = [
+        (later - earlier) * 1000 for earlier, later in zip(cpu[offset:], cpu[offset + 1 :], strict=False)
+    ][:steps]
     return Figures(
         agent,
         steps,
@@ -163,7 +193,9 @@ def make_repository(path: Path) -> Path:
     """A repository with one function and one failing test."""
     path.mkdir(parents=True)
     (path / "calc.py").write_text("def add(a, b):\n    return a - b\n")
-    (path / "test_calc.py").write_text("from calc import add\n\n\ndef test_add():\n    assert add(1, 2) == 3\n")
+    (path / "test_calc.py").write_text(
+        "from calc import add\n\n\ndef test_add():\n    assert add(1, 2) == 3\n"
+    )
     git = ["git", "-c", "user.name=bench", "-c", "user.email=bench@example.org", "-C", str(path)]
     subprocess.run([*git, "init", "-q"], check=True)
     subprocess.run([*git, "add", "-A"], check=True)
@@ -181,18 +213,24 @@ def median_of(runs: list[Figures]) -> Figures:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--steps", type=int, nargs="+", default=[30])
     parser.add_argument("--only", nargs="+", choices=OURS, default=list(OURS))
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=VENV", help=", ".join(PEERS))
-    parser.add_argument("--rounds", type=int, default=3, help="medians of this many runs, agents taking turns")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="medians of this many runs, agents taking turns"
+    )
     parser.add_argument("--json", type=Path, help="write the figures there too")
     args = parser.parse_args()
     agents: list[tuple[str, Path | None]] = [(name, None) for name in args.only]
     for peer in args.peer:
         name, _, venv = peer.partition("=")
         if name not in PEERS or not (Path(venv) / "bin" / "python").exists():
-            parser.error(f"--peer takes NAME=VENV with one of {', '.join(PEERS)} and a virtual environment: {peer}")
+            parser.error(
+                f"--peer takes NAME=VENV with one of {', '.join(PEERS)} and a virtual environment: {peer}"
+            )
         agents.append((name, Path(venv).absolute()))
     runs: dict[tuple[int, str], list[Figures]] = {}
     for steps in args.steps:
@@ -203,7 +241,9 @@ def main() -> int:
                 except RuntimeError as error:
                     print(f"overhead: {error}", file=sys.stderr)
     medians = [median_of(found) for found in runs.values() if found]
-    print(f"| {'agent':<15} | steps | start CPU s | CPU ms/step | first 5 | last 5 | RSS MiB | written KiB | wall s |")
+    print(
+        f"| {'agent':<15} | steps | start CPU s | CPU ms/step | first 5 | last 5 | RSS MiB | written KiB | wall s |"
+    )
     print("|---|---|---|---|---|---|---|---|---|")
     for f in medians:
         print(

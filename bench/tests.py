@@ -180,6 +180,7 @@ def compare_runs(
                 ]
                 print(f"  verdicts differ: {mutant.what}: {names[:3]}", file=sys.stderr)
             if number % 10 == 0:
+                print(f"  {number}/{options.mutants}", end="\r", file=sys.stderr, flush=True)
                 used.write_text(mutant.path, mutant.text)
                 plain_s.append(plain_pytest(used, project, files, options.timeout))
                 used.write_text(mutant.path, (checkout / mutant.path).read_text("utf-8"))

@@ -20,7 +20,9 @@ from swe_agent.agents.models.calls import ModelOptions
 from swe_agent.agents.models.factory import make_client
 
 PARAMETERS = {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]}
-TOOLS = [{"type": "function", "function": {"name": "shell", "description": "Run it.", "parameters": PARAMETERS}}]
+TOOLS = [
+    {"type": "function", "function": {"name": "shell", "description": "Run it.", "parameters": PARAMETERS}}
+]
 
 
 async def main(base: str) -> None:

@@ -17,11 +17,18 @@ from minisweagent.models.litellm_model import LitellmModel
 
 base, repo, folder, steps = sys.argv[1:]
 config = yaml.safe_load((Path(package_dir) / "config" / "mini.yaml").read_text())
-settings = {k: v for k, v in config["agent"].items() if k not in ("mode", "confirm_exit", "whitelist_actions")}
-model = {k: v for k, v in config.get("model", {}).items() if k in ("observation_template", "format_error_template")}
+settings = {
+    k: v for k, v in config["agent"].items() if k not in ("mode", "confirm_exit", "whitelist_actions")
+}
+model = {
+    k: v for k, v in config.get("model", {}).items() if k in ("observation_template", "format_error_template")
+}
 agent = DefaultAgent(
     LitellmModel(
-        model_name="openai/scripted", model_kwargs={"api_base": base, "api_key": "none"}, cost_tracking="ignore_errors", **model
+        model_name="openai/scripted",
+        model_kwargs={"api_base": base, "api_key": "none"},
+        cost_tracking="ignore_errors",
+        **model,
     ),
     LocalEnvironment(cwd=repo),
     **{**settings, "step_limit": 0, "cost_limit": 0, "output_path": Path(folder) / "trajectory.json"},

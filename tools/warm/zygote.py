@@ -67,9 +67,10 @@ class Zygote:
     def __init__(self, workspace: Workspace, project: Project, bytecode: Bytecode | None = None) -> None:
         """Raises: SandboxError when it does not start or this kind of sandbox has no sessions."""
         self._workspace = workspace
-        self._held: set[str] = set()
         self._session: Session | None = None
         self.usable = True
+        self.last_origin = ""
+        """The frozen state that the latest run continued from."""
         arguments = pytest_arguments(project.test_command.command)
         if arguments is None or project.python is None:
             raise SandboxError("the test command is not a plain call of pytest")
@@ -155,9 +156,8 @@ class Zygote:
 
     def _read(self, answer: Mapping[str, Any]) -> WarmRun:
         if answer.get("lost") or not isinstance(answer.get("exit"), int):
-            return WarmRun(None, "the frozen process was lost")
-        self._last = answer
-        origin = str(answer.get("from") or "")
+            return WarmRun(None, str(answer.get("why") or "the frozen process was lost"))
+        origin = self.last_origin = str(answer.get("from") or "")
         strangers = answer.get("strangers") or []
         if strangers:
             self.usable = False

@@ -65,7 +65,6 @@ class Tracer:
         if not path:
             return None
         lines = self.hits.setdefault(path, set())
-        lines.add(frame.f_lineno)
 
         def line(frame, event, argument):
             if event == "line":

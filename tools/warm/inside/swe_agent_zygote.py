@@ -30,6 +30,7 @@ _CONFIGURATION = {
     "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "pyproject.toml", "tox.ini", "setup.cfg", "setup.py",
     "conftest.py", "sitecustomize.py", "usercustomize.py",
 }  # fmt: skip
+_IMPORTABLE = (".py", ".so", ".pyc", ".pth")
 
 
 class Sleeper:
@@ -49,8 +50,6 @@ class Sleeper:
     def fits(self, key, state, shape):
         if self.key is not None and self.key != key:
             return False
-        if self.reason == "imported":
-            return True
         if self.shape != shape and not self.indifferent(shape):
             return False
         return all(state.get(path) == known for path, known in self.touched.items())
@@ -58,11 +57,13 @@ class Sleeper:
     def indifferent(self, shape):
         """Whether a session that has not looked at any test can ignore that files came or went: they
         neither configure pytest nor hide a module that is imported already."""
-        if self.reason not in ("session", "preloaded"):
+        if self.reason not in ("imported", "session", "preloaded"):
             return False
         for path in {p for p in set(shape) | set(self.shape) if shape.get(p) != self.shape.get(p)}:
             parts = path.split("/")
-            if parts[-1] in _CONFIGURATION or self.tops & {part.partition(".")[0] for part in parts}:
+            if parts[-1] in _CONFIGURATION and self.reason != "imported":
+                return False
+            if path.endswith(_IMPORTABLE) and self.tops & {part.partition(".")[0] for part in parts}:
                 return False
         return True
 
@@ -167,11 +168,11 @@ class Coordinator:
             self.registry.close()
             session(self.setup, self.registry_in, theirs)
         theirs.close()
-        first = Sleeper(
-            ours,
-            {"pid": pid, "key": None, "touched": {}, "shape": {}, "checkpoint": "imported", "tops": []},
-            0,
-        )
+        message, _ = talk().receive(ours)
+        if message is None:
+            sys.exit("pytest cannot be imported")
+        state = {"pid": pid, "key": None, "touched": {}, "shape": {}, "checkpoint": "imported"}
+        first = Sleeper(ours, dict(state, tops=message["tops"]), 0)
         self.sleepers.append(first)
 
     def run(self, order):
@@ -187,6 +188,8 @@ class Coordinator:
         fitting = [s for s in self.sleepers if s.fits(key, state, shape)]
         if order.get("from") == "session":
             fitting = [s for s in fitting if s.reason in ("imported", "session")]
+        if not fitting:
+            return {"exit": None, "from": "", "why": "the change hides modules that are loaded already"}
         chosen = max(fitting, key=lambda s: s.depth)
         self.age += 1
         chosen.used = self.age
@@ -389,6 +392,7 @@ def session(setup, registry, sock):
         freezer.resume = resume
         freezer.bound = lambda: plugin.State.selected
         shared.Report.remember = True
+        talk().send(sock, {"tops": sorted({name.partition(".")[0] for name in sys.modules})})
         freezer.sleep(sock)
         freezer.open = watched
         plugin.State.checkpoint = at if watched else None
