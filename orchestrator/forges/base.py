@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import urlsplit
 
+from ...tools.errors import ForgeError
 from ..issue import Issue
 
 _IMAGE = re.compile(
@@ -66,6 +68,18 @@ def images_in(*texts: str) -> tuple[str, ...]:
     """URLs of the images that Markdown or HTML text shows, in order, each once."""
     found = [match[1] or match[2] for text in texts for match in _IMAGE.finditer(text)]
     return tuple(dict.fromkeys(found))
+
+
+def checked_clone_url(value: object, host: str) -> str:
+    """A clone URL that a forge named. Raises: ForgeError when it is no address on the network: a forge must
+    not make the host read a local path or run a helper program."""
+    url = str(value)
+    parts = urlsplit(url)
+    if parts.scheme not in ("https", "http", "ssh", "git") or not parts.hostname or "\n" in url:
+        raise ForgeError(
+            f"{host} names {url!r} to clone from, which is no address on the network; use --repo"
+        )
+    return url
 
 
 def plain_text(value: object) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 
 from ...tools.errors import ForgeError, IssueError
 from ..issue import Comment, Issue
-from .base import PullRequest, Repository, images_in, plain_text
+from .base import PullRequest, Repository, checked_clone_url, images_in, plain_text
 from .http import ForgeHttp
 from .reference import Reference
+from .tokens import token_name
 
 _HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
 _FORK_WAIT_S = 60.0
@@ -23,7 +24,13 @@ class GitHub:
 
     def __init__(self, reference: Reference, token: str | None, on_line: Callable[[str], None]) -> None:
         self.reference = reference
-        self._http = ForgeHttp(reference.api, token, headers=_HEADERS, on_line=on_line)
+        self._http = ForgeHttp(
+            reference.api,
+            token,
+            token_name=token_name(reference.host, reference.kind),
+            headers=_HEADERS,
+            on_line=on_line,
+        )
 
     def issue(self, *, before_fix: bool = False) -> Issue:
         asked = self.reference
@@ -130,7 +137,7 @@ class GitHub:
         full = str(data.get("full_name") or path)
         return Repository(
             path=full,
-            clone_url=str(data["clone_url"]),
+            clone_url=checked_clone_url(data["clone_url"], self.reference.host),
             default_branch=str(data.get("default_branch") or "main"),
             can_push=bool((data.get("permissions") or {}).get("push")),
             api=f"{self.reference.api}/repos/{full}",

@@ -10,9 +10,10 @@ from urllib.parse import quote
 
 from ...tools.errors import ForgeError, IssueError
 from ..issue import Comment, Issue
-from .base import PullRequest, Repository, images_in, plain_text
+from .base import PullRequest, Repository, checked_clone_url, images_in, plain_text
 from .http import ForgeHttp
 from .reference import Reference
+from .tokens import token_name
 
 _DEVELOPER = 30
 _FORK_WAIT_S = 60.0
@@ -23,7 +24,9 @@ class GitLab:
 
     def __init__(self, reference: Reference, token: str | None, on_line: Callable[[str], None]) -> None:
         self.reference = reference
-        self._http = ForgeHttp(reference.api, token, on_line=on_line)
+        self._http = ForgeHttp(
+            reference.api, token, token_name=token_name(reference.host, reference.kind), on_line=on_line
+        )
 
     def issue(self, *, before_fix: bool = False) -> Issue:
         here = self.reference
@@ -129,7 +132,7 @@ class GitLab:
         path = str(data["path_with_namespace"])
         return Repository(
             path=path,
-            clone_url=str(data["http_url_to_repo"]),
+            clone_url=checked_clone_url(data["http_url_to_repo"], self.reference.host),
             default_branch=str(data.get("default_branch") or "main"),
             can_push=max(levels) >= _DEVELOPER,
             api=f"{self.reference.api}/projects/{quote(path, safe='')}",

@@ -13,7 +13,11 @@ import httpx
 from ...tools.errors import ForgeError, IssueError
 
 MAX_WAIT_S = 60.0
-_TIMEOUT = httpx.Timeout(4.0, read=10.0)
+_CONNECT_S = 4.0
+_FIRST_ANSWER_S = 4.5
+"""A host that takes the connection and says nothing is given up quickly; once it has answered, later
+answers may take longer."""
+_ANSWER_S = 20.0
 _MAX_PAGES = 50
 _REDIRECTS = (301, 302, 307, 308)
 
@@ -27,6 +31,7 @@ class ForgeHttp:
         api: str,
         token: str | None,
         *,
+        token_name: str = "GH_TOKEN",
         headers: Mapping[str, str] | None = None,
         on_line: Callable[[str], None] = lambda line: None,
         transport: httpx.BaseTransport | None = None,
@@ -34,10 +39,12 @@ class ForgeHttp:
         self._origin = _origin(api)
         self._host = urlsplit(api).netloc
         self._token = token
+        self._token_name = token_name
         self._on_line = on_line
+        self._answered = False
         self._waited = 0.0
         self._client = httpx.Client(
-            timeout=_TIMEOUT,
+            timeout=_FIRST_ANSWER_S,
             follow_redirects=False,
             transport=transport,
             trust_env=True,
@@ -101,8 +108,13 @@ class ForgeHttp:
             headers = {}
             if self._token is not None and _origin(url) == self._origin:
                 headers["Authorization"] = f"Bearer {self._token}"
+            limit = _ANSWER_S if self._answered else _FIRST_ANSWER_S
+            timeout = httpx.Timeout(limit, connect=_CONNECT_S)
             try:
-                response = self._client.request(method, url, params=params, json=json, headers=headers)
+                response = self._client.request(
+                    method, url, params=params, json=json, headers=headers, timeout=timeout
+                )
+                self._answered = True
             except httpx.HTTPError as error:
                 tries += 1
                 if tries < 2 and method == "GET" and not isinstance(error, httpx.TimeoutException):
@@ -130,11 +142,12 @@ class ForgeHttp:
         seconds = _seconds_to_wait(response)
         if seconds is None:
             return False
-        if seconds > MAX_WAIT_S - self._waited:
+        seconds = max(seconds, 1.0)
+        if seconds >= MAX_WAIT_S - self._waited:
             until = datetime.fromtimestamp(time.time() + seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-            advice = (
-                "try again then" if self.has_token else "try again then, or set GH_TOKEN for a higher limit"
-            )
+            advice = "try again then"
+            if not self.has_token:
+                advice += f", or set {self._token_name} for a higher limit"
             raise ForgeError(f"{self._host} limits the rate of requests until {until}; {advice}")
         self._on_line(f"{self._host} limits the rate of requests; waiting {seconds:.0f} s")
         self._waited += seconds
@@ -144,11 +157,15 @@ class ForgeHttp:
     def _error(self, response: httpx.Response, what: str) -> ForgeError | IssueError:
         status, host, words = response.status_code, self._host, _message(response)
         if status == 401:
-            return ForgeError(f"{host} refused the token ({words}); check GH_TOKEN or run `gh auth login`")
+            return ForgeError(f"{host} refused the token ({words}); check {self._token_name}")
         if status == 403:
             return ForgeError(f"{host} forbids access to {what}: {words}")
         if status == 404:
-            hint = "or the token may not see it" if self.has_token else "or it is private: set a token"
+            hint = (
+                "or the token may not see it"
+                if self.has_token
+                else f"or it is private: set {self._token_name}"
+            )
             return IssueError(f"{host} has no {what} (404), {hint}")
         if status == 410:
             return IssueError(f"{what} was deleted from {host} (410)")

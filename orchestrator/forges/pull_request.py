@@ -15,7 +15,7 @@ from .cloning import resolve
 from .fetch import open_forge
 from .host_git import HostGit
 from .reference import Reference, parse_reference
-from .tokens import TokenSource
+from .tokens import TokenSource, token_name
 
 ForkPolicy = Literal["auto", "always", "never"]
 
@@ -50,8 +50,9 @@ def open_pull_request(
     source = tokens or TokenSource(env)
     place = parse_reference(reference, env)
     if source.token(place.api, place.kind) is None:
-        names = "GITLAB_TOKEN" if place.kind == "gitlab" else "GH_TOKEN (GH_ENTERPRISE_TOKEN for other hosts)"
-        raise ForgeError(f"a pull request on {place.host} needs a token: set {names}")
+        raise ForgeError(
+            f"a pull request on {place.host} needs a token: set {token_name(place.host, place.kind)}"
+        )
     forge = open_forge(place, source, on_line)
     try:
         issue = forge.issue()

@@ -10,6 +10,14 @@ from urllib.parse import urlsplit
 from .reference import is_loopback
 
 
+def token_name(host: str, kind: str = "github") -> str:
+    """The variable that people set for a host."""
+    if kind == "gitlab":
+        return "GITLAB_TOKEN"
+    public = host in ("github.com", "api.github.com") or host.endswith(".ghe.com")
+    return "GH_TOKEN" if public else "GH_ENTERPRISE_TOKEN"
+
+
 class TokenSource:
     """Finds the token for a host: the environment, then `gh`, then git's credential helpers.
 

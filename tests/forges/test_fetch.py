@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import time
 
 import pytest
@@ -111,7 +112,7 @@ def test_pages_on_another_host_are_refused(demo: ForgeServer) -> None:
 def test_a_long_rate_limit_names_the_time(demo: ForgeServer, status: int) -> None:
     reset = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(time.time()) + 3600)}
     demo.answer(PATH, Answer(status, {"message": "API rate limit exceeded"}, reset))
-    with pytest.raises(ForgeError, match=r"until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC.*GH_TOKEN"):
+    with pytest.raises(ForgeError, match=r"until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC.*GH_ENTERPRISE_TOKEN"):
         fetch(demo)
 
 
@@ -130,6 +131,38 @@ def test_no_server_at_all() -> None:
     with pytest.raises(ForgeError, match="cannot reach"):
         fetch_issue("http://127.0.0.1:9/octo/demo/issues/1", env={}, tokens=anonymous())
     assert time.monotonic() - started < 5
+
+
+def test_a_server_that_says_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        started = time.monotonic()
+        with pytest.raises(ForgeError, match="cannot reach"):
+            fetch_issue(
+                f"http://127.0.0.1:{silent.getsockname()[1]}/o/d/issues/1", env={}, tokens=anonymous()
+            )
+        assert time.monotonic() - started < 5
+
+
+def test_an_endless_rate_limit_ends(demo: ForgeServer) -> None:
+    demo.answer(
+        PATH, *[Answer(429, {}, {"retry-after": "0"})] * 3, *[Answer(429, {}, {"retry-after": "59"})] * 9
+    )
+    with pytest.raises(ForgeError, match="limits the rate"):
+        fetch(demo)
+
+
+def test_redirects_in_circles_end(demo: ForgeServer) -> None:
+    demo.answer(PATH, *[Answer(302, None, {"Location": f"{demo.url}/api/v3{PATH}"})] * 9)
+    with pytest.raises(IssueError, match="moved"):
+        fetch(demo)
+
+
+@pytest.mark.parametrize("url", ["/etc", "file:///root/secret", "ext::sh -c id", "--upload-pack=id", ""])
+def test_a_forge_cannot_name_a_local_place_to_clone(demo: ForgeServer, url: str) -> None:
+    demo.add_issue("octo/demo", 7)
+    demo.answer("/repos/octo/demo", Answer(200, {"full_name": "octo/demo", "clone_url": url}))
+    with pytest.raises(ForgeError, match="no address on the network"):
+        fetch(demo)
 
 
 def test_a_private_repository_needs_its_token(demo: ForgeServer) -> None:
