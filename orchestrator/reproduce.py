@@ -14,10 +14,9 @@ from ..tools.patch import Patch
 from ..tools.test_report import TestReport
 from ..tools.workspace import Workspace
 from .issue import Issue
+from .reproduction import RUNS, Kept, merge, sift
 from .suite import Suite
 from .team import Assignment, Team
-
-_NOT_A_REPRODUCTION = ("ImportError", "ModuleNotFoundError", "SyntaxError", "IndentationError", "fixture '")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +31,22 @@ class Reproduction:
     summary: str = ""
     refused: tuple[str, ...] = ()
     """Generated tests that were dropped, each with the reason."""
+    weights: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Generated target → its share of a vote: tests that fail alike on base share one."""
 
 
-async def reproduce(team: Team, suite: Suite, issue: Issue, *, samples: int = 1) -> Reproduction:
+async def reproduce(
+    team: Team, suite: Suite, issue: Issue, *, samples: int = 1, first: int = 0
+) -> Reproduction:
     """Run the Tester `samples` times on forks of the base and keep the tests that really show the issue:
-    they fail on base by an assertion or the issue's own error, three times in the same way."""
+    they fail on base by an assertion or the issue's own error, three times in the same way. `first`: number
+    of the first sample, when earlier ones were taken before."""
+    parts: list[Kept] = []
     targets: set[str] = set()
     generated: set[str] = set()
     files: dict[str, str] = {}
     summary = ""
-    refused: list[str] = []
-    for number in range(samples):
+    for number in range(first, first + samples):
         workspace = await asyncio.to_thread(suite.base.fork)
         try:
             result = await team.turn(_assignment(team, suite, issue, workspace, number))
@@ -52,8 +56,9 @@ async def reproduce(team: Team, suite: Suite, issue: Issue, *, samples: int = 1)
             new = _new_files(patch)
             known = {test for test in named if test in suite.baseline.failing}
             targets |= known
-            kept, why = await _filter(suite, workspace, [test for test in named if test not in known], issue)
-            refused += why
+            part = await _filter(suite, workspace, [test for test in named if test not in known], issue)
+            parts.append(part)
+            kept = set(part.tests)
             if kept:
                 targets |= kept
                 generated |= kept
@@ -62,7 +67,11 @@ async def reproduce(team: Team, suite: Suite, issue: Issue, *, samples: int = 1)
             await asyncio.to_thread(workspace.close)
         if result.status == "limit":
             break
-    return Reproduction(frozenset(targets), files, frozenset(generated), summary, tuple(refused))
+    whole = merge(parts)
+    refused = tuple(f"{test}: {why}" for test, why in whole.refused.items())
+    return Reproduction(
+        frozenset(targets), files, frozenset(generated), summary, refused, weights=whole.weights
+    )
 
 
 def _assignment(team: Team, suite: Suite, issue: Issue, workspace: Workspace, number: int) -> Assignment:
@@ -110,30 +119,12 @@ def _in(path: str, test: str) -> bool:
     )
 
 
-async def _filter(
-    suite: Suite, workspace: Workspace, tests: Sequence[str], issue: Issue
-) -> tuple[set[str], list[str]]:
-    """Keep what fails three times alike and for a reason that can be the issue."""
+async def _filter(suite: Suite, workspace: Workspace, tests: Sequence[str], issue: Issue) -> Kept:
+    """Keep what fails alike every time and for a reason that can be the issue."""
     if not tests:
-        return set(), []
+        return Kept((), {})
 
     def run() -> list[TestReport]:
-        return [suite.runner.run(workspace, tests, cold=True) for _ in range(3)]
+        return [suite.runner.run(workspace, tests, cold=True) for _ in range(RUNS)]
 
-    reports = await asyncio.to_thread(run)
-    kept: set[str] = set()
-    refused: list[str] = []
-    for test in sorted({test for report in reports for test in report.results}):
-        if not any(test == name or test.startswith((f"{name}::", f"{name}[")) for name in tests):
-            continue
-        results = [report.results.get(test) for report in reports]
-        if not all(result is not None and result.outcome.bad for result in results):
-            refused.append(f"{test}: does not fail on the base commit every time")
-            continue
-        message = results[0].message if results[0] else ""
-        reason = next((word for word in _NOT_A_REPRODUCTION if word in message), None)
-        if reason is not None and reason.strip(" '") not in issue.text:
-            refused.append(f"{test}: fails by {reason.strip(chr(39))}, which is not the issue")
-            continue
-        kept.add(test)
-    return kept, refused
+    return sift(await asyncio.to_thread(run), tests, issue.text)

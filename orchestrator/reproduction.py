@@ -150,6 +150,22 @@ class Kept:
         return {test: cluster.weight for cluster in self.clusters for test in cluster.tests}
 
 
+def merge(parts: Sequence[Kept]) -> Kept:
+    """What several samples kept, clustered together."""
+    groups: dict[str, list[str]] = {}
+    refused: dict[str, str] = {}
+    for part in parts:
+        refused |= part.refused
+        for cluster in part.clusters:
+            groups.setdefault(cluster.signature, []).extend(cluster.tests)
+    return Kept(_clusters(groups), refused)
+
+
+def _clusters(groups: Mapping[str, Sequence[str]]) -> tuple[Cluster, ...]:
+    clusters = [Cluster(signature, tuple(sorted(set(tests)))) for signature, tests in groups.items()]
+    return tuple(sorted(clusters, key=lambda cluster: (-len(cluster.tests), cluster.tests)))
+
+
 def sift(reports: Sequence[TestReport], tests: Sequence[str], issue: str) -> Kept:
     """Filter and cluster generated tests by their runs on the base commit.
 
@@ -170,8 +186,7 @@ def sift(reports: Sequence[TestReport], tests: Sequence[str], issue: str) -> Kep
     for name in tests:
         if not any(test == name or test.startswith((f"{name}::", f"{name}[", f"{name}.")) for test in ids):
             refused[name] = _uncollected(reports)
-    clusters = [Cluster(signature, tuple(members)) for signature, members in groups.items()]
-    return Kept(tuple(sorted(clusters, key=lambda c: (-len(c.tests), c.tests))), refused)
+    return Kept(_clusters(groups), refused)
 
 
 def _uncollected(reports: Sequence[TestReport]) -> str:

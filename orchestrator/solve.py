@@ -222,12 +222,13 @@ class _Run:
                 frozenset(known["generated"]),
                 known["summary"],
                 tuple(known["refused"]),
+                known["weights"],
             )
         if self._request.roles == "single":
             found = Reproduction(suite.baseline.failing)
         else:
-            samples = 1 if self._request.search == "linear" else 3
-            found = await reproduce(team, suite, self._request.issue, samples=samples)
+            # More samples only when there are candidates to choose between: see strategy.judge.
+            found = await reproduce(team, suite, self._request.issue)
         self._recorder.append(
             "reproduction",
             targets=sorted(found.targets),
@@ -235,6 +236,7 @@ class _Run:
             generated=sorted(found.generated),
             summary=found.summary,
             refused=list(found.refused),
+            weights=dict(found.weights),
         )
         return found
 

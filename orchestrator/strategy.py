@@ -6,7 +6,8 @@ Here the search, which knows no agent, meets the rollouts, which know no tree.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..agents.conversation import Conversation
@@ -16,16 +17,19 @@ from ..tools.workspace import Workspace
 from .record.conversations import rebuild
 from .record.journal import RunJournal
 from .record.recorder import Recorder
+from .reproduce import reproduce
 from .request import OFFLINE, SolveRequest
 from .rollout import Attempt, Plan, Stage, Start, rollout
 from .search.config import SearchConfig
 from .search.cost import Cost
-from .search.node import CriticScore, Evaluation, Rollout, Status, Step
+from .search.node import Candidate, CriticScore, Evaluation, Rollout, Status, Step
 from .search.request import EvaluateRequest, ExpandRequest
 from .search.search import search
 from .suite import Check
 from .team import Meter
 
+LAST_LOOK = 2
+"""Samples of the Tester beyond the first, taken when there are candidates to choose between."""
 ATTENTION = {
     "issue": "",
     "tests": "Start from the failing tests and work inward: which line first computes something wrong?",
@@ -51,7 +55,12 @@ async def choose(stage: Stage, request: SolveRequest, recorder: Recorder, journa
     expander = Expander(stage, request, recorder, journal)
     try:
         result = await search(
-            expander.expand, expander.evaluate, search_config(request), recorder, resume_from=journal.events
+            expander.expand,
+            expander.evaluate,
+            search_config(request),
+            recorder,
+            resume_from=journal.events,
+            judge=expander.judge if request.roles == "team" and request.search != "linear" else None,
         )
     finally:
         await asyncio.shield(asyncio.to_thread(expander.close))
@@ -164,6 +173,40 @@ class Expander:
             await asyncio.shield(asyncio.to_thread(fork.close))
         return self._measured(check, None)
 
+    async def judge(self, candidates: Sequence[Candidate]) -> dict[str, Evaluation]:
+        """A last look before the choice: two more samples of the Tester, run on every candidate."""
+        stage, known = self.stage, self.stage.reproduction
+        if self.request.model_of("tester") == OFFLINE:
+            return {}
+        more = await reproduce(stage.team, stage.suite, stage.issue, samples=LAST_LOOK, first=1)
+        added = more.generated - known.targets
+        self.recorder.append(
+            "reproduction_added", targets=sorted(added), files=dict(more.files), refused=list(more.refused)
+        )
+        if not added:
+            return {}
+        found: dict[str, Evaluation] = {}
+        for candidate in candidates:
+            fork = await asyncio.to_thread(stage.base.fork)
+            try:
+                await asyncio.to_thread(fork.apply, candidate.patch)
+                for path, text in more.files.items():
+                    await asyncio.to_thread(fork.write_text, path, text)
+                check = await stage.suite.check(fork, candidate.patch.files, added)
+            finally:
+                await asyncio.shield(asyncio.to_thread(fork.close))
+            before = candidate.evaluation
+            found[candidate.node] = replace(
+                before,
+                reproduction={
+                    **before.reproduction,
+                    **{test: test in check.passed_targets for test in added},
+                },
+                generated=before.generated | added,
+                weights={**before.weights, **more.weights},
+            )
+        return found
+
     def _remember(self, attempt: Attempt) -> None:
         keep = self.request.search == "tree" and attempt.workspace.sandbox.kind == "namespace"
         self._points[attempt.node] = _Point(
@@ -210,7 +253,9 @@ class Expander:
             tips=attempt.tips,
             patch=attempt.patch.text,
             evaluation=self._evaluation(attempt),
-            agent=next((name for name in ("debugger", "single", "coder") if name in attempt.conversations), None),
+            agent=next(
+                (name for name in ("debugger", "single", "coder") if name in attempt.conversations), None
+            ),
             forkable=not attempt.patch.is_empty,
         )
 
@@ -240,6 +285,7 @@ class Expander:
             critic=critic,
             outcomes={test: str(result.outcome) for test, result in results.items()},
             failures={test: (bad.get(test) or ["missing"])[0] for test in sorted(relevant)},
-            repository_tests=bool(check.targets - self.stage.reproduction.generated),
+            generated=check.targets & self.stage.reproduction.generated,
+            weights=dict(self.stage.reproduction.weights),
             wall_s=report.duration_s if report else None,
         )

@@ -43,7 +43,7 @@ def _trusted(state: State) -> str | None:
     config = state.config
     for candidate in state.candidates.values():
         critic = candidate.evaluation.critic
-        if critic is None and candidate.evaluation.green and candidate.evaluation.repository_tests:
+        if critic is None and candidate.evaluation.green and candidate.evaluation.given:
             return f"{candidate.node} passes the tests the repository failed, and no Critic was there to ask"
         if critic and candidate.evaluation.green:
             lower = critic.lower(config.critic_assumed_sd)

@@ -82,7 +82,7 @@ def evaluation_to(evaluation: Evaluation) -> dict[str, Any]:
         "critic": critic and critic.to_json(),
         "outcomes": dict(evaluation.outcomes),
         "failures": dict(evaluation.failures),
-        "repository_tests": evaluation.repository_tests,
+        "generated": sorted(evaluation.generated),
         "weights": dict(evaluation.weights),
         "cost": evaluation.cost.to_json(),
         "wall_s": evaluation.wall_s,
@@ -96,6 +96,7 @@ def evaluation_from(data: Mapping[str, Any]) -> Evaluation:
             **data,
             "critic": CriticScore(**critic) if critic else None,
             "broken": None if broken is None else tuple(broken),
+            "generated": frozenset(data["generated"]),
             "cost": Cost.from_json(data["cost"]),
         }
     )

@@ -79,7 +79,7 @@ class Narrator:
         if finish.duplicate_of is not None:
             tell("duplicate", node=finish.node, of=finish.duplicate_of)
         elif finish.evaluation is not None:
-            self._evaluated(finish.node, finish.evaluation)
+            self.measured(finish.node, finish.evaluation)
         if patch_id is not None:
             tell("vote", patch=patch_id, node=finish.duplicate_of or finish.node)
         self._finished(finish, patch_id)
@@ -90,7 +90,7 @@ class Narrator:
             spent=self._state.spent.to_json(),
         )
 
-    def _evaluated(self, node: str, evaluation: Evaluation) -> None:
+    def measured(self, node: str, evaluation: Evaluation) -> None:
         passed = evaluation.reproduction
         self._journal.decided(
             "evaluation",

@@ -59,8 +59,8 @@ class Evaluation:
     """Every test that was run → outcome: the behaviour of the patch as far as it was seen."""
     failures: Mapping[str, str] = field(default_factory=dict[str, str])
     """Failing test → first line of why; shown to siblings."""
-    repository_tests: bool = False
-    """Some of the reproduction tests are the repository's or the user's own: nobody had to guess them."""
+    generated: frozenset[str] = frozenset()
+    """The reproduction tests that a role wrote: they may be wrong. The others are the repository's own."""
     weights: Mapping[str, float] = field(default_factory=dict[str, float])
     """Prior weight of a reproduction test (size of its cluster); absent: 1."""
     cost: Cost = NOTHING
@@ -83,6 +83,11 @@ class Evaluation:
     def spotless(self) -> bool:
         """Nothing that was measured speaks against the patch."""
         return self.sound and not self.broken and all(self.reproduction.values())
+
+    @property
+    def given(self) -> dict[str, bool]:
+        """The reproduction tests that nobody had to guess."""
+        return {test: good for test, good in self.reproduction.items() if test not in self.generated}
 
     def behaviour(self) -> str | None:
         """Hash of the outcome vector; None where no test was run."""

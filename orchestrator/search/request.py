@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ...tools.patch import Patch
 from .config import Proposer
 from .cost import Cost
-from .node import Evaluation, Rollout, Step
+from .node import Candidate, Evaluation, Rollout, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,4 +97,7 @@ class Budget(Protocol):
 
 
 Expand = Callable[[ExpandRequest], Awaitable[Rollout]]
+Judge = Callable[[Sequence[Candidate]], Awaitable[Mapping[str, Evaluation]]]
+"""Looks once more at all candidates, when the search has ended and there is something to choose between:
+candidate's node → its evaluation with whatever further tests say. A candidate left out keeps its own."""
 Evaluate = Callable[[EvaluateRequest], Awaitable[Evaluation]]

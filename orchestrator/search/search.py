@@ -8,16 +8,17 @@ depend on the seed and the configuration, never on the number of workers or on t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from ...tools.errors import BudgetExceeded, CredentialsError, ModelError, SandboxError
 from .config import SearchConfig
 from .cost import Cost
 from .early_stop import stop_reason
 from .journal import SearchJournal
 from .narrate import Narrator
 from .node import Candidate, Evaluation, Node, Rollout
-from .request import Budget, Evaluate, Expand, ExpandRequest, Log
+from .request import Budget, Evaluate, Expand, ExpandRequest, Judge, Log
 from .schedule import dispatch, next_choice
 from .selection import Selection, select
 from .state import Finish, State
@@ -52,6 +53,7 @@ async def search(
     *,
     resume_from: Iterable[Mapping[str, Any]] | None = None,
     progress: Callable[[State], None] | None = None,
+    judge: Judge | None = None,
 ) -> SearchResult:
     """Search for a patch.
 
@@ -60,7 +62,8 @@ async def search(
     whatever is a bug. `evaluate` measures one distinct patch; its answer may depend on nothing else.
     `resume_from`: the events of an earlier, interrupted search with the same seed; finished rollouts and
     evaluations are taken from there and neither reserved nor settled again. `progress` is called after
-    each commit. On cancellation all work in flight is cancelled and awaited before this returns.
+    each commit. `judge` measures the candidates once more before the choice, when there are several; that
+    is what the held-back part of the budget is for. On cancellation all work in flight is cancelled and awaited before this returns.
 
     Raises: RecordError (another seed was recorded), CredentialsError, and bugs of the given functions.
     """
@@ -88,18 +91,47 @@ async def search(
     finally:
         await workers.cancel()
     narrator.stopped(stopped, [request.node for request in state.in_flight])
+    candidates, note = await _judged(state, journal, narrator, judge)
     selection = select(
-        list(state.candidates.values()),
+        candidates,
         threshold=config.confidence_threshold,
         assumed_sd=config.critic_assumed_sd,
         trusted=config.critic_threshold,
     )
+    if note:
+        selection = replace(selection, reasons=(*selection.reasons, note))
     narrator.selected(selection)
     return _result(state, selection, stopped)
 
 
+async def _judged(
+    state: State, journal: SearchJournal, narrator: Narrator, judge: Judge | None
+) -> tuple[list[Candidate], str]:
+    """The candidates as the last look sees them, and a remark where that look failed: a choice is still
+    made then, from what was measured before."""
+    candidates = list(state.candidates.values())
+    if judge is None or sum(candidate.evaluation.sound for candidate in candidates) < 2:
+        return candidates, ""
+    keys = {candidate.node: f"final/{candidate.normalised_hash}" for candidate in candidates}
+    if not all(key in journal.assessments for key in keys.values()):
+        try:
+            found = await judge(candidates)
+        except CredentialsError:
+            raise
+        except (SandboxError, ModelError, BudgetExceeded) as error:
+            return candidates, f"the last look at the candidates failed: {error}"
+        for candidate in candidates:
+            journal.assessment(keys[candidate.node], found.get(candidate.node, candidate.evaluation))
+    final = [replace(c, evaluation=journal.assessments[keys[c.node]]) for c in candidates]
+    for before, after in zip(candidates, final, strict=True):
+        if before.evaluation != after.evaluation:
+            narrator.measured(after.node, after.evaluation)
+    return final, ""
+
+
 def _result(state: State, selection: Selection, stopped: str) -> SearchResult:
-    unsound = [c for c in state.candidates.values() if c not in selection.ranking]
+    ranked = {candidate.node for candidate in selection.ranking}
+    unsound = [candidate for candidate in state.candidates.values() if candidate.node not in ranked]
     return SearchResult(
         nodes=tuple(state.tree.nodes.values()),
         finished=tuple(state.finishes),

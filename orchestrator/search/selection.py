@@ -144,17 +144,24 @@ def _judge(
         reasons.append(_rejected(ranking[1], kept))
     confidence = _confidence(chosen, groups, assumed_sd)
     convincing = confidence is not None and confidence >= threshold
-    abstained = not (convincing and seen.spotless and _supported(chosen, trusted))
+    abstained = not (convincing and _supported(chosen, groups, trusted))
     if abstained:
         reasons.append("not claimed to be right: " + _shortfall(chosen, confidence, threshold))
     return Selection(ranking, confidence, seen.green, abstained, tuple(reasons))
 
 
-def _supported(candidate: Candidate, trusted: float) -> bool:
-    """Executed tests speak for it, or, where none could, independent votes or a high Critic's score do."""
+def _supported(candidate: Candidate, groups: list[Group], trusted: float) -> bool:
+    """Executed tests speak for it, or, where none could, independent votes or a high Critic's score do.
+
+    A generated test may be wrong: one that the chosen patch fails does not count against it when most of
+    the generated tests pass and the agreement of patches and tests clearly outvotes it.
+    """
     seen = candidate.evaluation
-    if seen.reproduction or seen.broken != ():
-        return seen.green
+    if seen.broken != () or not seen.sound:
+        return False
+    if seen.reproduction:
+        outvoted = len(groups) > 1 and groups[0].score >= 2 * groups[1].score
+        return seen.green or (all(seen.given.values()) and (seen.passed_fraction or 0.0) > 0.5 and outvoted)
     return len(candidate.voters) > 1 or _critic(candidate) >= trusted
 
 
@@ -162,8 +169,10 @@ def _shortfall(candidate: Candidate, confidence: float | None, threshold: float)
     seen = candidate.evaluation
     if seen.broken:
         return "it breaks tests that passed before"
-    if not all(seen.reproduction.values()):
-        return "it fails reproduction tests"
+    if not all(seen.given.values()):
+        return "it fails tests that show the issue"
+    if not all(seen.reproduction.values()) and (confidence or 0.0) >= threshold:
+        return "it fails generated tests, and nothing outvotes them"
     if confidence is None:
         return "nothing about it was measured"
     if seen.broken is None:

@@ -315,3 +315,37 @@ def test_nonsense_is_refused_in_one_line(bad: dict[str, Any]) -> None:
     with pytest.raises(UsageError) as caught:
         SearchConfig(**bad)
     assert "\n" not in str(caught.value)
+
+
+def test_the_last_look_may_change_the_choice_and_its_failure_does_not() -> None:
+    blank = Evaluation(broken=(), critic=CriticScore(0.5, 0.1, 3))
+    config = SearchConfig(kind="best-of-n", samples=3, early_stop=False)
+
+    async def sees(candidates: Any) -> dict[str, Evaluation]:
+        return {c.node: replace(c.evaluation, reproduction={"late": c.node == "n1.0"}) for c in candidates}
+
+    async def fails(candidates: Any) -> dict[str, Evaluation]:
+        raise ModelError("503")
+
+    def go(judge: Any, log: Quiet, earlier: Any = None) -> SearchResult:
+        world = World(lambda r: (r.node, blank))
+        return asyncio.run(search(world.expand, world.evaluate, config, log, judge=judge, resume_from=earlier))
+
+    assert (first := go(None, Quiet()).selected) is not None
+    assert first.node == "n0.0"
+    log = Quiet()
+    assert (second := go(sees, log).selected) is not None
+    assert second.node == "n1.0"
+    assert (again := go(fails, Quiet(), log.events).selected) is not None, "a resumed run does not ask again"
+    assert again.node == "n1.0"
+    failed = go(fails, Quiet())
+    assert failed.selected is not None
+    assert failed.selected.node == "n0.0"
+    assert any("the last look at the candidates failed: 503" in reason for reason in failed.reasons)
+
+
+def test_the_repositorys_own_tests_are_enough_where_no_critic_can_be_asked() -> None:
+    own = Evaluation(reproduction={"t": True}, broken=())
+    written = Evaluation(reproduction={"t": True}, broken=(), generated=frozenset({"t"}))
+    assert len(run(World(lambda r: (r.node, own)), samples=6).finished) == 1
+    assert len(run(World(lambda r: (r.node, written)), samples=6).finished) == 2

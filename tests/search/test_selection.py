@@ -202,7 +202,7 @@ def test_it_says_why_and_abstains() -> None:
     partly = select([candidate(0, "+-", critic=0.9)])
     assert partly.abstained
     assert not partly.verified
-    assert "fails reproduction tests" in partly.reasons[-1]
+    assert "fails tests that show the issue" in partly.reasons[-1]
     blind = select([candidate(0, "", broken=None)])
     assert blind.abstained
     assert blind.confidence is None
@@ -239,3 +239,21 @@ def test_the_reward(tests: str, broken: int | None, critic: float | None, other:
         assert loved <= unloved + 1e-12, "no opinion lifts a patch that breaks a test"
     assert reward(Evaluation(applies=False), Weights()) == 0
     assert reward(Evaluation(parses=False, reproduction={"t": True}), Weights()) == 0
+
+
+def test_a_generated_test_can_be_outvoted_and_the_repositorys_own_cannot() -> None:
+    def table(written: frozenset[str]) -> list[Candidate]:
+        return [
+            candidate(0, "++-", critic=0.9, votes=2, roots=2, generated=written),
+            candidate(1, "++-", critic=0.85, generated=written),
+            candidate(2, "--+", critic=0.3, generated=written),
+        ]
+
+    outvoted = select(table(frozenset({"t0", "t1", "t2"})))
+    assert outvoted.chosen is not None
+    assert outvoted.chosen.order == 0
+    assert not outvoted.abstained
+    assert not outvoted.verified, "it is still not green, and does not say so"
+    given = select(table(frozenset({"t0", "t1"})))
+    assert given.abstained
+    assert "fails tests that show the issue" in given.reasons[-1]
