@@ -158,7 +158,7 @@ def test_disagreements_end_well(
     assert "test_issue" not in done.json["patch"]
     found = events(tmp_path / "r", "reproduction")[0]
     assert found["targets"] == FAILING
-    assert "does not fail" in found["refused"][0]
+    assert "passes on the base commit" in found["refused"][0]
     prompts = [
         e["content"]
         for e in events(tmp_path / "r", "message")
