@@ -27,7 +27,7 @@ _DEPTH = 110
 """The daemon stacks about 125 layers, the image's own among them."""
 _INLINE = 256 << 10
 _PROBE = (
-    "command -v bash >/dev/null && echo bash || echo sh; id -u; id -g; "
+    "command -v bash >/dev/null && echo bash || echo sh; id -u 2>/dev/null || echo 0; id -g 2>/dev/null || echo 0; "
     '[ -w "$HOME" ] && echo "$HOME" || echo /tmp; echo "$PATH"; '
     "for d in /opt/miniconda3 /opt/conda /opt/miniforge3 /root/miniconda3; do "
     'if [ -x "$d/envs/testbed/bin/python" ]; then echo "$d"; break; fi; done'
@@ -207,7 +207,7 @@ class DockerSandbox(Sandbox):
         if limit is not None and len(data) > limit:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(target))
         word, parent = shlex.quote(str(target)), shlex.quote(str(target.parent))
-        check = f"{_check_file(word, 0)}mkdir -p {parent} || {{ [ -e {parent} ] && exit 20; exit 13; }}; "
+        check = f"{_check_file(word, 0)}[ -d {parent} ] || mkdir -p {parent} || {{ [ -e {parent} ] && exit 20; exit 13; }}; "
         with self._lock:
             if self._over_disk and self._exceeds_disk():
                 raise OSError(errno.EDQUOT, "the disk limit of this sandbox is used up", str(target))

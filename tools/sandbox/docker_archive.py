@@ -33,7 +33,7 @@ def file_archive(name: str, data: bytes, uid: int, gid: int) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         member = tarfile.TarInfo(name)
-        member.size, member.mode, member.uid, member.gid = len(data), 0o600, uid, gid
+        member.size, member.mode, member.uid, member.gid = len(data), 0o644, uid, gid
         tar.addfile(member, io.BytesIO(data))
     return buffer.getvalue()
 
