@@ -10,9 +10,10 @@ import re
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Kind = Literal["history", "remote", "package", "installed-copy", "forge"]
+KINDS: tuple[str, ...] = get_args(Kind)
 
 _ALL_REFS = ("--all", "--branches", "--remotes", "--reflog", "--walk-reflogs", "-g", "--glob", "--exclude")
 _LOGS = ("log", "rev-list", "shortlog", "show-branch", "whatchanged", "describe", "name-rev")

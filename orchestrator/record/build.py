@@ -292,7 +292,11 @@ def _duplicate(fold: _Fold, event: Event) -> None:
 
 def _audit(fold: _Fold, event: Event) -> None:
     if event.get("node"):
-        fold.nodes[event["node"]].setdefault("flags", []).extend(event.get("flags") or ())
+        flags = [
+            f"{flag['kind']}: {flag['evidence']}" if isinstance(flag, Mapping) else str(flag)
+            for flag in event.get("flags") or ()
+        ]
+        fold.nodes[event["node"]].setdefault("flags", []).extend(flags)
 
 
 def _baseline(fold: _Fold, event: Event) -> None:

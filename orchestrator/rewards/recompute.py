@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...tools.audit import KINDS
 from ..record.build import backpropagate
 from ..record.invariants import check
 from ..record.schema import Evaluation, Node, Trajectory
@@ -47,6 +48,7 @@ def measurements(record: Trajectory, node: Node, spec: RewardSpec) -> Measuremen
         wall_s=node.wall_s,
         regressions=sum(pair[1] - pair[0] for pair in kept) if kept else None,
         protected_edits=sum("protected" in flag for flag in node.flags) if patch is not None else None,
+        leaks=sum(flag.partition(":")[0] in KINDS for flag in node.flags) if node.flags else None,
     )
 
 

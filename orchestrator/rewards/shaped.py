@@ -24,6 +24,8 @@ class Measurements:
     """PASS_TO_PASS tests that no longer pass."""
     protected_edits: int | None = None
     """Protected tests that the patch edits."""
+    leaks: int | None = None
+    """Tool calls that looked for the future of the repository (see `tools.audit`)."""
 
 
 def shaped_reward(measured: Measurements, spec: RewardSpec | None = None) -> Reward:
@@ -45,7 +47,11 @@ def shaped_reward(measured: Measurements, spec: RewardSpec | None = None) -> Rew
         "lint": Component(value=penalty["lint"], weight=-weights.lint),
         "time": Component(value=penalty["time"], weight=-weights.time),
     }
-    gates = {"regression": measured.regressions, "protected": measured.protected_edits}
+    gates = {
+        "regression": measured.regressions,
+        "protected": measured.protected_edits,
+        "leak": measured.leaks,
+    }
     for name in spec.gates:
         broken = gates[name]
         value = None if broken is None else 0.0

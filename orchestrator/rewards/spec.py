@@ -33,7 +33,7 @@ class RewardSpec(BaseModel):
     wall_limit_s: float = Field(default=1800.0, gt=0)
     tests: Literal["best", "hidden", "executed"] = "best"
     """Which tests count: hidden ones, those the run executed itself, or hidden before executed."""
-    gates: tuple[Literal["regression", "protected"], ...] = ("regression", "protected")
+    gates: tuple[Literal["regression", "protected", "leak"], ...] = ("regression", "protected", "leak")
 
     @classmethod
     def load(cls, path: Path) -> RewardSpec:

@@ -89,7 +89,8 @@ def test_all_components_of_a_real_fix(workspace):
     assert measured.lint_findings == 1, "the new import is unused; the old unused import is not new"
     assert measured.wall_s > 0
     reward = shaped_reward(measured)
-    assert all(part.value is not None for part in reward.components.values())
+    missing = {name for name, part in reward.components.items() if part.value is None}
+    assert missing == {"gate:leak"}, "only a trajectory can be audited"
     assert 0.8 < reward.total < 1.2
 
 
