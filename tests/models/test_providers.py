@@ -160,6 +160,21 @@ def test_preflight_of_a_dead_address() -> None:
         asyncio.run(preflight("openai/m", ModelOptions(api_base="http://127.0.0.1:9/v1")))
 
 
+def test_preflight_of_anthropic_believes_only_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-test-123456")
+
+    def ask(status: int, error: Any) -> None:
+        with ModelServer([{"status": status, "raw": error}]) as server:
+            asyncio.run(preflight("anthropic/claude-x", ModelOptions(api_base=server.origin)))
+
+    ask(404, {"error": {"message": "no such path"}})
+    ask(500, {})
+    with pytest.raises(CredentialsError, match="claude-x"):
+        ask(404, {"type": "error", "error": {"type": "not_found_error", "message": "model: claude-x"}})
+    with pytest.raises(CredentialsError, match="ANTHROPIC_API_KEY"):
+        ask(401, {"type": "error", "error": {"type": "authentication_error", "message": "invalid x-api-key"}})
+
+
 def test_ping() -> None:
     with ModelServer([{"content": "pong"}]) as server:
         found = asyncio.run(ping("openai/m", ModelOptions(api_base=server.base)))
