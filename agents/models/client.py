@@ -4,14 +4,11 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 from typing import Any, Literal
 
-from autogen_core import CancellationToken, FunctionCall
+from autogen_core import CancellationToken
 from autogen_core.models import (
     ChatCompletionClient,
     CreateResult,
@@ -20,50 +17,20 @@ from autogen_core.models import (
     ModelInfo,
     RequestUsage,
 )
-from autogen_core.models._types import ChatCompletionTokenLogprob, TopLogprob
 from autogen_core.tools import Tool, ToolSchema
 from pydantic import BaseModel
 
-from ...tools.errors import (
-    BudgetExceeded,
-    ContextOverflowError,
-    CredentialsError,
-    ModelError,
-    RecordError,
-)
-from ..budget import Budget, Reservation, Spending
-from .calls import Call, CallObserver, Journal, ModelOptions, Sampling, Usage
+from ...tools.errors import ContextOverflowError
+from ..budget import Budget
+from .calls import Call, CallObserver, Journal, Sampling
+from .core import Core, spending
 from .endpoint import Endpoint, Sampled
-from .messages import Memory, Piece, ToolShapes, dumps
 from .prompt_digest import chain_of
+from .results import SampledResult, as_result, name_calls
 from .schema import response_format
-from .wire import Answer, Request, WireError
+from .wire import Answer, Request
 
-_RESERVED_OUTPUT = 32_768
-"""Completion tokens set aside for a call whose length nothing else bounds."""
-_LEAST_OUTPUT = 256
 _SAMPLING = {"temperature", "top_p", "seed", "reasoning_effort", "logprobs", "max_output_tokens"}
-
-
-class SampledResult(CreateResult):
-    """A CreateResult that keeps apart what AutoGen folds into `thought`, and carries the call."""
-
-    text: str
-    """What the model wrote beside its tool calls, or its whole message."""
-    reasoning: str | None
-    call: Call
-
-
-@dataclass(slots=True)
-class Core:
-    """What all scopes of a client share."""
-
-    endpoints: list[Endpoint]
-    """The model, then its fallbacks."""
-    options: ModelOptions
-    memory: Memory
-    tools: ToolShapes
-    replay_only: bool
 
 
 class ModelClient(ChatCompletionClient):
@@ -125,7 +92,7 @@ class ModelClient(ChatCompletionClient):
 
     @property
     def _primary(self) -> Endpoint:
-        return self._core.endpoints[0]
+        return self._core.primary
 
     async def create(
         self,
@@ -201,11 +168,12 @@ class ModelClient(ChatCompletionClient):
         # The index is taken before the first await, so that calls of one scope are numbered as they were made.
         self._index = request.index + 1
         try:
-            digest = self._digest(request)
+            digest = self._core.digest(request)
             recorded = self._lookup(request, digest)
             if recorded is not None:
                 return self._replayed(request, recorded, digest)
-            return await self._sample(request, digest)
+            sampled, endpoint = await self._core.sample(request, self._budget, self._observer)
+            return self._result(request, sampled, digest, endpoint.model, endpoint.route.is_llm)
         except ContextOverflowError:
             raise
         except BaseException:
@@ -227,103 +195,8 @@ class ModelClient(ChatCompletionClient):
         model = recorded.get("model") or self.model_name
         if self._budget is not None:
             # It was paid for by the process that made it: a resumed run has as much left as an unbroken one.
-            self._budget.charge(_spending(answer.usage, steps=1))
+            self._budget.charge(spending(answer.usage))
         return self._result(request, Sampled(answer, 0, 0.0), digest, model, self.is_llm, replayed=True)
-
-    async def _sample(self, request: Request, digest: str) -> SampledResult:
-        endpoints = self._core.endpoints
-        failed: ModelError | None = None
-        for number, endpoint in enumerate(endpoints):
-            if number:
-                request.pieces = endpoint.encoder.pieces(request.messages)
-            try:
-                sampled = await self._ask(endpoint, request)
-            except ContextOverflowError as error:
-                self._heard_failure(request, endpoint, "overflow", error)
-                raise
-            except ModelError as error:
-                kind = "credentials" if isinstance(error, CredentialsError) else "infrastructure"
-                self._heard_failure(request, endpoint, kind, error)
-                failed = failed or error
-                continue
-            return self._result(request, sampled, digest, endpoint.model, endpoint.route.is_llm)
-        assert failed is not None
-        raise failed
-
-    async def _ask(self, endpoint: Endpoint, request: Request) -> Sampled:
-        """Ask within the budget. Raises: ModelError with an `attempts` note; BudgetExceeded."""
-        reservation, deadline = await self._reserve(endpoint, request)
-
-        def heard(error: WireError, attempts: int, wait_s: float) -> None:
-            listen = getattr(self._observer, "call_retried", None)
-            if listen is not None:
-                listen(
-                    scope=request.scope, index=request.index, model=endpoint.model,
-                    error=endpoint.masked(str(error)), attempts=attempts, wait_s=wait_s,
-                )  # fmt: skip
-
-        try:
-            if self._core.replay_only:
-                raise RecordError(
-                    f"the replay diverges: the record has no call {request.index} of {request.scope}"
-                )
-            sampled = await endpoint.ask(request, deadline, heard)
-        except ModelError:
-            if self._budget is not None and deadline is not None and time.monotonic() >= deadline:
-                self._budget.check()
-            raise
-        else:
-            answer = sampled.answer
-            if answer.usage.cost_usd is None:
-                cost = endpoint.facts.cost(answer.usage, answer.cache_write_tokens)
-                answer.usage = replace(answer.usage, cost_usd=cost)
-            if reservation is not None:
-                known = answer.usage.prompt_tokens is not None
-                # Without a usage report the estimate stands: what was not measured was not free.
-                reservation.settle(_spending(answer.usage, steps=1) if known else reservation.amount)
-            return sampled
-        finally:
-            if reservation is not None:
-                reservation.release()
-
-    async def _reserve(self, endpoint: Endpoint, request: Request) -> tuple[Reservation | None, float | None]:
-        """Set aside what the call may cost; a nearly spent budget bounds its length."""
-        budget = self._budget
-        if budget is None:
-            return None, None
-        prompt = self._estimate(endpoint, request.pieces, request.tools) if endpoint.route.is_llm else 0
-        facts = endpoint.facts
-        expected = getattr(endpoint.wire, "expected", None)
-        request.max_output_tokens = request.sampling.max_output_tokens
-        while True:
-            budget.check()
-            room = budget.room(reserved=False)
-            wanted = request.sampling.max_output_tokens or min(
-                facts.max_output_tokens or _RESERVED_OUTPUT, _RESERVED_OUTPUT
-            )
-            output = wanted if endpoint.route.is_llm else 0
-            if room.tokens is not None and output:
-                output = max(min(_LEAST_OUTPUT, wanted), min(output, room.tokens - prompt))
-            if room.usd is not None and facts.input_price is not None and facts.output_price and output:
-                affordable = int((room.usd - prompt * facts.input_price) / facts.output_price)
-                output = max(min(_LEAST_OUTPUT, wanted), min(output, affordable))
-            usd = prompt * (facts.input_price or 0.0) + output * (facts.output_price or 0.0)
-            amount = Spending(usd=usd, tokens=prompt + output, steps=1)
-            if expected is not None:
-                amount = _spending(expected(request), steps=1)
-            try:
-                reservation = await budget.acquire(amount)
-            except BudgetExceeded:
-                if budget.room(reserved=False) == room or output <= _LEAST_OUTPUT:
-                    raise
-                continue
-            break
-        if output and output < wanted:
-            request.max_output_tokens = output
-        wall = budget.room().wall_s
-        if wall is not None:
-            request.timeout_s = max(0.001, min(request.timeout_s, wall))
-        return reservation, None if wall is None else time.monotonic() + wall
 
     def _result(
         self,
@@ -337,7 +210,7 @@ class ModelClient(ChatCompletionClient):
     ) -> SampledResult:
         answer = sampled.answer
         if not replayed:
-            _name_calls(answer, request)
+            name_calls(answer, request)
         self._core.memory.keep(answer)
         usage = answer.usage
         call = Call(
@@ -364,7 +237,7 @@ class ModelClient(ChatCompletionClient):
             self._observer.called(call)
         prompt = usage.prompt_tokens
         if prompt is None:
-            prompt = self._estimate(self._primary, request.pieces, request.tools)
+            prompt = self._core.estimate(self._primary, request.pieces, request.tools)
         completion = usage.completion_tokens
         if completion is None:
             completion = (len(answer.content) + sum(len(c["arguments"]) for c in answer.tool_calls)) // 4
@@ -373,46 +246,12 @@ class ModelClient(ChatCompletionClient):
             prompt_tokens=self._total.prompt_tokens + prompt,
             completion_tokens=self._total.completion_tokens + completion,
         )
-        return _as_result(answer, call, self._last)
-
-    def _heard_failure(self, request: Request, endpoint: Endpoint, kind: str, error: ModelError) -> None:
-        if self._observer is not None:
-            self._observer.call_failed(
-                scope=request.scope,
-                index=request.index,
-                model=endpoint.model,
-                kind=kind,
-                error=str(error),
-                attempts=getattr(error, "attempts", 1),
-            )
-
-    def _digest(self, request: Request) -> str:
-        """SHA-256 over what decides the answer: model, sampling, tools, format and every message."""
-        head = {
-            "model": self.model_name,
-            "sampling": _fields(request.sampling),
-            "tools": hashlib.sha256(self._core.tools.shapes(request.tools)[1]).hexdigest()
-            if request.tools
-            else None,
-            "tool_choice": request.tool_choice,
-            "response_format": request.response_format,
-            "extra": request.extra,
-        }
-        total = hashlib.sha256(dumps(head))
-        for piece in request.pieces:
-            total.update(piece.digest)
-        return total.hexdigest()
-
-    def _estimate(self, endpoint: Endpoint, pieces: Sequence[Piece], tools: Sequence[Any]) -> int:
-        size = sum([len(piece.wire) for piece in pieces])
-        if tools:
-            size += len(self._core.tools.shapes(tools)[1])
-        return int(size / endpoint.bytes_per_token) + 1
+        return as_result(answer, call, self._last)
 
     def count_tokens(self, messages: Sequence[LLMMessage], *, tools: Sequence[Tool | ToolSchema] = ()) -> int:
         """An estimate from the size in bytes, calibrated by the usage of earlier calls."""
         shapes = self._core.tools.shapes(tools)[0] if tools else ()
-        return self._estimate(self._primary, self._primary.encoder.pieces(messages), shapes)
+        return self._core.estimate(self._primary, self._primary.encoder.pieces(messages), shapes)
 
     def remaining_tokens(
         self, messages: Sequence[LLMMessage], *, tools: Sequence[Tool | ToolSchema] = ()
@@ -448,11 +287,6 @@ class ModelClient(ChatCompletionClient):
             await endpoint.close()
 
 
-@lru_cache(maxsize=256)
-def _fields(sampling: Sampling) -> dict[str, Any]:
-    return asdict(sampling)
-
-
 def _ignore(text: str) -> None:
     """A listener for streams that only the inactivity limit needs."""
 
@@ -463,59 +297,3 @@ async def _cancellable(call: Any, token: CancellationToken | None) -> Any:
     task = asyncio.ensure_future(call)
     token.link_future(task)
     return await task
-
-
-def _spending(usage: Usage, steps: int) -> Spending:
-    tokens = (usage.prompt_tokens or 0) + (usage.completion_tokens or 0)
-    return Spending(usd=usage.cost_usd or 0.0, tokens=tokens, steps=steps)
-
-
-def _name_calls(answer: Answer, request: Request) -> None:
-    """Give each call an id that no other call of the conversation has, the same under every replay."""
-    taken = {id for piece in request.pieces for id in piece.call_ids}
-    for number, call in enumerate(answer.tool_calls):
-        if not call["id"] or call["id"] in taken:
-            place = hashlib.sha256(f"{request.scope}\0{request.index}\0{number}".encode()).hexdigest()[:16]
-            call["id"] = f"call_{place}"
-        taken.add(call["id"])
-
-
-def _as_result(answer: Answer, call: Call, usage: RequestUsage) -> SampledResult:
-    content: str | list[FunctionCall] = answer.content
-    thought = answer.reasoning
-    reason = {
-        "stop": "stop",
-        "length": "length",
-        "tool_calls": "function_calls",
-        "content_filter": "content_filter",
-    }
-    if answer.tool_calls:
-        content = [
-            FunctionCall(id=c["id"], name=c["name"], arguments=c["arguments"]) for c in answer.tool_calls
-        ]
-        thought = answer.reasoning or answer.content or None
-    logprobs = None
-    if answer.logprobs is not None:
-        logprobs = [
-            ChatCompletionTokenLogprob(
-                token=t.get("token", ""),
-                logprob=t["logprob"],
-                top_logprobs=[
-                    TopLogprob(logprob=o["logprob"], bytes=o.get("bytes"))
-                    for o in t.get("top_logprobs") or ()
-                ],
-                bytes=t.get("bytes"),
-            )
-            for t in answer.logprobs
-        ]
-    return SampledResult.model_construct(
-        finish_reason=reason.get(answer.finish_reason, "unknown"),
-        content=content,
-        usage=usage,
-        cached=call.replayed,
-        logprobs=logprobs,
-        thought=thought,
-        text=answer.content,
-        reasoning=answer.reasoning,
-        call=call,
-    )

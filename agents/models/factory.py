@@ -36,7 +36,8 @@ def make_client(
     Raises: CredentialsError (as `check_model`); UsageError when the budget is in dollars and a model's price
     is not known; RecordError never here, but from calls when `replay_only` and the journal has no answer.
     """
-    from .client import Core, ModelClient
+    from .client import ModelClient
+    from .core import Core
     from .messages import Memory, ToolShapes
     from .wire import Answer
 
