@@ -233,6 +233,8 @@ class NamespaceSandbox(Sandbox):
                 sock.settimeout(timeout)
                 protocol.send_request(sock, request, fds)
                 reply = protocol.receive_reply(sock)
+            except ConnectionError:
+                reply = None
             except OSError as error:
                 self._holder.kill()
                 raise SandboxError(f"the sandbox does not answer any more: {error}") from error
