@@ -22,5 +22,9 @@ def detect_project(
         return inferences
     _, said = choose(manifest, python)
     if setup is not None:
-        return [*said, Inference("setup", setup, "--setup replaces the automatic installation", "--setup"), *inferences]
+        return [
+            *said,
+            Inference("setup", setup, "--setup replaces the automatic installation", "--setup"),
+            *inferences,
+        ]
     return [*said, *find_requirements(manifest, runner=command.runner).inferences, *inferences]

@@ -275,8 +275,24 @@ def _arguments(requirements: list[str]) -> list[str]:
 
 
 def _install_repository(build: _Build, sandbox: Sandbox) -> bool:
-    """Install the repository editable. Path entries rather than import hooks (`editable_mode=compat`):
-    tools that look at sys.path, like linters and doc builders, see nothing through hooks."""
+    """Install the repository editable; whether it is installed. Raises: ProjectError."""
+    described = any(build.plan.manifest.has(name) for name in ("pyproject.toml", "setup.py"))
+    if described:
+        return _install_editable(build, sandbox)
+    # setup.cfg alone: setuptools reads it, but no installer starts from it.
+    sandbox.write_bytes(
+        "pyproject.toml",
+        b'[build-system]\nrequires = ["setuptools>=64"]\nbuild-backend = "setuptools.build_meta"\n',
+    )
+    try:
+        return _install_editable(build, sandbox)
+    finally:
+        sandbox.exec(["rm", "-f", str(sandbox.root / "pyproject.toml")])
+
+
+def _install_editable(build: _Build, sandbox: Sandbox) -> bool:
+    """Path entries rather than import hooks (`editable_mode=compat`): tools that look at sys.path, like
+    linters and doc builders, see nothing through hooks."""
     extras = f"[{','.join(build.plan.requirements.extras)}]" if build.plan.requirements.extras else ""
     compat = ["--config-setting" if build.installer.uv else "--config-settings", "editable_mode=compat"]
     attempts = [

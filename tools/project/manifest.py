@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import contextlib
 import os
 import re
 import tomllib
@@ -160,10 +161,8 @@ def strings(value: Any) -> list[str]:
 
 def _ini(text: str) -> configparser.RawConfigParser:
     parser = configparser.RawConfigParser(strict=False, allow_no_value=True, comment_prefixes=("#", ";"))
-    try:
+    with contextlib.suppress(configparser.Error):
         parser.read_string(text)
-    except configparser.Error:
-        pass
     return parser
 
 

@@ -96,9 +96,9 @@ def unpack_artefacts(sandbox: Sandbox, project: Project) -> None:
     if project.artefacts is None:
         return
     script = (
-        "tar -xf - && git ls-files --others --exclude-standard 2>/dev/null > .git/swe-agent-made; "
-        "status=$?; mkdir -p .git/info; sed 's|^|/|' .git/swe-agent-made >> .git/info/exclude; "
-        "rm -f .git/swe-agent-made; exit $status"
+        "mkdir -p .git/info && tar -xvf - > .git/swe-agent-made && "
+        "sed 's|^|/|' .git/swe-agent-made >> .git/info/exclude; "
+        "status=$?; rm -f .git/swe-agent-made; exit $status"
     )
     done = sandbox.exec(script, stdin=project.artefacts.read_bytes(), timeout=300)
     if done.exit_code != 0:
