@@ -124,7 +124,7 @@ def command_line(agent: str, venv: Path | None, base: str, repo: Path, folder: P
             "auto",
         ]
     python = sys.executable if venv is None else str(venv / "bin" / "python")
-    driver = HERE / "drivers" / f"{agent.replace('-', '_')}.py"
+    driver = HERE / "drivers" / f"run_{agent.replace('-', '_')}.py"
     return [python, str(driver), base, str(repo), str(folder), str(steps)]
 
 

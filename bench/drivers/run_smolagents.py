@@ -5,8 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-sys.path.pop(0)  # this file has the package's name
-
 from smolagents import LogLevel, OpenAIServerModel, ToolCallingAgent, tool
 
 base, repo, folder, steps = sys.argv[1:]
