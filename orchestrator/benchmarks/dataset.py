@@ -79,6 +79,18 @@ def load_instances(dataset: str, *, split: str | None = None, select: Selection 
     return (select or Selection()).take(instances)
 
 
+def load_benchmark(
+    name: str, path: str, repositories: Path, *, select: Selection | None = None
+) -> list[Instance]:
+    """Instances of a benchmark adapter; their repositories are made below `repositories`, which is then
+    the mirror folder. Raises: UsageError."""
+    from .registry import benchmark_named
+
+    if not Path(path).expanduser().exists():
+        raise UsageError(f"--benchmark {name} reads local files: there is no {path}")
+    return (select or Selection()).take(benchmark_named(name).instances(Path(path).expanduser(), repositories))
+
+
 def load_rows(dataset: str, *, split: str | None = None) -> tuple[list[dict[str, Any]], str]:
     """Raw rows, and the name of the benchmark they belong to. Raises: UsageError."""
     if dataset == "-":

@@ -21,7 +21,7 @@ from ..batch.outputs import Outputs
 from ..batch.runner import Ended, Plan, Runner, run_batch
 from ..batch.screen import PlainScreen, make_screen
 from ..batch.state import BatchState, DiskFullError, write_atomically
-from ..benchmarks.dataset import Selection, ids_of, load_instances
+from ..benchmarks.dataset import Selection, ids_of, load_benchmark, load_instances
 from ..benchmarks.instance import Instance
 from ..run_directory import runs_root
 from .solving import role_models, seconds, split_list
@@ -32,9 +32,13 @@ _SAME = ("model", "role_models", "roles", "search", "samples", "seed", "name")
 """Settings that may not change within one directory: the predictions would not be of one kind."""
 
 
-def run(flags: Mapping[str, Any]) -> int:
+def run(flags: dict[str, Any]) -> int:
     """Returns the exit code. Raises: UsageError, CredentialsError before anything is done."""
     _check(flags)
+    output = (flags["output"] or runs_root() / _default_name(flags)).absolute()
+    if flags["benchmark"] and flags["repo_mirror"] is None:
+        # the tasks' repositories are made there; nobody prepared an environment for them
+        flags |= {"repo_mirror": output / "repositories", "environment": "repository"}
     settings = _settings(flags)
     instances = _instances(flags)
     if flags["dry_run"]:
@@ -42,7 +46,6 @@ def run(flags: Mapping[str, Any]) -> int:
             print(f"{instance.id}\t{instance.repo}\t{instance.base_commit[:12]}\t{instance.version or ''}")
         return OK
     _preflight(flags, settings)
-    output = (flags["output"] or runs_root() / _default_name(flags)).absolute()
     state = BatchState(output)
     try:
         _remember(output, flags, settings, instances)
@@ -190,7 +193,10 @@ def _settings(flags: Mapping[str, Any]) -> dict[str, Any]:
 
 def _instances(flags: Mapping[str, Any]) -> list[Instance]:
     select = Selection(ids_of(flags["instances"]), flags["filter_"], flags["slice_"], flags["shuffle"], flags["seed"])
-    found = load_instances(flags["dataset"], split=flags["split"], select=select)
+    if flags["benchmark"]:
+        found = load_benchmark(flags["benchmark"], flags["dataset"], flags["repo_mirror"], select=select)
+    else:
+        found = load_instances(flags["dataset"], split=flags["split"], select=select)
     if not found:
         raise UsageError("no instance is left: check --instances, --filter and --slice")
     return found
@@ -214,7 +220,7 @@ def _preflight(flags: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
 
 def _default_name(flags: Mapping[str, Any]) -> str:
     """The same flags name the same directory, so that the same command resumes."""
-    chosen = [str(flags[key]) for key in ("dataset", "split", "instances", "filter_", "slice_", "shuffle", "seed", "model")]
+    chosen = [str(flags[key]) for key in ("dataset", "split", "benchmark", "instances", "filter_", "slice_", "shuffle", "seed", "model")]
     stem = Path(flags["dataset"]).stem if flags["dataset"] != "-" else "stdin"
     digest = hashlib.sha256("\0".join(chosen).encode()).hexdigest()[:8]
     return f"batch-{''.join(c if c.isalnum() else '-' for c in stem)}-{digest}"
@@ -238,7 +244,7 @@ def _remember(output: Path, flags: Mapping[str, Any], settings: dict[str, Any], 
     if dataset != "-" and Path(dataset).exists():
         dataset = str(Path(dataset).absolute())
     data = {
-        "dataset": dataset, "split": flags["split"], "repo_mirror": settings["repo_mirror"], "settings": settings,
+        "dataset": dataset, "split": flags["split"], "benchmark": flags["benchmark"], "repo_mirror": settings["repo_mirror"], "settings": settings,
         "instances": [instance.id for instance in instances], "argv": _argv(output),
     }
     write_atomically(path, (json.dumps(data, indent=1) + "\n").encode())
@@ -290,6 +296,7 @@ def _executor(flags: Mapping[str, Any], output: Path) -> Executor:
 def _evaluate(
     flags: Mapping[str, Any], instances: list[Instance], state: BatchState, outputs: Outputs, screen: PlainScreen
 ) -> None:
+    from ..evaluation.command_grader import command_grader
     from ..evaluation.evaluate import evaluate, native_grader
     from ..evaluation.grader import Grade, GraderOptions
     from ..evaluation.official import chosen_harness, official_grader
@@ -300,7 +307,9 @@ def _evaluate(
     if not predictions:
         screen.line("nothing to grade: no instance has a prediction")
         return
-    if chosen_harness("auto", flags["repo_mirror"]) == "official":
+    if flags["benchmark"]:
+        grader = command_grader(GraderOptions(flags["repo_mirror"], flags["cache"], place / "scratch", flags["sandbox"]))
+    elif chosen_harness("auto", flags["repo_mirror"]) == "official":
         grader = official_grader(state.directory.name, timeout_s=1800, work=place)
     else:
         sandbox = "auto" if flags["sandbox"] == "docker" else flags["sandbox"]

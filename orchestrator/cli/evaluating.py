@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ...tools.errors import UsageError
-from ..benchmarks.dataset import Selection, ids_of, load_instances
+from ..benchmarks.dataset import Selection, ids_of, load_benchmark, load_instances
 from ..benchmarks.instance import Instance
+from ..evaluation.command_grader import command_grader
 from ..evaluation.evaluate import Grader, evaluate, native_grader
 from ..evaluation.grader import Grade, GraderOptions
 from ..evaluation.predictions import BUILT_IN, Prediction, load_predictions
@@ -31,6 +32,7 @@ class EvalRequest:
     sources: tuple[str, ...]
     dataset: str | None
     split: str | None
+    benchmark: str | None
     instances: tuple[str, ...]
     pattern: str | None
     window: str | None
@@ -82,7 +84,12 @@ def run_eval(request: EvalRequest) -> int:
         )
     mirrors = request.mirrors or (Path(settings["repo_mirror"]) if settings.get("repo_mirror") else None)
     select = Selection(ids_of(request.instances), request.pattern, request.window)
-    instances = load_instances(dataset, split=request.split or settings.get("split"), select=select)
+    benchmark = request.benchmark or settings.get("benchmark")
+    if benchmark:
+        mirrors = mirrors or _output(request) / "repositories"
+        instances = load_benchmark(benchmark, dataset, mirrors, select=select)
+    else:
+        instances = load_instances(dataset, split=request.split or settings.get("split"), select=select)
     if not instances:
         raise UsageError("no instance is left: check --instances, --filter and --slice")
     output = _output(request)
@@ -116,6 +123,8 @@ def _grade(
     from ..evaluation.official import chosen_harness, official_grader, sb_cli_report
 
     kind = chosen_harness(request.harness, mirrors)
+    if instances[0].recipe.get("judge") == "command":
+        kind = "command"
     if kind == "sb-cli":
         return sb_cli_report(dataset, request.split, instances, predictions, place, run_id)
     limit = seconds(request.timeout) or 1800.0
@@ -123,9 +132,8 @@ def _grade(
     if kind == "official":
         grader = official_grader(run_id, timeout_s=limit, work=place)
     else:
-        grader = native_grader(
-            GraderOptions(mirrors, request.cache, place / "scratch", request.sandbox, timeout_s=limit)
-        )
+        options = GraderOptions(mirrors, request.cache, place / "scratch", request.sandbox, timeout_s=limit)
+        grader = command_grader(options) if kind == "command" else native_grader(options)
     report = evaluate(
         instances,
         predictions,

@@ -68,6 +68,12 @@ def plan_tests(repo: str, spec: EnvironmentSpec, gold: Gold, python: str) -> Tes
     return TestPlan(_for_python(command, python), {})
 
 
+def command_of_script(script: str) -> str:
+    """The test command of an evaluation script: what stands between its markers."""
+    plan = _from_script(script)
+    return plan.command if plan else script
+
+
 def _from_script(script: str) -> TestPlan | None:
     """The lines between the markers; variables exported before them. Lines about conda are the image's."""
     before, found, rest = script.partition(START)
