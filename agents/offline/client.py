@@ -101,9 +101,9 @@ class OfflineRepairClient(ChatCompletionClient):
 
 
 def _schema(tool: Tool | ToolSchema | Mapping[str, Any]) -> Mapping[str, Any]:
-    if isinstance(tool, Tool):
-        return tool.schema
-    return tool.get("function", tool)
+    if isinstance(tool, Mapping):
+        return tool.get("function", tool)
+    return tool.schema
 
 
 def next_move(turn: Turn, schemas: Mapping[str, Mapping[str, Any]]) -> Move:

@@ -58,3 +58,91 @@ def test_nothing_fails(make_workspace, project: Project):
     found = propose(workspace, project, ["test_stats.py::test_odd"], time_limit_s=20)
     assert not found.patches
     assert "none of the named tests fails" in found.message
+
+
+def test_unittest_ids(make_workspace, project: Project):
+    tests = """
+import unittest
+from stats import median
+
+class MedianTest(unittest.TestCase):
+    def test_even(self):
+        self.assertEqual(median([1, 2, 3, 4]), 2.5)
+        self.assertEqual(median([2, 4]), 3)
+
+    def test_odd(self):
+        self.assertEqual(median([3, 1, 2]), 2)
+"""
+    workspace = make_workspace({"stats.py": MEDIAN, "test_stats.py": tests})
+    found = propose(workspace, project, ["test_stats.MedianTest.test_even"], time_limit_s=40, k=1)
+    assert found.patches, found
+    assert "/ 2" in found.patches[0].patch.text
+
+
+def test_a_project_without_pytest(make_workspace, project: Project):
+    """The same through the standard library's runner: pytest is made impossible to import."""
+    tests = """
+import unittest
+from stats import median
+
+class MedianTest(unittest.TestCase):
+    def test_even(self):
+        self.assertEqual(median([1, 2, 3, 4]), 2.5)
+        self.assertEqual(median([2, 4]), 3)
+
+    def test_odd(self):
+        self.assertEqual(median([3, 1, 2]), 2)
+"""
+    hidden = {"pytest.py": "raise ImportError('not here')\n", "stats.py": MEDIAN, "test_stats.py": tests}
+    workspace = make_workspace(hidden)
+    found = propose(workspace, project, ["test_stats.MedianTest.test_even"], time_limit_s=40, k=2)
+    assert found.patches, found
+    assert "/ 2" in found.patches[0].patch.text
+
+
+def test_a_package_with_relative_imports_fixtures_and_parameters(make_workspace, project: Project):
+    files = {
+        "shop/__init__.py": "from .cart import Cart\n",
+        "shop/cart.py": "from .tax import with_tax as taxed\n\n\nclass Cart:\n    def __init__(self, items):\n"
+        "        self.items = list(items)\n\n    @property\n    def total(self):\n"
+        "        return taxed(sum(price * count for price, count in self.items))\n",
+        "shop/tax.py": "RATE = 20\n\n\ndef with_tax(net):\n    return net + net * RATE // 10\n",
+        "tests/conftest.py": "import pytest\nfrom shop import Cart\n\n\n@pytest.fixture\ndef cart():\n"
+        "    return Cart([(10, 2), (5, 4)])\n",
+        "tests/test_cart.py": "import pytest\nfrom shop import Cart\n\n\ndef test_total(cart):\n"
+        "    assert cart.total == 48\n\n\n@pytest.mark.parametrize(('items', 'total'), [([(100, 1)], 120), ([], 0)])\n"
+        "def test_totals(items, total):\n    assert Cart(items).total == total\n",
+    }
+    workspace = make_workspace(files)
+    found = propose(
+        workspace, project, ["tests/test_cart.py::test_total", "tests/test_cart.py::test_totals[items0-120]"],
+        time_limit_s=60, k=4,
+    )  # fmt: skip
+    assert found.patches, found
+    assert all(proposal.files == ("shop/tax.py",) or proposal.files == ("shop/cart.py",) for proposal in found.patches)
+    assert any("// 100" in proposal.patch.text for proposal in found.patches)
+
+
+def test_a_fault_at_import_time(make_workspace, project: Project):
+    files = {
+        "table.py": "SIZES = {name: index for index, name in enumerate(['small', 'large'], 0)}\n"
+        "assert SIZES['small'] == 1\n\n\ndef size(name):\n    return SIZES[name]\n",
+        "test_table.py": "from table import size\n\n\ndef test_size():\n    assert size('large') == 2\n",
+    }
+    workspace = make_workspace(files)
+    found = propose(workspace, project, ["test_table.py::test_size"], time_limit_s=90, k=1)
+    assert found.patches, found
+    assert "1)}" in found.patches[0].patch.text
+
+
+def test_two_edits(make_workspace, project: Project):
+    files = {
+        "area.py": "def area(width, height):\n    return width + height\n\n\ndef border(width, height):\n"
+        "    total = 2 * width\n    total = total + 3 * height\n    return total - 1\n",
+        "test_area.py": "from area import area, border\n\n\ndef test_area():\n    assert area(2, 3) == 5\n\n\n"
+        "def test_border():\n    assert border(1, 0) == 2\n    assert border(0, 1) == 2\n    assert border(3, 5) == 16\n"
+        "    assert border(4, 1) == 10\n    assert border(7, 9) == 32\n",
+    }
+    workspace = make_workspace(files)
+    found = propose(workspace, project, ["test_area.py::test_border"], time_limit_s=120, k=1)
+    assert found.patches, found

@@ -73,7 +73,7 @@ def _child(
         if job.get("trace"):
             out = _traced(job, arguments, root)
         else:
-            out = fresh_run([*arguments, *job["arguments"]], job["overrides"], root, job["limit"])
+            out = fresh_run(arguments, job["arguments"], job["overrides"], root, job["limit"])
         fence.active = False
         path = os.path.join(scratch, f"answer{number}.json")
         with open(path + ".part", "w", encoding="utf-8") as handle:
@@ -98,7 +98,7 @@ def _traced(job: dict[str, Any], arguments: list[str], root: str) -> dict[str, A
     spectrum = Spectrum()
     tracer = Tracer(path_of, spectrum)
     tracer.start()
-    fresh_run([*arguments, *job["arguments"]], {}, root, job["limit"])
+    fresh_run(arguments, job["arguments"], {}, root, job["limit"])
     tracer.stop()
     spectrum.failing.append(tracer.lines)
     return spectrum.to_json()

@@ -66,7 +66,7 @@ class Fence:
         self.counter[:8] = struct.pack("q", 0)
         sys.addaudithook(self.hook)
 
-    def hook(self, event: str, args: tuple[Any, ...]) -> None:
+    def hook(self, event: str, args: Any) -> None:
         if not (self.active or self.learning):
             return
         if event == "open":

@@ -316,6 +316,9 @@ def green(outcomes: dict[str, str], failing: Sequence[str], keep: Sequence[str])
     def outcome(test: str) -> str:
         if test in outcomes:
             return outcomes[test]
+        if "::" not in test:
+            family = [o for name, o in outcomes.items() if name.startswith(test + ".")]
+            return ("failed" if "failed" in family else family[0]) if family else "missing"
         family = [o for name, o in outcomes.items() if name.startswith((test + "[", test + "::"))]
         if not family:
             return "missing"

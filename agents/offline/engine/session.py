@@ -12,6 +12,7 @@ from typing import Any
 
 from . import guard
 from .candidate import Candidate
+from .child import confirmed, in_child
 from .chunk import SourceFile
 from .fresh import FreshRuns, serve
 from .localise import localise
@@ -21,7 +22,8 @@ from .soften import Recorder, install, soften
 from .spectrum import Spectrum
 from .suite import CollectPlugin, Suite, Unit, Verdict, file_of, matches, pytest_arguments
 from .swap import Swapper
-from .worker import Goal, Worker, quiet
+from .unittests import collect
+from .worker import Goal, Worker
 
 
 class Session:
@@ -234,66 +236,6 @@ class Session:
         return {"scores": lines, "types": [], "attributes": {}}
 
 
-def confirmed(
-    suite: Suite, goal: Goal, swapper: Swapper, fence: guard.Fence, candidate: Candidate, limit: float
-) -> bool:
-    """Whether every test of the goal passes with the candidate; to be called in a fork."""
-    for base, text in candidate.edits:
-        swapper.apply(base, base.with_text(text))
-    guard.limit_process()
-    fence.install()
-    fence.active = True
-    guard.arm(limit)
-    good = all(suite.run(test).passed for test in [*goal.failing, *goal.passing])
-    guard.disarm()
-    fence.active = False
-    return good
-
-
-def in_child(work: Callable[[], Any], limit: float) -> Any | None:
-    """The value of `work()` computed in a fork; None when it crashed or took longer than `limit`."""
-    read, write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(read)
-        try:
-            os.setsid()
-            quiet()
-            guard.arm(limit)
-            data = json.dumps(work()).encode()
-            guard.disarm()
-            with os.fdopen(write, "wb") as handle:
-                handle.write(data)
-        except BaseException:  # a child never returns into the caller's stack
-            if os.environ.get("REPAIR_DEBUG"):
-                import traceback
-
-                with open(os.environ["REPAIR_DEBUG"], "a", encoding="utf-8") as handle:
-                    traceback.print_exc(file=handle)
-        finally:
-            os._exit(0)
-    os.close(write)
-    import select
-
-    end = time.monotonic() + 3 * limit + 2
-    chunks: list[bytes] = []
-    while True:
-        ready, _, _ = select.select([read], [], [], max(0.0, end - time.monotonic()))
-        data = os.read(read, 1 << 16) if ready else b""
-        if not data:
-            break
-        chunks.append(data)
-    os.close(read)
-    from .worker import kill_group
-
-    kill_group(pid)
-    os.waitpid(pid, 0)
-    try:
-        return json.loads(b"".join(chunks))
-    except ValueError:
-        return None
-
-
 def main(request_path: str) -> int:
     """Run a request. Its fields: root, failing (test ids), editable and tracked (paths), time_limit_s, k,
     seed, workers, hints {files, functions, lines, words}, arguments (for pytest), scratch, result."""
@@ -305,6 +247,8 @@ def main(request_path: str) -> int:
     try:
         import pytest
     except ImportError:
+        pytest = None
+    if pytest is None and any("::" in test for test in request["failing"]):
         _write(
             request,
             {
@@ -316,8 +260,9 @@ def main(request_path: str) -> int:
         )
         return 1
     files = sorted({f for f in (file_of(t, root) for t in request["failing"]) if f})
-    options = pytest_arguments((), request.get("arguments", ()))
-    preload()
+    options = pytest_arguments((), request.get("arguments", ())) if pytest is not None else []
+    if pytest is not None:
+        preload()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pid = os.fork()
     if pid:
@@ -327,7 +272,10 @@ def main(request_path: str) -> int:
     session = Session(request, FreshRuns(ours, request["scratch"], request["workers"]))
     plugin = CollectPlugin(session.run)
     try:
-        pytest.main([*options, *files], plugins=[plugin])
+        if pytest is None:
+            plugin.pytest_runtestloop(collect(request["failing"], root))
+        else:
+            pytest.main([*options, *files], plugins=[plugin])
         if not plugin.called:
             session.without_collection()
     finally:

@@ -99,7 +99,7 @@ def _statements(ctx: Context, node: ast.stmt) -> Iterator[Edit | None]:
                 )
 
 
-def _defaults(ctx: Context, node: ast.FunctionDef) -> Iterator[Edit | None]:
+def _defaults(ctx: Context, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Edit | None]:
     """A mutable default becomes None with a guard."""
     arguments = node.args.posonlyargs + node.args.args
     pairs = list(zip(arguments[len(arguments) - len(node.args.defaults) :], node.args.defaults))

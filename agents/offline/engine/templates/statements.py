@@ -100,7 +100,7 @@ def _delete(ctx: Context, node: ast.stmt, block: list[ast.stmt], indent: str) ->
         return
     if (
         isinstance(node, ast.If)
-        and node.slot == "orelse"
+        and getattr(node, "slot", "") == "orelse"
         and ctx.chunk.data[start:end].lstrip().startswith(b"elif")
     ):  # type: ignore[attr-defined]
         if not node.orelse:

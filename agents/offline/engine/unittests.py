@@ -1,0 +1,118 @@
+"""Unittests: the suite of a project that has no pytest, through the standard library's loader."""
+
+from __future__ import annotations
+
+import os
+import sys
+import unittest
+from typing import Any, Dict, List, Sequence
+
+from . import guard
+from .suite import Stop, file_of
+
+
+class _Result(unittest.TestResult):
+    """Keeps the exception itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.error: Any = None
+        self.outcomes: Dict[str, str] = {}
+
+    def addSuccess(self, test: Any) -> None:
+        self.outcomes.setdefault(test.id(), "passed")
+
+    def _bad(self, test: Any, err: Any) -> None:
+        self.error = self.error or err[1]
+        self.outcomes[test.id()] = "failed"
+
+    def addError(self, test: Any, err: Any) -> None:
+        self._bad(test, err)
+
+    def addFailure(self, test: Any, err: Any) -> None:
+        self._bad(test, err)
+
+    def addSubTest(self, test: Any, subtest: Any, err: Any) -> None:
+        if err is not None:
+            self._bad(test, err)
+
+    def addSkip(self, test: Any, reason: str) -> None:
+        self.outcomes.setdefault(test.id(), "skipped")
+
+    def addUnexpectedSuccess(self, test: Any) -> None:
+        self.outcomes[test.id()] = "failed"
+
+
+class Item:
+    """A test method behind the hooks of a pytest item."""
+
+    def __init__(self, case: unittest.TestCase) -> None:
+        self.case = case
+        self.nodeid = case.id()
+        self.fspath = getattr(sys.modules.get(type(case).__module__), "__file__", "")
+        self.ihook = self
+        self._request: Any = True
+        self.funcargs: Any = None
+
+    def pytest_runtest_setup(self, item: Any) -> None:
+        return None
+
+    def pytest_runtest_call(self, item: Any) -> None:
+        result = _Result()
+        unittest.TestSuite([type(self.case)(self.case._testMethodName)]).run(result)
+        if result.error is not None:
+            raise result.error
+        if "skipped" in result.outcomes.values():
+            raise unittest.SkipTest
+
+    def pytest_runtest_teardown(self, item: Any, nextitem: Any) -> None:
+        return None
+
+    def _initrequest(self) -> None:
+        self._request = True
+
+
+class Collected:
+    def __init__(self, items: List[Item]) -> None:
+        self.items = items
+
+
+def modules_of(tests: Sequence[str], root: str) -> List[str]:
+    """Dotted module names that hold the tests; without tests, every test module under the root."""
+    paths = {path for path in (file_of(test, root) for test in tests) if path}
+    if not tests:
+        for folder, folders, names in os.walk(root):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            inside = os.path.relpath(folder, root)
+            paths |= {
+                os.path.normpath(os.path.join(inside, n))
+                for n in names
+                if n.startswith("test") and n.endswith(".py")
+            }
+    return sorted(path[:-3].replace(os.sep, ".") for path in paths)
+
+
+def collect(tests: Sequence[str], root: str) -> Collected:
+    """Test methods of the modules that the ids name; a module that cannot be imported holds none."""
+    found: List[Item] = []
+    stack: List[Any] = [unittest.TestLoader().loadTestsFromNames(modules_of(tests, root))]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, unittest.TestSuite):
+            stack.extend(reversed(list(one)))
+        elif not type(one).__module__.startswith("unittest."):
+            found.append(Item(one))
+    return Collected(found)
+
+
+def run_all(tests: Sequence[str], root: str, limit: float) -> Dict[str, str]:
+    """Outcomes by id of a run from scratch in this process."""
+    result = _Result()
+    guard.arm(limit)
+    try:
+        unittest.TestSuite([item.case for item in collect(tests, root).items]).run(result)
+    except Stop:
+        result.outcomes["\0timeout"] = "failed"
+    finally:
+        guard.disarm()
+    return result.outcomes
