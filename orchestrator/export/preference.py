@@ -15,15 +15,12 @@ from .view import Leaf, View
 def dpo(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
     """Siblings at a branch point: the same exact prompt, two sampled messages, the better one by the mean
     reward of its real descendants. Whole paths are not paired, because their tool output would be trained."""
-    for parent, children in view.graph.children.items():
-        siblings = [view.graph.messages[child] for child in children if view.graph.messages[child].sampled]
-        if parent is None or len(siblings) < 2:
-            continue
+    for siblings in view.branch_points:
         valued = [(value, message) for message in siblings if (value := view.value(message.id)) is not None]
         if len(valued) < len(siblings):
             tally.drop("no_value", len(siblings) - len(valued))
         valued.sort(key=lambda pair: -pair[0])
-        above = [view.text(message) for message in view.graph.path(parent)]
+        above = [view.text(message) for message in view.graph.path(siblings[0].id)[:-1]]
         for (high, chosen), (low, rejected) in combinations(valued, 2):
             reason = _unfit_pair(view, options, chosen, rejected, high, low)
             if reason is None and None in above:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ..record.graph import Graph
+from ..record.graph import Graph, chains
 from ..record.schema import Message, ModelCall, Node, Trajectory
 from .label import Label, node_label
 
@@ -112,6 +112,18 @@ class View:
                 for message in leaf.path:
                     found.setdefault(message.id, []).append(leaf)
         return found
+
+    @cached_property
+    def branch_points(self) -> list[list[Message]]:
+        """Groups of at least two messages of writers sampled from the same exact prompt and tools, be it in one
+        conversation that was forked or in two that began alike."""
+        chain = chains(self.record.messages)
+        groups: dict[tuple[bytes, str], list[Message]] = {}
+        for message in self.record.messages:
+            if message.sampled and message.parent is not None and message.id in self.writer_leaves:
+                key = (chain[message.parent], self.tools(message.agent))
+                groups.setdefault(key, []).append(message)
+        return [group for group in groups.values() if len(group) > 1]
 
     def value(self, message: str) -> float | None:
         """Mean measured reward of the real descendants; null when none was measured."""

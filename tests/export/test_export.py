@@ -80,7 +80,7 @@ def test_labels_of_token_rows_are_the_sampled_ids_each_once(everything):
     trained = [sum(label != -100 for label in row["labels"]) for row in exported[:3]]
     assert sum(trained) == count
     assert all(
-        label in (-100, one) for row in exported for one, label in zip(row["input_ids"], row["labels"])
+        label in (-100, one) for row in exported for one, label in zip(row["input_ids"], row["labels"], strict=True)
     )
 
 
