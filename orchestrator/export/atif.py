@@ -27,11 +27,12 @@ def atif(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
         if leaf.offline and not options.include_offline:
             tally.drop("offline")
             continue
+        mine = {node.id for node in leaf.ends}
         others = [
             other
             for other in view.leaves
-            if writers and not other.writer and other.node is not None and leaf.node is not None
-            and other.node.id == leaf.node.id and (options.include_offline or not other.offline)
+            if writers and not other.writer and mine & {node.id for node in other.ends}
+            and (options.include_offline or not other.offline)
         ]  # fmt: skip
         document = _document(view, leaf, f"{view.record.run_id}/{number}", others)
         trajectory = _package().model_validate(document)

@@ -99,9 +99,8 @@ def sft_tokens(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row
 def kept_leaves(view: View, options: ExportOptions, tally: Tally) -> Iterator[Leaf]:
     """Finished paths that may be imitated, best first, one per distinct candidate."""
     for leaf in view.leaves:
-        status = leaf.node.exit_status if leaf.node is not None else None
         good = leaf.label.resolved if options.only == "resolved" else leaf.label.of("verified")
-        if status == "infrastructure":
+        if leaf.failed:
             tally.drop("infrastructure")
         elif options.only != "all" and not good:
             tally.drop(f"not_{options.only}")

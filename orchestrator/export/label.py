@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..record.schema import Evaluation, Trajectory
@@ -28,6 +29,18 @@ class Label:
         if self.resolved is not None:
             return "hidden"
         return "tests" if self.verified is not None else None
+
+
+def agreed(labels: Sequence[Label]) -> Label:
+    """What is true of all of them: good when all known labels are good, bad when all are bad, else unknown."""
+    if len(labels) == 1:
+        return labels[0]
+
+    def common(values: list[bool | None]) -> bool | None:
+        known = {value for value in values if value is not None}
+        return known.pop() if len(known) == 1 else None
+
+    return Label(common([one.resolved for one in labels]), common([one.verified for one in labels]), None)
 
 
 def node_label(record: Trajectory, node: str) -> Label:

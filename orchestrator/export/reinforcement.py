@@ -35,10 +35,9 @@ def rollouts(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
     for leaf in view.leaves:
         if not leaf.writer:
             continue
-        node = leaf.node
-        if node is not None and node.exit_status == "infrastructure":
+        if leaf.failed:
             tally.drop("infrastructure")
-        elif leaf.reward is None or node is None or node.reward is None:
+        elif leaf.reward is None:
             tally.drop("no_reward")
         elif leaf.offline and not options.include_offline:
             tally.drop("offline")
@@ -67,6 +66,5 @@ def rollouts(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
                         "logprobs": part.logprobs[start:] if part.logprobs is not None else None,
                         "reward": leaf.reward,
                     }
-                    for name, component in sorted(node.reward.components.items()):
-                        fields[f"reward/{name}"] = component.value
+                    fields |= {f"reward/{name}": value for name, value in leaf.components.items()}
                     yield Row(fields, view.instance)

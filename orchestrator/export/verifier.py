@@ -85,9 +85,8 @@ def prm(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
 
 
 def _by_program(view: View, node: str) -> bool:
-    return any(
-        leaf.offline for leaf in view.leaves if leaf.writer and leaf.node is not None and leaf.node.id == node
-    )
+    """Whether a program had a hand in the candidate."""
+    return any(leaf.offline for leaf in view.leaves if leaf.writer and node in {end.id for end in leaf.ends})
 
 
 def _question(view: View, patch: PatchEntry) -> str:

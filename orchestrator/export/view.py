@@ -9,7 +9,7 @@ from typing import Any
 
 from ..record.graph import Graph, chains
 from ..record.schema import Message, ModelCall, Node, Trajectory
-from .label import Label, node_label
+from .label import Label, agreed, node_label
 
 WRITERS = frozenset({"coder", "debugger", "single"})
 """Roles whose work the reward of a node judges. A Critic that rejects a bad patch did well: the node's
@@ -23,18 +23,37 @@ class Leaf:
     tip: str
     path: tuple[Message, ...]
     node: Node | None
+    ends: tuple[Node, ...]
+    """Finished candidates that the path led to, in this node or below it."""
     role: str
     reward: float | None
-    """Of the node, for writers; null when not measured or when infrastructure failed."""
+    """Mean reward of the ends, for writers; null when none was measured or when infrastructure failed."""
     label: Label
     digest: str | None
-    """Of the patch; equal digests are the same candidate."""
+    """Of the patch; equal digests are the same candidate. Null when the path led to several."""
     offline: bool
     """Some message of the path was sampled by a program, not a language model."""
 
     @property
     def writer(self) -> bool:
         return self.role in WRITERS
+
+    @property
+    def failed(self) -> bool:
+        """Infrastructure failed: the path says nothing about the model."""
+        nodes = self.ends or (() if self.node is None else (self.node,))
+        return bool(nodes) and all(node.exit_status == "infrastructure" for node in nodes)
+
+    @property
+    def components(self) -> dict[str, float | None]:
+        """Mean of each reward component over the ends that measured it."""
+        found: dict[str, list[float]] = {}
+        for node in self.ends:
+            for name, part in node.reward.components.items() if node.reward is not None else ():
+                found.setdefault(name, [])
+                if part.value is not None:
+                    found[name].append(part.value)
+        return {name: sum(found[name]) / len(found[name]) if found[name] else None for name in sorted(found)}
 
     @property
     def first(self) -> int:
@@ -66,12 +85,33 @@ class View:
     def role(self, message: Message) -> str:
         return self.agents[message.agent].role
 
-    def label(self, node: str | None) -> Label:
-        if node is None:
-            return Label(None, None, None)
+    def label(self, node: str) -> Label:
+        """Of one candidate; a duplicate has that of its original."""
         if node not in self._labels:
-            self._labels[node] = node_label(self.record, node)
+            original = self.graph.nodes[node].duplicate_of
+            self._labels[node] = node_label(self.record, node if original is None else original)
         return self._labels[node]
+
+    @cached_property
+    def _ends(self) -> dict[str, list[Node]]:
+        """Message id → finished candidates whose conversations hold it."""
+        found: dict[str, list[Node]] = {}
+        for node in self.record.nodes:
+            if node.terminal:
+                for message in {message.id for tip in node.tips.values() for message in self.graph.path(tip)}:
+                    found.setdefault(message, []).append(node)
+        return found
+
+    def ends(self, message: Message) -> tuple[Node, ...]:
+        """Finished candidates that a message led to. One that no candidate's conversation holds (it was
+        compacted away) led to those below its own node."""
+        if message.id in self._ends or message.node is None:
+            return tuple(self._ends.get(message.id, ()))
+        below = {message.node}
+        for node in self.record.nodes:
+            if node.parent in below:
+                below.add(node.id)
+        return tuple(node for node in self.record.nodes if node.terminal and node.id in below)
 
     @cached_property
     def leaves(self) -> list[Leaf]:
@@ -87,15 +127,28 @@ class View:
 
     def _leaf(self, message: Message) -> Leaf:
         path = tuple(self.graph.path(message.id))
-        node = self.graph.nodes.get(message.node or "")
+        ends = self.ends(message)
         role = self.role(message)
-        reward = digest = None
-        if node is not None and role in WRITERS:
-            if node.reward is not None and node.exit_status != "infrastructure":
-                reward = node.reward.total
-            digest = self._digest(node)
-        offline = any(self.offline(above) for above in path)
-        return Leaf(message.id, path, node, role, reward, self.label(message.node), digest, offline)
+        rewards = (
+            [reward for node in ends if (reward := measured(node)) is not None] if role in WRITERS else []
+        )
+        digests = {self._digest(node) for node in ends} if role in WRITERS else set()
+        if message.node is None:
+            outcome = self.record.outcome
+            label = Label(outcome.resolved, outcome.verified, None)
+        else:
+            label = agreed([self.label(node.id) for node in ends if node.exit_status != "infrastructure"])
+        return Leaf(
+            tip=message.id,
+            path=path,
+            node=self.graph.nodes.get(message.node or ""),
+            ends=ends,
+            role=role,
+            reward=sum(rewards) / len(rewards) if rewards else None,
+            label=label,
+            digest=digests.pop() if len(digests) == 1 else None,
+            offline=any(self.offline(above) for above in path),
+        )
 
     def _digest(self, node: Node) -> str | None:
         patch = next((item for item in self.record.patches if item.id == node.patch), None)
@@ -125,14 +178,19 @@ class View:
                 groups.setdefault(key, []).append(message)
         return [group for group in groups.values() if len(group) > 1]
 
+    def _ends_below(self, message: str) -> list[Node]:
+        found = {node.id: node for leaf in self.writer_leaves.get(message, ()) for node in leaf.ends}
+        return list(found.values())
+
     def value(self, message: str) -> float | None:
-        """Mean measured reward of the real descendants; null when none was measured."""
-        rewards = [leaf.reward for leaf in self.writer_leaves.get(message, ()) if leaf.reward is not None]
+        """Mean measured reward of the candidates that a message led to; null when none was measured."""
+        rewards = [reward for node in self._ends_below(message) if (reward := measured(node)) is not None]
         return sum(rewards) / len(rewards) if rewards else None
 
     def good_below(self, message: str, only: str) -> list[bool]:
-        """The known labels of the leaves at or below a message."""
-        labels = [leaf.label.of(only) for leaf in self.writer_leaves.get(message, ())]
+        """The known labels of the candidates that a message led to."""
+        ends = [node for node in self._ends_below(message) if node.exit_status != "infrastructure"]
+        labels = [self.label(node.id).of(only) for node in ends]
         return [label for label in labels if label is not None]
 
     def tools(self, agent: str) -> str:
@@ -161,6 +219,11 @@ class View:
             return call.usage.prompt_tokens + call.usage.completion_tokens
         chars = sum(len(self.text(message) or "") for message in self.graph.path(tip)) + len(extra)
         return chars // 4 + 1
+
+
+def measured(node: Node) -> float | None:
+    """The reward of a candidate; none where infrastructure failed."""
+    return node.reward.total if node.reward is not None and node.exit_status != "infrastructure" else None
 
 
 def shape(message: Message) -> dict[str, Any] | None:

@@ -28,9 +28,10 @@ def recompute(record: Trajectory, spec: RewardSpec | None = None) -> Trajectory:
 
 def measurements(record: Trajectory, node: Node, spec: RewardSpec) -> Measurements:
     """What the record says about one node."""
+    measured_as = node.duplicate_of or node.id
     last: dict[str, Evaluation] = {}
     for found in record.evaluations:
-        if found.node == node.id and found.valid:
+        if found.node == measured_as and found.valid:
             last[found.kind] = found
     executed = [last[kind] for kind in ("visible", "reproduction", "regression") if kind in last]
     hidden = [last["hidden"]] if "hidden" in last else []
