@@ -13,7 +13,6 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Any
 
 from ...tools.errors import SandboxError
@@ -162,7 +161,7 @@ def _run_engine(
 ) -> dict[str, Any]:
     """One engine in a fork of its own; the answer it wrote, or one that says that it left none."""
     with workspace.fork() as fork:
-        scratch = PurePosixPath(f"/tmp/offline-repair-{uuid.uuid4().hex[:12]}")
+        scratch = fork.sandbox.temporary / f"offline-repair-{uuid.uuid4().hex[:12]}"
         full = {
             **request,
             "root": str(fork.root),

@@ -57,3 +57,8 @@ def test_missing_image_is_the_daemons_own_words(
     assert done.code == 7
     assert "no/such" in done.err
     assert len(done.err.strip().splitlines()) == 1
+
+
+def test_offline_repair_without_walls(swe_agent: Run, parking: Path) -> None:
+    done = swe_agent("solve", "--text", ISSUE, "--repo", parking, "--sandbox", "plain", "--json")
+    assert done.code == 0, done.err

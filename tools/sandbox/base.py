@@ -115,6 +115,8 @@ class Sandbox(ABC):
     """Whether this kind isolates (False for `plain`)."""
     root: PurePosixPath
     """Absolute path of the repository as commands see it."""
+    temporary: PurePosixPath = PurePosixPath("/tmp")
+    """Folder for files that belong to neither the repository nor the host; private to this sandbox."""
 
     @abstractmethod
     def exec(

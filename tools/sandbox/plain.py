@@ -61,9 +61,11 @@ class PlainSandbox(Sandbox):
         self._closed = False
         self._root = self._home / "repo"
         self.root = PurePosixPath(self._root)
+        self.temporary = PurePosixPath(self._home / "tmp")
         try:
             copy_tree(source, self._root)
             (self._home / "home").mkdir()
+            (self._home / "tmp").mkdir()
         except BaseException:
             remove_tree(self._home)
             raise
@@ -80,7 +82,7 @@ class PlainSandbox(Sandbox):
         self._alive()
         limits = self._spec.limits
         argv = shell_argv(cmd, self._shell) if isinstance(cmd, str) else list(cmd)
-        merged = clean_env(str(self._home / "home"), self._spec.env, env)
+        merged = clean_env(str(self._home / "home"), {"TMPDIR": str(self.temporary)}, self._spec.env, env)
         merged["SHELL"] = self._shell
         start = time.monotonic()
         try:
@@ -185,7 +187,7 @@ class PlainSandbox(Sandbox):
         env: Mapping[str, str] | None = None,
     ) -> Session:
         self._alive()
-        merged = clean_env(str(self._home / "home"), self._spec.env, env)
+        merged = clean_env(str(self._home / "home"), {"TMPDIR": str(self.temporary)}, self._spec.env, env)
         merged["SHELL"] = self._shell
         read_in, stdin = os.pipe()
         stdout, write_out = os.pipe()
