@@ -19,7 +19,7 @@ def train(tmp_path, data, model, method, source=None, **options):
         str(model),
         tmp_path / "out",
         source=source,
-        max_steps=2,
+        max_steps=(steps := options.pop("steps", 2)),
         batch_size=options.pop("batch_size", 2),
         accumulation=1,
         learning_rate=1e-2,
@@ -28,7 +28,7 @@ def train(tmp_path, data, model, method, source=None, **options):
     script = tmp_path / "train.py"
     script.write_text(recipe.script())
     done = runpy.run_path(str(script), run_name="__main__")["trainer"]
-    assert done.state.global_step == 2
+    assert done.state.global_step == steps
     losses = [entry["loss"] for entry in done.state.log_history if "loss" in entry]
     assert losses
     assert all(loss == loss for loss in losses), "a loss is not a number"
@@ -185,3 +185,61 @@ def test_the_command_trains(tmp_path, data, tiny_model):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert (tmp_path / "out/adapter_model.safetensors").exists()
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A real best-of-n search over a real repository by a loopback language model, exported in all kinds."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    from swe_agent.orchestrator.cli.main import main
+
+    spec = spec_from_file_location("policy_server", Path(__file__).parents[1] / "export" / "policy_server.py")
+    policy_server = module_from_spec(spec)
+    spec.loader.exec_module(policy_server)
+    root = tmp_path_factory.mktemp("recorded")
+    repo = root / "fees"
+    repo.mkdir()
+    (repo / "fees.py").write_text("def hours(minutes):\n    return minutes // 60 + 1\n")
+    (repo / "test_fees.py").write_text(
+        "from fees import hours\n\n\ndef test_whole():\n    assert hours(60) == 1\n"
+    )
+    git = ["git", "-C", str(repo), "-c", "user.name=t", "-c", "user.email=t@t"]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "base"]):
+        subprocess.run([*git, *command], check=True)
+    tries = ["minutes // 61 + 2", "minutes // 62 + 2", "-(-minutes // 60)", "(minutes + 59) // 60"]
+    server = policy_server.PolicyServer("fees.py", "minutes // 60 + 1", tries, ["test_fees.py::test_whole"])
+    command = [
+        sys.executable,
+        "-m",
+        "swe_agent",
+        "solve",
+        "--text",
+        "hours(60) is 2",
+        "--repo",
+        str(repo),
+        "--quiet",
+    ]
+    search = ["--search", "best-of-n", "--samples", "4", "--workers", "1", "--output", str(root / "run")]
+    model = ["--model", "hosted_vllm/bytes", "--api-base", server.url]
+    try:
+        subprocess.run(
+            [*command, *search, *model], check=True, env={**os.environ, "HOSTED_VLLM_API_KEY": "none"}
+        )
+    finally:
+        server.close()
+    out = root / "all"
+    assert (
+        main(["export", str(root / "run"), "--format", "all", "--max-tokens", "9000", "--out", str(out)]) == 0
+    )
+    return out
+
+
+@pytest.mark.parametrize(
+    ("method", "source"), [(method, source) for method, sources in SOURCES.items() for source in sources]
+)
+def test_a_recorded_search_trains_in_every_kind(tmp_path, recorded, tiny_model, method, source):
+    options = {"batch_size": 2, "generations": 2} if method in ("kto", "grpo") else {"batch_size": 1}
+    if source == "grpo":
+        options |= {"max_completion_length": 16, "max_tool_calls": 1}
+    train(tmp_path, recorded, tiny_model, method, source, steps=1, **options)
