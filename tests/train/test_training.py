@@ -1,13 +1,15 @@
 """Real steps: each kind of export through the trainer that is named for it, on a tiny model on the CPU."""
 
 import json
+import os
 import runpy
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from swe_agent.orchestrator.train.recipe import ACCELERATE, Recipe, accelerate_config
+from swe_agent.orchestrator.train.recipe import ACCELERATE, SOURCES, Recipe, accelerate_config
 
 pytestmark = [pytest.mark.train, pytest.mark.slow]
 
