@@ -87,7 +87,11 @@ def prepare(
         what="sandbox",
         value=sandbox.kind,
         flag="--sandbox",
-        why=("network on" if request.network else "network off") + ("" if sandbox.walls else ", NO WALLS"),
+        why="NO WALLS: your files, your network"
+        if not sandbox.walls
+        else "network on"
+        if request.network
+        else "network off",
     )
     unpack_artefacts(sandbox, project)
     workspace = Workspace(sandbox, base, env=project.shell_environment(sandbox.root))
