@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy import go
 
 from swe_agent.orchestrator.record.events import read_events
+
+from .toy import go
 
 TOY = Path(__file__).parent / "toy.py"
 NEVER = 10**9

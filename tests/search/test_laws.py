@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy import SEARCH_EVENTS, Toy, summary
 
 from swe_agent.orchestrator.record.events import EventLog, read_events
 from swe_agent.orchestrator.search.config import SearchConfig
@@ -17,6 +16,8 @@ from swe_agent.orchestrator.search.cost import Cost
 from swe_agent.orchestrator.search.ledger import Ledger
 from swe_agent.orchestrator.search.search import SearchResult, search
 from swe_agent.tools.errors import RecordError
+
+from .toy import SEARCH_EVENTS, Toy, summary
 
 
 class Memory:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from toy import Toy, patch_of
 
 from swe_agent.orchestrator.search.config import SearchConfig
 from swe_agent.orchestrator.search.cost import Cost
@@ -19,6 +18,8 @@ from swe_agent.orchestrator.search.schedule import dispatch, next_choice
 from swe_agent.orchestrator.search.search import SearchResult, search
 from swe_agent.orchestrator.search.state import State
 from swe_agent.tools.errors import BudgetExceeded, CredentialsError, ModelError, SandboxError, UsageError
+
+from .toy import Toy, patch_of
 
 
 class Quiet:

@@ -10,7 +10,6 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from toy import Toy
 
 from swe_agent.orchestrator.evaluation.sealed import Evaluation as Sealed
 from swe_agent.orchestrator.evaluation.sealed import Gold, SealedError
@@ -20,6 +19,8 @@ from swe_agent.orchestrator.search.config import SearchConfig
 from swe_agent.orchestrator.search.node import Evaluation
 from swe_agent.orchestrator.search.request import EvaluateRequest, ExpandRequest
 from swe_agent.orchestrator.search.search import search
+
+from .toy import Toy
 
 ROOT = Path(__file__).resolve().parents[2]
 SOLVERS = [

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy import patch_of
 
 from swe_agent.orchestrator.search.agreement import agree, telling_tests
 from swe_agent.orchestrator.search.config import Weights
 from swe_agent.orchestrator.search.node import Candidate, CriticScore, Evaluation
 from swe_agent.orchestrator.search.reward import components, reward
 from swe_agent.orchestrator.search.selection import select
+
+from .toy import patch_of
 
 
 def candidate(

@@ -1,8 +1,0 @@
-"""The toy world, importable by the tests of the search."""
-
-from __future__ import annotations
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
