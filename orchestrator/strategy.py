@@ -6,7 +6,7 @@ Here the search, which knows no agent, meets the rollouts, which know no tree.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -165,9 +165,8 @@ class Expander:
 
     async def evaluate(self, asked: EvaluateRequest) -> Evaluation:
         """A patch that came without a measurement: on a fork of the base, with the tests of every candidate."""
-        fork = await asyncio.to_thread(self.stage.base.fork)
+        fork = await asyncio.to_thread(self._patched, asked.patch, {})
         try:
-            await asyncio.to_thread(fork.apply, asked.patch)
             check = await self.stage.suite.check(fork, asked.patch.files, self.stage.reproduction.targets)
         finally:
             await asyncio.shield(asyncio.to_thread(fork.close))
@@ -187,11 +186,8 @@ class Expander:
             return {}
         found: dict[str, Evaluation] = {}
         for candidate in candidates:
-            fork = await asyncio.to_thread(stage.base.fork)
+            fork = await asyncio.to_thread(self._patched, candidate.patch, more.files)
             try:
-                await asyncio.to_thread(fork.apply, candidate.patch)
-                for path, text in more.files.items():
-                    await asyncio.to_thread(fork.write_text, path, text)
                 check = await stage.suite.check(fork, candidate.patch.files, added)
             finally:
                 await asyncio.shield(asyncio.to_thread(fork.close))
@@ -206,6 +202,18 @@ class Expander:
                 weights={**before.weights, **more.weights},
             )
         return found
+
+    def _patched(self, patch: Patch, more: Mapping[str, str]) -> Workspace:
+        """The clean base with the patch, and over it the team's tests (the patch may hold some of them)."""
+        fork = self.stage.suite.base.fork()
+        try:
+            fork.apply(patch)
+            for path, text in {**self.stage.reproduction.files, **more}.items():
+                fork.write_text(path, text)
+        except BaseException:
+            fork.close()
+            raise
+        return fork
 
     def _remember(self, attempt: Attempt) -> None:
         keep = self.request.search == "tree" and attempt.workspace.sandbox.kind == "namespace"
@@ -227,11 +235,7 @@ class Expander:
                 None,
             )
             self._points[asked.parent] = point
-        if point.snapshot is not None:
-            workspace = point.snapshot.fork()
-        else:
-            workspace = self.stage.base.fork()
-            workspace.apply(point.patch)
+        workspace = point.snapshot.fork() if point.snapshot is not None else self._patched(point.patch, {})
         attempt = point.attempt
         return Start(
             workspace,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import CODER, CRITIC, RIGHT, TESTER, WRONG, Done, call, edit, events, git, review, said
+from .conftest import CRITIC, RIGHT, WRONG, Done, call, edit, events, git, review, said
 
 Run = Callable[..., Done]
 ISSUE = "A stay of exactly one hour is charged as two, and of exactly two hours as three."
@@ -135,38 +135,42 @@ def test_an_easy_issue_costs_under_tree_what_it_costs_under_linear(
     assert spent["tree"][1] <= spent["linear"][1] * 1.1
 
 
-def test_an_interrupted_tree_goes_on_to_the_same_choice(
+def test_a_tree_cut_anywhere_goes_on_to_the_same_choice(
     swe_agent: Run, parking: Path, script: Callable[..., str], tmp_path: Path
 ) -> None:
-    """Cut the log of a finished run after every search event; each rest gives the same patch and pays for
-    no call again."""
-    turns = {
-        "tester": TESTER,
-        "n0/coder/0": patched(FLOOR),
-        "debugger": STAYS,
-        "coder": CODER,
-        "n1/critic/0": [said(review(True, score=9))],
-    }
-    model = script(**turns)
-    run = tmp_path / "r"
-    whole = swe_agent(
-        "solve", "--text", ISSUE, "--repo", parking, "--model", model, "--search", "tree", "--samples", 4,
-        "--json", "--output", run,
+    """Every root is wrong and only a branch is right. The log is cut inside and between rollouts; the rest
+    rebuilds workspaces and conversations from it, ends alike and pays for no call again."""
+    mended = [said(edit(FLOOR, RIGHT)), said(call("finish", summary="ceiling division"))]
+    turns = {"coder": patched(FLOOR), "*.[1-9]/debugger/0": mended, "debugger": STAYS}
+    whole = tmp_path / "whole"
+    done = swe_agent(
+        "solve", "--text", ISSUE, "--repo", parking, "--model", script(**turns), "--search", "tree",
+        "--samples", 6, "--json", "--output", whole,
     )  # fmt: skip
-    assert whole.code == 0, whole.err
-    log = (run / "events.jsonl").read_text().splitlines(keepends=True)
-    cuts = [i for i, line in enumerate(log) if json.loads(line)["type"] in ("rollout", "fork", "vote")]
-    assert len(cuts) >= 3
-    for cut in cuts[:3]:
-        (run / "events.jsonl").write_text("".join(log[: cut + 1]))
-        resumed = swe_agent("solve", "--resume", run, "--json")
+    assert done.code == 0, done.err
+    assert RIGHT in done.json["patch"]
+    (fork,) = events(whole, "fork")
+    lines = (whole / "events.jsonl").read_text().splitlines(keepends=True)
+    summary = json.loads((whole / "run.json").read_text())
+    rollouts = [i for i, line in enumerate(lines) if json.loads(line)["type"] == "rollout"]
+    forked = next(i for i, line in enumerate(lines) if json.loads(line)["type"] == "fork")
+    for cut in (rollouts[0] + 1, (rollouts[0] + rollouts[1]) // 2, forked + 1, forked + 6, len(lines) - 3):
+        run = tmp_path / f"cut{cut}"
+        run.mkdir()
+        (run / "events.jsonl").write_text("".join(lines[:cut]))
+        (run / "run.json").write_text(json.dumps({**summary, "finished": False, "result": None}))
+        resumed = swe_agent("solve", "--resume", run, "--json", "-q")
         assert resumed.code == 0, resumed.err
-        assert resumed.json["patch"] == whole.json["patch"]
+        assert resumed.json["patch"] == done.json["patch"]
+        assert resumed.json["reasons"] == done.json["reasons"]
         paid = [(e["scope"], e["index"]) for e in events(run, "call")]
         assert len(paid) == len(set(paid))
-        assert [e["node"] for e in events(run, "node_finished")] == [
-            json.loads(line)["node"] for line in log if json.loads(line)["type"] == "node_finished"
-        ]
+        assert sorted(paid) == sorted((e["scope"], e["index"]) for e in events(whole, "call"))
+        for kind in ("node", "fork", "node_finished", "vote", "decision", "selected"):
+            strip = [{k: v for k, v in e.items() if k not in ("seq", "at")} for e in events(run, kind)]
+            assert strip == [
+                {k: v for k, v in e.items() if k not in ("seq", "at")} for e in events(whole, kind)
+            ]
 
 
 @pytest.mark.slow
