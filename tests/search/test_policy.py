@@ -330,7 +330,9 @@ def test_the_last_look_may_change_the_choice_and_its_failure_does_not() -> None:
 
     def go(judge: Any, log: Quiet, earlier: Any = None) -> SearchResult:
         world = World(lambda r: (r.node, blank))
-        return asyncio.run(search(world.expand, world.evaluate, config, log, judge=judge, resume_from=earlier))
+        return asyncio.run(
+            search(world.expand, world.evaluate, config, log, judge=judge, resume_from=earlier)
+        )
 
     assert (first := go(None, Quiet()).selected) is not None
     assert first.node == "n0.0"
