@@ -26,7 +26,8 @@ from .calls import Call, CallObserver, Journal, Sampling
 from .core import Core, spending
 from .endpoint import Endpoint, Sampled
 from .prompt_digest import chain_of
-from .results import SampledResult, as_result, name_calls
+from .results import SampledResult as SampledResult
+from .results import as_result, name_calls
 from .schema import response_format
 from .wire import Answer, Request
 

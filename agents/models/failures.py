@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -141,19 +142,25 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
     """Seconds to wait by `retry-after-ms` or `Retry-After` (delta seconds or an HTTP date, RFC 9110 10.2.3)."""
     milliseconds = headers.get("retry-after-ms")
     if milliseconds is not None:
-        try:
-            return max(0.0, float(milliseconds) / 1000)
-        except ValueError:
-            pass
+        seconds = _finite(milliseconds)
+        if seconds is not None:
+            return seconds / 1000
     value = headers.get("retry-after")
     if value is None:
         return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
+    seconds = _finite(value)
+    if seconds is not None:
+        return seconds
     try:
         at = parsedate_to_datetime(value).timestamp()
     except (TypeError, ValueError, IndexError):
         return None
     return max(0.0, at - (time.time() if now is None else now))
+
+
+def _finite(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return max(0.0, value) if math.isfinite(value) else None

@@ -158,7 +158,7 @@ class OpenAI:
     read_timeout: type[Exception]
     connect_timeout: type[Exception]
     connect_error: type[Exception]
-    transport_error: type[Exception]
+    http_error: type[Exception]
     invalid_url: tuple[type[Exception], ...]
 
 
@@ -180,6 +180,6 @@ def openai() -> OpenAI:
         httpx.ReadTimeout,
         httpx.ConnectTimeout,
         httpx.ConnectError,
-        httpx.TransportError,
+        httpx.HTTPError,
         (httpx.InvalidURL, httpx.UnsupportedProtocol),
     )

@@ -24,14 +24,25 @@ _FINISH = {
 }
 
 
+_SHAPE = (AttributeError, TypeError, KeyError, ValueError, IndexError)
+"""What reading a value of the wrong JSON type raises."""
+
+
 def read_completion(body: bytes | Mapping[str, Any]) -> Answer:
     """A whole chat completion. Raises: WireError (transient) when it is cut or is not one."""
     parsed: Any = body
     if isinstance(body, bytes):
         try:
             parsed = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise WireError("transient", f"the answer is not JSON, or was cut: {body[:80]!r}") from None
+    try:
+        return _read(parsed)
+    except _SHAPE as error:
+        raise WireError("transient", f"the answer is not a chat completion ({error})") from None
+
+
+def _read(parsed: Any) -> Answer:
     if not isinstance(parsed, Mapping):
         raise WireError("transient", "the answer is not a chat completion")
     if parsed.get("error"):
@@ -75,7 +86,13 @@ def build(
         arguments = function.get("arguments")
         if not isinstance(arguments, str):
             arguments = "{}" if arguments is None else json.dumps(arguments, ensure_ascii=False)
-        calls.append({"id": call.get("id") or "", "name": function.get("name") or "", "arguments": arguments})
+        calls.append(
+            {
+                "id": str(call.get("id") or ""),
+                "name": str(function.get("name") or ""),
+                "arguments": arguments,
+            }
+        )
     reason = _FINISH.get(finish or "", "unknown")
     refusal = message.get("refusal")
     if calls and reason in ("stop", "unknown"):
@@ -96,22 +113,32 @@ def build(
         extras=extras,
         prompt_token_ids=None if prompt_token_ids is None else tuple(prompt_token_ids),
         token_ids=None if token_ids is None else tuple(token_ids),
-        logprobs=logprobs,
+        logprobs=_logprobs(logprobs),
         cache_write_tokens=_cache_writes(usage),
         policy_version=None if policy_version is None else str(policy_version),
     )
+
+
+def _logprobs(entries: Any) -> list[Any] | None:
+    """Only whole lists: one missing number would shift every token after it."""
+    if not isinstance(entries, list) or not entries:
+        return None
+    numbers = (entry.get("logprob") if isinstance(entry, Mapping) else None for entry in entries)
+    return entries if all(isinstance(number, (int, float)) for number in numbers) else None
 
 
 def _text(content: Any) -> str:
     if isinstance(content, str):
         return content
     if isinstance(content, list):
-        return "".join(part.get("text") or "" for part in content if isinstance(part, Mapping))
+        return "".join(str(part.get("text") or "") for part in content if isinstance(part, Mapping))
     return ""
 
 
 def _number(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def read_usage(usage: Mapping[str, Any] | None) -> Usage:
@@ -170,10 +197,14 @@ class StreamReader:
                 return ""
             try:
                 chunk = json.loads(data)
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise WireError("transient", "the stream holds an event that is not JSON") from None
-        if not isinstance(chunk, Mapping):
-            return ""
+        try:
+            return self._chunk(chunk) if isinstance(chunk, Mapping) else ""
+        except _SHAPE as error:
+            raise WireError("transient", f"the stream is not of a chat completion ({error})") from None
+
+    def _chunk(self, chunk: Mapping[str, Any]) -> str:
         if chunk.get("error"):
             raise from_body(chunk["error"])
         self._model = chunk.get("model") or self._model
@@ -215,8 +246,8 @@ class StreamReader:
             index = len(self._calls) if call.get("id") else max(self._calls, default=position)
         known = self._calls.setdefault(index, {"id": "", "name": "", "arguments": ""})
         function = call.get("function") or {}
-        known["id"] = call.get("id") or known["id"]
-        known["name"] = known["name"] or function.get("name") or ""
+        known["id"] = str(call.get("id") or known["id"])
+        known["name"] = known["name"] or str(function.get("name") or "")
         arguments = function.get("arguments")
         if isinstance(arguments, str):
             known["arguments"] += arguments
@@ -225,6 +256,12 @@ class StreamReader:
 
     def answer(self) -> Answer:
         """The whole message. Raises: WireError (transient) when the stream was cut."""
+        try:
+            return self._answer()
+        except _SHAPE as error:
+            raise WireError("transient", f"the stream is not of a chat completion ({error})") from None
+
+    def _answer(self) -> Answer:
         if self._finish is None and not self.done:
             raise WireError("transient", "the stream was cut before its end")
         if self._finish is None and not (self._text or self._calls or self._reasoning or self._refusal):

@@ -107,7 +107,7 @@ class OpenAIWire:
                     break
         except sdk.read_timeout:
             raise WireError("timeout", f"the stream was silent for {quiet_s:g} s") from None
-        except sdk.transport_error as error:
+        except sdk.http_error as error:
             raise _connection_failure(error, sdk) from None
         finally:
             await response.aclose()

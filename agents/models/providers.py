@@ -218,6 +218,11 @@ def _check(route: Route, options: ModelOptions) -> None:
         )
     if route.wire == "litellm" and _missing("litellm"):
         raise CredentialsError(f"{route.model} needs the Python package litellm, which is not installed")
+    if any(not key.isascii() or any(c.isspace() for c in key) for key in route.keys(options)):
+        names = " or ".join(route.key_vars)
+        raise CredentialsError(
+            f"the API key of {route.model} holds characters that no key has; check {names}"
+        )
     if route.key_required and not route.keys(options):
         names = " or ".join(route.key_vars) if route.key_vars else "its API key"
         raise CredentialsError(f"no API key for {route.model}: set {names}, or choose another --model")

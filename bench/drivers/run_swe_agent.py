@@ -8,7 +8,7 @@ import sys
 base, repo, folder, steps = sys.argv[1:]
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
-from sweagent.run.run import main
+from sweagent.run.run import main  # noqa: E402 - reads the environment when imported
 
 main(
     [

@@ -13,8 +13,9 @@ from autogen_core.models import UserMessage
 from servers.model_server import ModelServer
 
 from swe_agent.agents.models.calls import Call, ModelOptions, Sampling
-from swe_agent.agents.models.client import ModelClient, SampledResult
+from swe_agent.agents.models.client import ModelClient
 from swe_agent.agents.models.factory import make_client
+from swe_agent.agents.models.results import SampledResult
 from swe_agent.tools.errors import ContextOverflowError, CredentialsError, ModelError
 
 ASK = [UserMessage(content="Say something.", source="user")]

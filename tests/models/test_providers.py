@@ -13,7 +13,7 @@ from servers.model_server import ModelServer
 
 from swe_agent.agents.models.calls import ModelOptions, Usage
 from swe_agent.agents.models.catalog import facts_of
-from swe_agent.agents.models.factory import check_model, make_client, model_facts, ping, preflight
+from swe_agent.agents.models.factory import check_model, model_facts, ping, preflight
 from swe_agent.agents.models.failures import from_status, retry_after, window_of
 from swe_agent.agents.models.providers import route_of
 from swe_agent.tools.errors import CredentialsError, ModelError
@@ -88,7 +88,7 @@ def test_any_name_goes_to_an_endpoint_that_is_given(model: str) -> None:
 def test_what_cannot_work_is_said_at_once(model: str, said: str) -> None:
     started = time.monotonic()
     with pytest.raises(CredentialsError, match=said) as caught:
-        make_client(model)
+        check_model(model, ModelOptions())
     assert time.monotonic() - started < 1.0
     assert "\n" not in str(caught.value)
 

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from servers.model_server import ModelServer
 
 from swe_agent.agents.models.calls import ModelOptions
-from swe_agent.agents.models.client import SampledResult
 from swe_agent.agents.models.factory import make_client
+from swe_agent.agents.models.results import SampledResult
 from swe_agent.agents.models.text_mode import parse_calls
 
 NAMES = ["readFile", "writeFile", "shell", "finish"]

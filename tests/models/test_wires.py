@@ -24,8 +24,8 @@ from pydantic import BaseModel
 from servers.model_server import ModelServer, Received
 
 from swe_agent.agents.models.calls import ModelOptions, Sampling
-from swe_agent.agents.models.client import SampledResult
 from swe_agent.agents.models.factory import make_client
+from swe_agent.agents.models.results import SampledResult
 from swe_agent.tools.errors import ContextOverflowError, CredentialsError, ModelError
 
 PARAMETERS = {
