@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import tarfile
 from collections.abc import Callable
@@ -81,19 +82,21 @@ def repository_of_image(name: str, destination: Path, *, path: str = "/testbed")
         (fresh / Path(path).name).rename(destination)
         fresh.rmdir()
     except (DockerException, OSError, tarfile.TarError) as error:
-        raise SandboxError(f"{path} of image {name} cannot be read: {' '.join(str(error).split())[:200]}") from error
+        raise SandboxError(
+            f"{path} of image {name} cannot be read: {' '.join(str(error).split())[:200]}"
+        ) from error
     finally:
         if container is not None:
-            try:
+            with contextlib.suppress(DockerException, OSError):
                 container.remove(force=True)
-            except (DockerException, OSError):
-                pass
     if not (destination / ".git").exists():
         raise SandboxError(f"image {name} holds no repository at {path}")
     return destination
 
 
-def remove_images(names: list[str], *, budget_bytes: int, size_of: Callable[[str], int] | None = None) -> list[str]:
+def remove_images(
+    names: list[str], *, budget_bytes: int, size_of: Callable[[str], int] | None = None
+) -> list[str]:
     """Remove pulled images, oldest first as listed, until the rest fits the budget. Returns those removed."""
     from docker.errors import DockerException
 

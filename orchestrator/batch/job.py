@@ -73,11 +73,26 @@ class Outcome:
 
 def instance_to_json(instance: Instance) -> dict[str, Any]:
     """What a worker may know of an instance."""
-    names = ("id", "repo", "base_commit", "problem_statement", "hints", "created_at", "version",
-             "environment_commit", "image", "language", "benchmark", "images", "recipe")
+    names = (
+        "id",
+        "repo",
+        "base_commit",
+        "problem_statement",
+        "hints",
+        "created_at",
+        "version",
+        "environment_commit",
+        "image",
+        "language",
+        "benchmark",
+        "images",
+        "recipe",
+    )
     return {name: getattr(instance, name) for name in names}
 
 
 def instance_from_json(data: Mapping[str, Any]) -> Instance:
     """The instance in a worker: its evaluation data is poisoned."""
-    return Instance(**{**data, "images": tuple(data.get("images", ()))}, evaluation=Evaluation.poisoned(data["id"]))
+    return Instance(
+        **{**data, "images": tuple(data.get("images", ()))}, evaluation=Evaluation.poisoned(data["id"])
+    )

@@ -93,7 +93,9 @@ class LocalExecutor:
             worker.progress[job.id] = on_progress
             worker.served += 1
             assert worker.process.stdin is not None
-            with contextlib.suppress(ConnectionError, RuntimeError):  # a dead worker answers through its reader
+            with contextlib.suppress(
+                ConnectionError, RuntimeError
+            ):  # a dead worker answers through its reader
                 worker.process.stdin.write(json.dumps({"do": "run", "job": job.to_json()}).encode() + b"\n")
                 await worker.process.stdin.drain()
             try:
@@ -105,7 +107,7 @@ class LocalExecutor:
     async def _worker(self) -> _Worker:
         async with self._spawning:
             self._workers = [item for item in self._workers if item.process.returncode is None]
-            usable = [item for item in self._workers if item.served < self._recycle and not item.process.stdin.is_closing()]  # type: ignore[union-attr]
+            usable = [item for item in self._workers if item.served < self._recycle and _open(item)]
             if len(usable) < self._processes and all(item.jobs for item in usable):
                 usable.append(await self._spawn())
             return min(usable, key=lambda item: len(item.jobs))
@@ -116,9 +118,14 @@ class LocalExecutor:
         log = self._logs / f"worker-{os.getpid()}-{self._count}.log"
         with log.open("ab") as sink:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", __package__ + ".worker",
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=sink,
-                limit=1 << 30, start_new_session=True,  # ^C of the terminal is the parent's business
+                sys.executable,
+                "-m",
+                f"{__package__}.worker",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=sink,
+                limit=1 << 30,
+                start_new_session=True,  # ^C of the terminal is the parent's business
             )
         worker = _Worker(process, log)
         worker.reader = asyncio.create_task(worker.read())
@@ -151,3 +158,7 @@ class LocalExecutor:
             if worker.process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(worker.process.pid, signal.SIGKILL)
+
+
+def _open(worker: _Worker) -> bool:
+    return worker.process.stdin is not None and not worker.process.stdin.is_closing()

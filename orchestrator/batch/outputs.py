@@ -56,10 +56,16 @@ class Outputs:
         for instance in self._instances:
             progress = self._state.of(instance.id)
             outcome = progress.outcome
-            row: dict[str, Any] = {"status": status_of(outcome, running=progress.running), "attempts": progress.attempts}
+            row: dict[str, Any] = {
+                "status": status_of(outcome, running=progress.running),
+                "attempts": progress.attempts,
+            }
             if outcome is not None:
                 fields = outcome.to_json()
-                row |= {key: fields[key] for key in ("reason", "detail", "exit_code", "cost_usd", "tokens", "steps", "seconds")}
+                row |= {
+                    key: fields[key]
+                    for key in ("reason", "detail", "exit_code", "cost_usd", "tokens", "steps", "seconds")
+                }
                 row["flags"] = list(outcome.flags)
             rows[instance.id] = row
         return {

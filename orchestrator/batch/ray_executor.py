@@ -32,7 +32,12 @@ class RayExecutor:
     """Jobs as Ray tasks."""
 
     def __init__(
-        self, address: str | None, *, cpus: float = 1.0, memory_gb: float | None = None, workers: int | None = None
+        self,
+        address: str | None,
+        *,
+        cpus: float = 1.0,
+        memory_gb: float | None = None,
+        workers: int | None = None,
     ) -> None:
         """Connect to `address` (or RAY_ADDRESS), else start a local cluster that has room for `workers` tasks.
         Raises: UsageError when ray is missing or the cluster does not answer."""
@@ -40,22 +45,33 @@ class RayExecutor:
             import ray
         except ImportError as error:
             raise UsageError("--executor ray needs the extra: pip install 'swe-agent[ray]'") from error
-        self._ray = ray
+        self._ray: Any = ray
         self._refs: dict[str, Any] = {}
         self._stopping = False
         self._own = not ray.is_initialized()
         if self._own:
             wanted = address or os.environ.get("RAY_ADDRESS")
-            options: dict[str, Any] = {"address": wanted} if wanted else {
-                "num_cpus": max(1, round((workers or 1) * cpus)), "include_dashboard": False,
-            }
+            options: dict[str, Any] = (
+                {"address": wanted}
+                if wanted
+                else {
+                    "num_cpus": max(1, round((workers or 1) * cpus)),
+                    "include_dashboard": False,
+                }
+            )
             # workers find this package, and whatever module holds a job's entry, where this process does
             path = os.pathsep.join(filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)))
             try:
-                ray.init(**options, log_to_driver=False, logging_level=logging.ERROR,
-                         runtime_env={"env_vars": {"PYTHONPATH": path}} if path else None)
+                ray.init(
+                    **options,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    runtime_env={"env_vars": {"PYTHONPATH": path}} if path else None,
+                )
             except (ConnectionError, RuntimeError, ValueError) as error:
-                raise UsageError(f"the Ray cluster does not answer: {' '.join(str(error).split())[:200]}") from error
+                raise UsageError(
+                    f"the Ray cluster does not answer: {' '.join(str(error).split())[:200]}"
+                ) from error
         resources: dict[str, Any] = {"num_cpus": cpus, "max_retries": _LOST_RETRIES}
         if memory_gb is not None:
             resources["memory"] = int(memory_gb * (1 << 30))

@@ -80,8 +80,13 @@ class Runner:
     """One call of `swe-agent batch`."""
 
     def __init__(
-        self, plan: Plan, instances: Sequence[Instance], state: BatchState, executor: Executor,
-        outputs: Outputs, watcher: Watcher,
+        self,
+        plan: Plan,
+        instances: Sequence[Instance],
+        state: BatchState,
+        executor: Executor,
+        outputs: Outputs,
+        watcher: Watcher,
     ) -> None:
         self._plan = plan
         self._instances = {instance.id: instance for instance in instances}
@@ -140,8 +145,14 @@ class Runner:
                 await self._wait(pause)
                 continue
             limits = self._limits(name)
+            if limits is None and self._reserved:  # what runs may leave something over
+                self._queue.ready.insert(0, name)
+                await self._wait(None)
+                continue
             if limits is None:
-                self._stop("budget", "the budget of the whole batch is used up; raise it and run the command again")
+                self._stop(
+                    "budget", "the budget of the whole batch is used up; raise it and run the command again"
+                )
                 return
             self._active += 1
             try:
@@ -169,8 +180,12 @@ class Runner:
         self._tries[name] = self._tries.get(name, 0) + 1
         self._watcher.started(name, attempt)
         job = Job(
-            instance_to_json(self._instances[name]), str(self._state.instance_directory(name)),
-            self._plan.settings, limits, attempt, self._plan.entry,
+            instance_to_json(self._instances[name]),
+            str(self._state.instance_directory(name)),
+            self._plan.settings,
+            limits,
+            attempt,
+            self._plan.entry,
         )
         outcome = await self._executor.run(job, self._watcher.progress)
         if self._halt.is_set() and outcome.reason == "worker_lost":
@@ -181,10 +196,13 @@ class Runner:
         if outcome.kind == "fatal":
             self._stop("fatal", outcome.detail, outcome)
         elif outcome.reason == "disk_full":
-            self._stop("disk_full", f"{name}: {outcome.detail}; free some space and run the same command again")
+            self._stop(
+                "disk_full", f"{name}: {outcome.detail}; free some space and run the same command again"
+            )
         elif outcome.kind == "infrastructure" and self._tries[name] <= self._plan.retries:
-            again = self._plan.backoff_s * 2 ** (self._tries[name] - 1)
-            self._queue.later.append((time.monotonic() + again, name))
+            pause = self._plan.backoff_s * 2.0 ** (self._tries[name] - 1)
+            self._queue.later.append((time.monotonic() + pause, name))
+            again = pause
         self._watcher.ended(outcome, again_in_s=again)
         self._outputs.write()
 
@@ -196,7 +214,7 @@ class Runner:
         if plan.total_usd is not None:
             left = plan.total_usd - self.spent_usd() - sum(self._reserved.values())
             if left <= 1e-9:
-                return None if not self._reserved else self._shared(0.0, wall)
+                return None
             share = left / max(1, plan.workers - self._active)
             usd = min(usd, left) if usd is not None else share
             self._reserved[name] = usd
@@ -205,17 +223,19 @@ class Runner:
             if rest <= 0:
                 return None
             wall = rest if wall is None else min(wall, rest)
-        return self._shared(usd, wall)
-
-    def _shared(self, usd: float | None, wall: float | None) -> dict[str, Any] | None:
-        if usd == 0.0:
-            return None
-        return {"usd": usd, "tokens": self._plan.instance_tokens, "steps": self._plan.instance_steps, "wall_s": wall}
+        return {
+            "usd": usd,
+            "tokens": self._plan.instance_tokens,
+            "steps": self._plan.instance_steps,
+            "wall_s": wall,
+        }
 
     def spent_usd(self) -> float:
         """Dollars of everything that ended, as far as prices are known."""
         return sum(
-            progress.outcome.cost_usd or 0.0 for progress in self._state.progress.values() if progress.outcome is not None
+            progress.outcome.cost_usd
+            for progress in self._state.progress.values()
+            if progress.outcome is not None and progress.outcome.cost_usd is not None
         )
 
 

@@ -77,7 +77,9 @@ class PlainScreen:
         took = f" {outcome.seconds:.1f} s" if outcome.seconds is not None else ""
         again = f"; again in {again_in_s:.0f} s" if again_in_s is not None else ""
         detail = f": {outcome.detail}" if outcome.kind != "finished" and outcome.detail else ""
-        self.line(f"[{self.tally.done}/{self.tally.total}] {outcome.id} {outcome.reason}{took}{cost}{detail}{again}")
+        self.line(
+            f"[{self.tally.done}/{self.tally.total}] {outcome.id} {outcome.reason}{took}{cost}{detail}{again}"
+        )
 
 
 class LiveScreen(PlainScreen):
@@ -89,7 +91,9 @@ class LiveScreen(PlainScreen):
         from rich.live import Live
 
         self._console = Console(stderr=True)
-        self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=4, transient=False)
+        self._live = Live(
+            get_renderable=self._render, console=self._console, refresh_per_second=4, transient=False
+        )
 
     def __enter__(self) -> LiveScreen:
         self._live.start()
@@ -115,14 +119,23 @@ class LiveScreen(PlainScreen):
         head = Table.grid(padding=(0, 2))
         left = "-" if eta is None else f"{eta / 60:.0f} min left"
         dollars = f"${tally.cost:.4f}" + (f" (+{tally.unpriced} of unknown price)" if tally.unpriced else "")
-        head.add_row(ProgressBar(total=max(1, tally.total), completed=tally.done, width=40),
-                     f"{tally.done}/{tally.total}", dollars, left)
+        head.add_row(
+            ProgressBar(total=max(1, tally.total), completed=tally.done, width=40),
+            f"{tally.done}/{tally.total}",
+            dollars,
+            left,
+        )
         outcomes = Text("  ".join(f"{reason} {count}" for reason, count in sorted(tally.reasons.items())))
         rows = Table.grid(padding=(0, 2))
         for name, fields in list(tally.running.items())[:24]:
             cost = fields.get("cost_usd")
-            rows.add_row(name, f"{time.monotonic() - fields['since']:.0f} s", f"{fields.get('steps', 0)} steps",
-                         f"${cost:.4f}" if cost is not None else "", Text(str(fields.get("doing", ""))[:60]))
+            rows.add_row(
+                name,
+                f"{time.monotonic() - fields['since']:.0f} s",
+                f"{fields.get('steps', 0)} steps",
+                f"${cost:.4f}" if cost is not None else "",
+                Text(str(fields.get("doing", ""))[:60]),
+            )
         return Group(head, outcomes, rows)
 
 

@@ -36,10 +36,10 @@ from ..run_directory import RunDirectory
 from ..solve import solve
 from .audit import audit_run
 from .images import ensure_image, repository_of_image
-from .job import Job, Outcome, instance_from_json
+from .job import Job, Kind, Outcome, instance_from_json
 from .state import is_disk_full
 
-_REASONS: tuple[tuple[type[SweAgentError], str, str], ...] = (
+_REASONS: tuple[tuple[type[SweAgentError], Kind, str], ...] = (
     (CredentialsError, "fatal", "credentials"),
     (ModelError, "infrastructure", "model"),
     (SandboxError, "infrastructure", "sandbox"),
@@ -104,15 +104,21 @@ async def solve_job(job: Job, progress: Callable[[Mapping[str, Any]], None]) -> 
             raise
         kind, reason = _reason(error)
         return Outcome(
-            job.id, kind, reason, " ".join(str(error).split()), model=job.settings["model"],  # type: ignore[arg-type]
-            cost_usd=None if meter.unpriced else round(meter.cost, 6), tokens=meter.tokens, steps=meter.steps,
+            job.id,
+            kind,
+            reason,
+            " ".join(str(error).split()),
+            model=job.settings["model"],  # type: ignore[arg-type]
+            cost_usd=None if meter.unpriced else round(meter.cost, 6),
+            tokens=meter.tokens,
+            steps=meter.steps,
             seconds=round(time.monotonic() - started, 3),
         )
     finally:
         run.release()
 
 
-def _reason(error: BaseException) -> tuple[str, str]:
+def _reason(error: BaseException) -> tuple[Kind, str]:
     if is_disk_full(error):
         return "infrastructure", "disk_full"
     return next((kind, reason) for wanted, kind, reason in _REASONS if isinstance(error, wanted))
@@ -144,10 +150,18 @@ def _outcome(job: Job, run: RunDirectory, result: Mapping[str, Any], started: fl
     code = int(result["exit_code"])
     tokens = [spent.get("prompt_tokens"), spent.get("completion_tokens")]
     return Outcome(
-        job.id, "finished", _BY_EXIT.get(code, "not_verified"), str(result["status"]), code, result["patch"],
-        job.settings.get("name") or job.settings["model"], spent.get("cost_usd"),
-        None if None in tokens else sum(tokens), spent.get("calls"),
-        round(time.monotonic() - started, 3), audit_run(run.events) if run.events.exists() else (),
+        job.id,
+        "finished",
+        _BY_EXIT.get(code, "not_verified"),
+        str(result["status"]),
+        code,
+        result["patch"],
+        job.settings.get("name") or job.settings["model"],
+        spent.get("cost_usd"),
+        sum(part for part in tokens if part is not None) if None not in tokens else None,
+        spent.get("calls"),
+        round(time.monotonic() - started, 3),
+        audit_run(run.events) if run.events.exists() else (),
     )
 
 
@@ -164,16 +178,24 @@ def _request(job: Job, run: RunDirectory, meter: _Meter) -> SolveRequest:
         base=place.base,
         model=settings["model"],
         role_models=settings.get("role_models") or {},
-        sampling=Sampling(temperature=settings.get("temperature"), max_output_tokens=settings.get("max_output_tokens"),
-                          reasoning_effort=settings.get("reasoning_effort")),
-        options=ModelOptions(api_base=settings.get("api_base"), fallbacks=tuple(settings.get("fallbacks") or ()),
-                             text_mode=settings.get("text_mode") or None),
+        sampling=Sampling(
+            temperature=settings.get("temperature"),
+            max_output_tokens=settings.get("max_output_tokens"),
+            reasoning_effort=settings.get("reasoning_effort"),
+        ),
+        options=ModelOptions(
+            api_base=settings.get("api_base"),
+            fallbacks=tuple(settings.get("fallbacks") or ()),
+            text_mode=settings.get("text_mode") or None,
+        ),
         roles=settings.get("roles") or "team",
         search=settings.get("search") or "linear",
         samples=int(settings.get("samples") or 1),
         width=int(settings.get("width") or 4),
         workers=int(settings.get("search_workers") or 1),
-        proposers=tuple(settings.get("proposers") or (("offline",) if settings["model"] == "offline/repair" else ("llm",))),
+        proposers=tuple(
+            settings.get("proposers") or (("offline",) if settings["model"] == "offline/repair" else ("llm",))
+        ),
         seed=int(settings.get("seed") or 0),
         limits=Limits(limits.get("usd"), limits.get("tokens"), limits.get("steps"), limits.get("wall_s")),  # type: ignore[arg-type]
         max_steps=int(settings.get("max_steps") or 100),
@@ -203,7 +225,9 @@ def _place(instance: Instance, settings: Mapping[str, Any], run: RunDirectory) -
     kind, sandbox = settings.get("environment") or "auto", settings.get("sandbox") or "auto"
     mirrors = Path(settings["repo_mirror"]) if settings.get("repo_mirror") else None
     cache = Path(settings["cache"]) if settings.get("cache") else None
-    if kind == "image" or (kind == "auto" and mirrors is None and instance.image and sandbox in ("auto", "docker")):
+    if kind == "image" or (
+        kind == "auto" and mirrors is None and instance.image and sandbox in ("auto", "docker")
+    ):
         if not instance.image:
             raise ProjectError(f"{instance.id} names no image: use --environment native with --repo-mirror")
         ensure_image(instance.image, pull=settings.get("pull") or "missing")

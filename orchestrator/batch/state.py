@@ -6,6 +6,7 @@ lie in files of their own, written and synced before the line that speaks of the
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import hashlib
@@ -54,14 +55,17 @@ class BatchState:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise UsageError(f"another batch is working on {directory}: wait for it, or name another --output") from error
+            raise UsageError(
+                f"another batch is working on {directory}: wait for it, or name another --output"
+            ) from error
         self.directory = directory
         self.progress: dict[str, Progress] = {}
         self._path = directory / "state.jsonl"
         end = 0
         if self._path.exists():
-            for event, end in _scan(self._path):
+            for event, after in _scan(self._path):
                 self._fold(event)
+                end = after
         self._file = self._path.open("r+b" if self._path.exists() else "w+b", buffering=0)
         self._file.truncate(end)
         self._end = end
@@ -101,7 +105,11 @@ class BatchState:
     def patch_of(self, name: str) -> str | None:
         """The prediction of a finished instance; None when its file is gone or is another than recorded."""
         try:
-            return (self.instance_directory(name) / "prediction.diff").read_bytes().decode("utf-8", "surrogateescape")
+            return (
+                (self.instance_directory(name) / "prediction.diff")
+                .read_bytes()
+                .decode("utf-8", "surrogateescape")
+            )
         except OSError:
             return None
 
@@ -110,18 +118,17 @@ class BatchState:
         self._lock.close()
 
     def _append(self, event: dict[str, Any]) -> None:
-        line = json.dumps({"at": round(time.time(), 3), **event}, ensure_ascii=False).encode("utf-8", "backslashreplace")
+        line = json.dumps({"at": round(time.time(), 3), **event}, ensure_ascii=False).encode(
+            "utf-8", "backslashreplace"
+        )
         try:
             self._file.seek(self._end)
             if self._file.write(line + b"\n") != len(line) + 1:
                 raise OSError(errno.ENOSPC, "the line was written in part")
             os.fdatasync(self._file.fileno())
         except OSError as error:
-            try:
-                # a torn line must not precede a later one
+            with contextlib.suppress(OSError):  # a torn line must not precede a later one
                 os.ftruncate(self._file.fileno(), self._end)
-            except OSError:
-                pass
             raise _disk_or(error, error) from error
         self._end += len(line) + 1
         self._fold(event)
@@ -169,7 +176,9 @@ def is_disk_full(error: BaseException) -> bool:
 
 def _disk_or(error: OSError, other: Exception) -> Exception:
     if is_disk_full(error):
-        return DiskFullError("the disk is full: free some space and run the same command again; nothing is lost")
+        return DiskFullError(
+            "the disk is full: free some space and run the same command again; nothing is lost"
+        )
     return other
 
 

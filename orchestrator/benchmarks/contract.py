@@ -72,8 +72,14 @@ class Benchmark(ABC):
         )
         recipe = {"judge": "command", "score": source.score}
         return Instance(
-            f"{self.name}__{name}", f"{self.name}/{name}", base, source.prompt, Evaluation(f"{self.name}__{name}", gold),
-            benchmark=self.name, image=source.image, recipe=recipe,
+            f"{self.name}__{name}",
+            f"{self.name}/{name}",
+            base,
+            source.prompt,
+            Evaluation(f"{self.name}__{name}", gold),
+            benchmark=self.name,
+            image=source.image,
+            recipe=recipe,
         )
 
 
@@ -102,7 +108,9 @@ def difference(repository: Path, files: Files) -> str:
         return ""
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch) / "work"
-        subprocess.run(["git", "clone", "-q", "--shared", str(repository), str(work)], check=True, capture_output=True)
+        subprocess.run(
+            ["git", "clone", "-q", "--shared", str(repository), str(work)], check=True, capture_output=True
+        )
         _write(work, files)
         _git(work, "add", "-A", "-f")
         return _git(work, "diff", "--cached", "--binary", "--no-renames", "--full-index")
@@ -116,7 +124,10 @@ def _made(path: Path) -> Path:
 def _write(directory: Path, files: Files) -> None:
     for name, content in files.items():
         target = (directory / name).resolve()
-        if not target.is_relative_to(directory.resolve()) or ".git" in target.relative_to(directory.resolve()).parts:
+        if (
+            not target.is_relative_to(directory.resolve())
+            or ".git" in target.relative_to(directory.resolve()).parts
+        ):
             raise UsageError(f"a task wants to write {name!r}, which is outside its repository")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
@@ -124,10 +135,16 @@ def _write(directory: Path, files: Files) -> None:
 
 def _git(directory: Path, *args: str) -> str:
     stamp = "2000-01-01T00:00:00Z"
-    who = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER")
-           for key, value in (("NAME", "task"), ("EMAIL", "task@localhost"), ("DATE", stamp))}
+    who = {
+        f"GIT_{role}_{key}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for key, value in (("NAME", "task"), ("EMAIL", "task@localhost"), ("DATE", stamp))
+    }
     done = subprocess.run(
-        ["git", "-c", "core.autocrlf=false", "-c", "core.hooksPath=/dev/null", *args], cwd=directory, check=True,
-        capture_output=True, env={**os.environ, **who, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull},
+        ["git", "-c", "core.autocrlf=false", "-c", "core.hooksPath=/dev/null", *args],
+        cwd=directory,
+        check=True,
+        capture_output=True,
+        env={**os.environ, **who, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull},
     )
     return done.stdout.decode("utf-8", "surrogateescape")

@@ -65,12 +65,16 @@ class Selection:
         return taken[_slice(self.window)] if self.window else taken
 
 
-def load_instances(dataset: str, *, split: str | None = None, select: Selection | None = None) -> list[Instance]:
+def load_instances(
+    dataset: str, *, split: str | None = None, select: Selection | None = None
+) -> list[Instance]:
     """Instances of a dataset: a local .json, .jsonl or .parquet, `-` (standard input, JSON or JSON
     lines), an alias or a Hugging Face id. Raises: UsageError."""
     rows, benchmark = load_rows(dataset, split=split)
-    instances = [instance_of(row, where=f"{dataset} row {number}", benchmark=benchmark)
-                 for number, row in enumerate(rows, 1)]
+    instances = [
+        instance_of(row, where=f"{dataset} row {number}", benchmark=benchmark)
+        for number, row in enumerate(rows, 1)
+    ]
     seen: set[str] = set()
     for instance in instances:
         if instance.id in seen:
@@ -88,7 +92,9 @@ def load_benchmark(
 
     if not Path(path).expanduser().exists():
         raise UsageError(f"--benchmark {name} reads local files: there is no {path}")
-    return (select or Selection()).take(benchmark_named(name).instances(Path(path).expanduser(), repositories))
+    return (select or Selection()).take(
+        benchmark_named(name).instances(Path(path).expanduser(), repositories)
+    )
 
 
 def load_rows(dataset: str, *, split: str | None = None) -> tuple[list[dict[str, Any]], str]:
@@ -104,8 +110,12 @@ def load_rows(dataset: str, *, split: str | None = None) -> tuple[list[dict[str,
     name, default = ALIASES.get(alias, ALIASES.get(dataset.lower(), (dataset, "test")))
     if "/" not in name:
         known = ", ".join(sorted(ALIASES))
-        raise UsageError(f"no dataset {dataset!r}: name a .json, .jsonl or .parquet file, {known}, or owner/name")
-    return _from_hub(name, split or default), f"{name.rsplit('/', 1)[1].lower().replace('_', '-')}/{split or default}"
+        raise UsageError(
+            f"no dataset {dataset!r}: name a .json, .jsonl or .parquet file, {known}, or owner/name"
+        )
+    return _from_hub(
+        name, split or default
+    ), f"{name.rsplit('/', 1)[1].lower().replace('_', '-')}/{split or default}"
 
 
 def _read_file(path: Path) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from .contract import Benchmark, TaskSource
 
 _MAX_BYTES = 256 << 20
 SCORE = ".score"
-_MLE_JUDGE = '''\
+_MLE_JUDGE = """\
 import importlib.util, pathlib, sys
 
 sys.path.insert(0, ".judge")
@@ -35,15 +35,15 @@ except ImportError:
 
     score = module.grade(*([list(csv.DictReader(open(path))) for path in (submission, answers[0])]))
 pathlib.Path(".score").write_text(repr(float(score)))
-'''
-_AGENT_JUDGE = '''\
+"""
+_AGENT_JUDGE = """\
 import importlib.util, pathlib
 
 spec = importlib.util.spec_from_file_location("scoring", ".judge/eval.py")
 module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
 pathlib.Path(".score").write_text(repr(float(module.get_score("."))))
-'''
+"""
 _HARBOR_JUDGE = """\
 root=$PWD; logs="$root/.judge/logs/verifier"; mkdir -p "$logs"
 sed -e "s#/logs/verifier#$logs#g" -e "s#/tests/#$root/.judge/tests/#g" -e "s#/app\\b#$root#g" .judge/tests/test.sh > .judge/run.sh
@@ -75,11 +75,22 @@ class MLEBench(DirectoryBenchmark):
     marker: ClassVar[str] = "description.md"
 
     def task(self, home: Path) -> TaskSource:
-        prompt = _text(home / "description.md") + "\n\nThe data is in `public/`. Leave the answer in `submission.csv`."
-        files = {**_tree(home / "public", "public"), "description.md": _text(home / "description.md").encode()}
-        hidden = {**_tree(home / "private", ".judge/private"), ".judge/grade.py": _text(home / "grade.py").encode(),
-                  ".judge/judge.py": _MLE_JUDGE.encode()}
-        return TaskSource(home.name, prompt, files, hidden, "python3 .judge/judge.py", _tree(home / "solution", ""), SCORE)
+        prompt = (
+            _text(home / "description.md")
+            + "\n\nThe data is in `public/`. Leave the answer in `submission.csv`."
+        )
+        files = {
+            **_tree(home / "public", "public"),
+            "description.md": _text(home / "description.md").encode(),
+        }
+        hidden = {
+            **_tree(home / "private", ".judge/private"),
+            ".judge/grade.py": _text(home / "grade.py").encode(),
+            ".judge/judge.py": _MLE_JUDGE.encode(),
+        }
+        return TaskSource(
+            home.name, prompt, files, hidden, "python3 .judge/judge.py", _tree(home / "solution", ""), SCORE
+        )
 
 
 class MLAgentBench(DirectoryBenchmark):
@@ -87,9 +98,19 @@ class MLAgentBench(DirectoryBenchmark):
     marker: ClassVar[str] = "scripts/research_problem.txt"
 
     def task(self, home: Path) -> TaskSource:
-        hidden = {".judge/eval.py": _text(home / "scripts/eval.py").encode(), ".judge/judge.py": _AGENT_JUDGE.encode()}
-        return TaskSource(home.name, _text(home / self.marker), _tree(home / "env", ""), hidden,
-                          "python3 .judge/judge.py", _tree(home / "solution", ""), SCORE)
+        hidden = {
+            ".judge/eval.py": _text(home / "scripts/eval.py").encode(),
+            ".judge/judge.py": _AGENT_JUDGE.encode(),
+        }
+        return TaskSource(
+            home.name,
+            _text(home / self.marker),
+            _tree(home / "env", ""),
+            hidden,
+            "python3 .judge/judge.py",
+            _tree(home / "solution", ""),
+            SCORE,
+        )
 
 
 class Harbor(DirectoryBenchmark):
@@ -101,12 +122,24 @@ class Harbor(DirectoryBenchmark):
             settings = tomllib.loads(_text(home / "task.toml"))
         except tomllib.TOMLDecodeError as error:
             raise UsageError(f"{home / 'task.toml'} is not TOML: {error}") from error
-        files = {name: data for name, data in _tree(home / "environment", "").items()
-                 if not Path(name).name.startswith(("Dockerfile", "docker-compose", ".dockerignore"))}
+        files = {
+            name: data
+            for name, data in _tree(home / "environment", "").items()
+            if not Path(name).name.startswith(("Dockerfile", "docker-compose", ".dockerignore"))
+        }
         hidden = {**_tree(home / "tests", ".judge/tests"), ".judge/judge.sh": _HARBOR_JUDGE.encode()}
         image = (settings.get("environment") or {}).get("docker_image")
         known = {name: data for name, data in _tree(home / "solution", "").items() if name != "solve.sh"}
-        return TaskSource(home.name, _text(home / "instruction.md"), files, hidden, "bash .judge/judge.sh", known, SCORE, image)
+        return TaskSource(
+            home.name,
+            _text(home / "instruction.md"),
+            files,
+            hidden,
+            "bash .judge/judge.sh",
+            known,
+            SCORE,
+            image,
+        )
 
 
 def _text(path: Path) -> str:

@@ -24,7 +24,7 @@ from .dataset import load_rows
 
 SOLUTION, JUDGE = "solution.py", "judge.py"
 _LOAD = "import sys\nsys.path.insert(0, '.')\nfrom solution import *  # noqa: F403\nimport solution\n\n"
-_LIVE = '''\
+_LIVE = """\
 import json, subprocess, sys
 
 CASES = json.loads({cases!r})
@@ -47,7 +47,7 @@ for case in CASES:
         done = subprocess.run([sys.executable, "solution.py"], input=case["input"], capture_output=True, text=True, timeout=30)
         assert done.returncode == 0, done.stderr[-500:]
         assert same(done.stdout, case["output"]), case["input"][:200]
-'''
+"""
 
 
 class FunctionBenchmark(Benchmark):
@@ -60,7 +60,9 @@ class FunctionBenchmark(Benchmark):
             try:
                 sources.append(self.task(row))
             except (KeyError, TypeError, ValueError) as error:
-                raise UsageError(f"{path} row {number} is no {self.name} task: {type(error).__name__}: {error}") from error
+                raise UsageError(
+                    f"{path} row {number} is no {self.name} task: {type(error).__name__}: {error}"
+                ) from error
         return sources
 
     @abstractmethod
@@ -101,7 +103,9 @@ class HumanEvalFix(FunctionBenchmark):
             test += f"\ncheck(solution.{row['entry_point']})\n"
         shown = row.get("docstring") or row.get("example_test") or ""
         prompt = f"Fix the bug in `{row['entry_point']}` in {SOLUTION}.\n\n{shown}"
-        return _source(row["task_id"], prompt, head + row["buggy_solution"], test, head + row["canonical_solution"])
+        return _source(
+            row["task_id"], prompt, head + row["buggy_solution"], test, head + row["canonical_solution"]
+        )
 
 
 class MBPP(FunctionBenchmark):
@@ -115,7 +119,13 @@ class MBPP(FunctionBenchmark):
         shown = row.get("text") or row["prompt"]
         example = (row.get("test_list") or [""])[0]
         prompt = f"{shown}\n\nWrite it to {SOLUTION}. Example:\n{example}"
-        return _source(str(row["task_id"]), prompt, "", f"{_LOAD}{setup}\n{checks}\n", row.get("code") or row.get("canonical_solution", ""))
+        return _source(
+            str(row["task_id"]),
+            prompt,
+            "",
+            f"{_LOAD}{setup}\n{checks}\n",
+            row.get("code") or row.get("canonical_solution", ""),
+        )
 
 
 class BigCodeBench(FunctionBenchmark):
@@ -127,7 +137,13 @@ class BigCodeBench(FunctionBenchmark):
         start = row.get("complete_prompt") or row["code_prompt"]
         test = f"{_LOAD}{row['test']}\n\nimport unittest\nunittest.main()\n"
         prompt = row.get("instruct_prompt") or f"Complete `{row['entry_point']}` in {SOLUTION}.\n\n{start}"
-        return _source(row["task_id"], prompt, start.rstrip() + "\n    raise NotImplementedError\n", test, start + row.get("canonical_solution", ""))
+        return _source(
+            row["task_id"],
+            prompt,
+            start.rstrip() + "\n    raise NotImplementedError\n",
+            test,
+            start + row.get("canonical_solution", ""),
+        )
 
 
 class NaturalCodeBench(FunctionBenchmark):
@@ -144,7 +160,13 @@ class NaturalCodeBench(FunctionBenchmark):
             "    elif isinstance(check, type) and name.startswith('Test'):\n"
             "        for part in dir(check):\n            if part.startswith('test'):\n                getattr(check(), part)()\n"
         )
-        return _source(str(row.get("_id", row.get("task_id"))), f"{row['prompt']}\n\nWrite it to {SOLUTION}.", "", test, row.get("reference_solution", ""))
+        return _source(
+            str(row.get("_id", row.get("task_id"))),
+            f"{row['prompt']}\n\nWrite it to {SOLUTION}.",
+            "",
+            test,
+            row.get("reference_solution", ""),
+        )
 
 
 class LiveCodeBench(FunctionBenchmark):
@@ -159,7 +181,9 @@ class LiveCodeBench(FunctionBenchmark):
         shown = "\n\n".join(f"Input:\n{case['input']}\nOutput:\n{case['output']}" for case in public)
         prompt = f"{row['question_title']}\n\n{row['question_content']}\n\n{shown}\n\nWrite the program to {SOLUTION}."
         test = _LIVE.format(cases=json.dumps(public + private), name=name)
-        return _source(str(row["question_id"]), prompt, row.get("starter_code") or "", test, row.get("solution", ""))
+        return _source(
+            str(row["question_id"]), prompt, row.get("starter_code") or "", test, row.get("solution", "")
+        )
 
 
 def _cases(value: Any) -> list[dict[str, Any]]:

@@ -24,7 +24,9 @@ def instance_of(row: Mapping[str, Any], *, where: str = "row", benchmark: str = 
     """Read one row. Raises: UsageError naming the column that is missing or malformed."""
     for column in _REQUIRED:
         if not isinstance(row.get(column), str) or (column == "instance_id" and not row[column].strip()):
-            raise UsageError(f"{where}: column {column!r} is missing or not text; is this a SWE-bench dataset?")
+            raise UsageError(
+                f"{where}: column {column!r} is missing or not text; is this a SWE-bench dataset?"
+            )
     name = row["instance_id"].strip()
     if not re.fullmatch(r"[A-Za-z0-9][\w.+@-]*", name):
         raise UsageError(f"{where}: instance_id {name!r} is not usable as a name")
@@ -44,7 +46,8 @@ def instance_of(row: Mapping[str, Any], *, where: str = "row", benchmark: str = 
         fail_to_pass=_tests(row.get("FAIL_TO_PASS"), f"{where}: FAIL_TO_PASS"),
         pass_to_pass=_tests(row.get("PASS_TO_PASS"), f"{where}: PASS_TO_PASS"),
         eval_script=row.get("eval_script") or None,
-        log_parser=row.get("log_parser") or (recipe.get("log_parser") if isinstance(recipe, Mapping) else None),
+        log_parser=row.get("log_parser")
+        or (recipe.get("log_parser") if isinstance(recipe, Mapping) else None),
         fail_only=row.get("eval_type") == "fail_only",
     )
     assets = row.get("image_assets")
@@ -129,9 +132,9 @@ def _tests(value: Any, where: str) -> tuple[str, ...]:
     if value in (None, ""):
         return ()
     decoded = _decoded(value, where)
+    if hasattr(decoded, "tolist"):  # parquet readers hand out arrays
+        decoded = decoded.tolist()
     if not isinstance(decoded, (list, tuple)) or not all(isinstance(item, str) for item in decoded):
-        if hasattr(decoded, "tolist"):  # parquet readers hand out arrays
-            return _tests(decoded.tolist(), where)
         raise UsageError(f"{where} is not a list of test ids")
     return tuple(decoded)
 

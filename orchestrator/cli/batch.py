@@ -12,27 +12,43 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def batch(
-    dataset: str = typer.Option(None, help="verified, lite, full, multilingual, multimodal, swe-gym, swe-smith, "
-                                           "swe-rebench, a .json/.jsonl/.parquet file, - or a hub id."),
+    dataset: str = typer.Option(
+        None,
+        help="verified, lite, full, multilingual, multimodal, swe-gym, swe-smith, "
+        "swe-rebench, a .json/.jsonl/.parquet file, - or a hub id.",
+    ),
     split: str = typer.Option(None, help="Split of a hub dataset."),
-    benchmark: str = typer.Option(None, help="Read --dataset as humaneval, mbpp, humanevalfix, bigcodebench, "
-                                             "naturalcodebench, livecodebench, mle-bench, mlagentbench or harbor."),
+    benchmark: str = typer.Option(
+        None,
+        help="Read --dataset as humaneval, mbpp, humanevalfix, bigcodebench, "
+        "naturalcodebench, livecodebench, mle-bench, mlagentbench or harbor.",
+    ),
     instances: list[str] = typer.Option(None, help="Instance ids, comma-separated, or @FILE."),
     filter_: str = typer.Option(None, "--filter", help="Regular expression on the instance id."),
     slice_: str = typer.Option(None, "--slice", help="a:b of the instances, after filter and shuffle."),
     shuffle: bool = typer.Option(False, "--shuffle", help="Shuffle by --seed."),
     workers: int = typer.Option(1, min=1, help="Instances at once."),
-    processes: int = typer.Option(None, min=1, help="Worker processes (default: one per worker, 16 at most)."),
+    processes: int = typer.Option(
+        None, min=1, help="Worker processes (default: one per worker, 16 at most)."
+    ),
     output: Path = typer.Option(None, help="Directory of the batch; the same one again resumes it."),
-    redo: str = typer.Option("", help="Do these again: error, limit, empty, unresolved, all (comma-separated)."),
+    redo: str = typer.Option(
+        "", help="Do these again: error, limit, empty, unresolved, all (comma-separated)."
+    ),
     executor: str = typer.Option("local", help="local or ray."),
     eval_: bool = typer.Option(False, "--eval", help="Grade the predictions at the end."),
-    repo_mirror: Path = typer.Option(None, help="Folder with clones named OWNER+NAME, OWNER__NAME or OWNER/NAME."),
+    repo_mirror: Path = typer.Option(
+        None, help="Folder with clones named OWNER+NAME, OWNER__NAME or OWNER/NAME."
+    ),
     environment: str = typer.Option("auto", help="image, native, repository, or auto."),
     cache: Path = typer.Option(None, help="Where native environments are kept (default: the user's cache)."),
     pull: str = typer.Option("missing", help="Container images: missing or never."),
-    image_budget_gb: float = typer.Option(None, help="Disk for images that this batch pulled; older ones go."),
-    model: str = typer.Option("offline/repair", help="Model: openai/NAME, anthropic/NAME, hosted_vllm/NAME, ..."),
+    image_budget_gb: float = typer.Option(
+        None, help="Disk for images that this batch pulled; older ones go."
+    ),
+    model: str = typer.Option(
+        "offline/repair", help="Model: openai/NAME, anthropic/NAME, hosted_vllm/NAME, ..."
+    ),
     name: str = typer.Option(None, help="model_name_or_path of the predictions (default: the model)."),
     role_model: str = typer.Option("", help="Models by role: coder=M,critic=M."),
     api_base: str = typer.Option(None, help="Base URL of an OpenAI-compatible endpoint."),
@@ -47,7 +63,9 @@ def batch(
     width: int = typer.Option(4, min=1, help="Children of one node at most (tree)."),
     proposers: str = typer.Option(None, help="llm, offline, or both, comma-separated."),
     seed: int = typer.Option(0, help="Seed of everything that is random, --shuffle included."),
-    hints: bool = typer.Option(False, "--hints", help="Show the issue's later comments (declare it with results)."),
+    hints: bool = typer.Option(
+        False, "--hints", help="Show the issue's later comments (declare it with results)."
+    ),
     budget_usd: float = typer.Option(None, help="Dollars at most per instance."),
     budget_tokens: int = typer.Option(None, help="Tokens at most per instance."),
     budget_steps: int = typer.Option(None, help="Model calls at most per instance."),

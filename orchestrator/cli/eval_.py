@@ -20,8 +20,11 @@ def evaluate(
         help="Dataset: an alias, a .json/.jsonl/.parquet file, - or a hub id (default: that of the run).",
     ),
     split: str = typer.Option(None, help="Split of a hub dataset."),
-    benchmark: str = typer.Option(None, help="Read --dataset as humaneval, mbpp, humanevalfix, bigcodebench, "
-                                             "naturalcodebench, livecodebench, mle-bench, mlagentbench or harbor."),
+    benchmark: str = typer.Option(
+        None,
+        help="Read --dataset as humaneval, mbpp, humanevalfix, bigcodebench, "
+        "naturalcodebench, livecodebench, mle-bench, mlagentbench or harbor.",
+    ),
     instances: list[str] = typer.Option(None, help="Instance ids, comma-separated, or @FILE."),
     filter_: str = typer.Option(None, "--filter", help="Regular expression on the instance id."),
     slice_: str = typer.Option(None, "--slice", help="a:b of the instances."),
@@ -58,6 +61,7 @@ def evaluate(
         sources=tuple(runs or ()) + ((predictions,) if predictions else ()),
         dataset=dataset,
         split=split,
+        benchmark=benchmark,
         instances=tuple(instances or ()),
         pattern=filter_,
         window=slice_,

@@ -18,8 +18,19 @@ from .interpreter import Interpreter, uv_path
 from .relocate import relocate
 from .spec import EnvironmentSpec
 
-_PASSED_ON = ("HOME", "USER", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CC", "CXX", "CFLAGS",
-              "LDFLAGS", "XDG_CACHE_HOME")
+_PASSED_ON = (
+    "HOME",
+    "USER",
+    "TMPDIR",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "CC",
+    "CXX",
+    "CFLAGS",
+    "LDFLAGS",
+    "XDG_CACHE_HOME",
+)
 _PREFIXES = ("UV_", "PIP_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 _TIMEOUT_S = 1800
 LATER = "2024-08-15"
@@ -29,8 +40,14 @@ LATER = "2024-08-15"
 class Builder:
     """Builds `directory/venv` and prepares `directory/testbed`."""
 
-    def __init__(self, directory: Path, spec: EnvironmentSpec, interpreter: Interpreter,
-                 env: Mapping[str, str], cutoff: str | None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        spec: EnvironmentSpec,
+        interpreter: Interpreter,
+        env: Mapping[str, str],
+        cutoff: str | None,
+    ) -> None:
         self.directory = directory
         self.testbed = directory / "testbed"
         self.venv = directory / "venv"
@@ -38,11 +55,18 @@ class Builder:
         self.interpreter = interpreter
         self.cutoff = cutoff
         self.notes: list[str] = []
-        self.env = {name: value for name, value in os.environ.items()
-                    if name in _PASSED_ON or name.startswith(_PREFIXES)}
+        self.env = {
+            name: value
+            for name, value in os.environ.items()
+            if name in _PASSED_ON or name.startswith(_PREFIXES)
+        }
         # the host's PATH reaches the compilers; the environment's own programs come first
-        self.env |= {**env, "PATH": f"{self.venv}/bin:{os.environ.get('PATH', '')}", "GIT_TERMINAL_PROMPT": "0",
-                     "GIT_CEILING_DIRECTORIES": str(directory)}
+        self.env |= {
+            **env,
+            "PATH": f"{self.venv}/bin:{os.environ.get('PATH', '')}",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_CEILING_DIRECTORIES": str(directory),
+        }
         self._uv = uv_path()
         self._log = directory / "build.log"
 
@@ -66,7 +90,16 @@ class Builder:
     def _make_venv(self) -> None:
         python = str(self.interpreter.path)
         if self._uv:
-            command = [self._uv, "venv", "-q", "--seed", "--python", python, *self._cutoff_flags(self.cutoff), str(self.venv)]
+            command = [
+                self._uv,
+                "venv",
+                "-q",
+                "--seed",
+                "--python",
+                python,
+                *self._cutoff_flags(self.cutoff),
+                str(self.venv),
+            ]
             if self._run(command) == 0:
                 return
         if self._run([python, "-m", "venv", "--clear", str(self.venv)]) != 0:
@@ -74,7 +107,9 @@ class Builder:
 
     def _install(self, requirements: Sequence[str], *flags: str) -> None:
         """Install requirements: with the cut-off date, else without, else one by one."""
-        wanted = [item for item in requirements if item.strip() and not item.lstrip().startswith(("#", "-e "))]
+        wanted = [
+            item for item in requirements if item.strip() and not item.lstrip().startswith(("#", "-e "))
+        ]
         if not wanted:
             return
         listing = self.directory / "requirements.txt"
@@ -113,7 +148,9 @@ class Builder:
         for date in dict.fromkeys(dates):
             if self._pip(target, date) == 0:
                 if date != self.cutoff:
-                    self._note(f"some packages are later than {self.cutoff}" + (f" (until {date})" if date else ""))
+                    self._note(
+                        f"some packages are later than {self.cutoff}" + (f" (until {date})" if date else "")
+                    )
                 return True
         return False
 
@@ -123,9 +160,19 @@ class Builder:
 
     def _pip(self, target: Sequence[str], date: str | None) -> int:
         if self._uv is None:
-            return self._run([str(self.venv / "bin/python"), "-m", "pip", "install", "-q", "--compile", *target])
+            return self._run(
+                [str(self.venv / "bin/python"), "-m", "pip", "install", "-q", "--compile", *target]
+            )
         flags = self._cutoff_flags(date)
-        command = [self._uv, "pip", "install", "-q", "--compile-bytecode", "--python", str(self.venv / "bin/python")]
+        command = [
+            self._uv,
+            "pip",
+            "install",
+            "-q",
+            "--compile-bytecode",
+            "--python",
+            str(self.venv / "bin/python"),
+        ]
         return self._run([*command, "--index-strategy", "unsafe-best-match", *flags, *target])
 
     def _cutoff_flags(self, date: str | None) -> list[str]:
@@ -141,8 +188,15 @@ class Builder:
             log.write(f"\n$ {' '.join(command)}\n".encode())
             log.flush()
             try:
-                done = subprocess.run(command, cwd=self.testbed, env=self.env, stdin=subprocess.DEVNULL, stdout=log,
-                                      stderr=subprocess.STDOUT, timeout=_TIMEOUT_S)
+                done = subprocess.run(
+                    command,
+                    cwd=self.testbed,
+                    env=self.env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    timeout=_TIMEOUT_S,
+                )
             except subprocess.TimeoutExpired:
                 log.write(f"\n(killed after {_TIMEOUT_S} s)\n".encode())
                 return 124
@@ -154,5 +208,3 @@ class Builder:
     def _fail(self, what: str) -> None:
         tail = self._log.read_text("utf-8", "replace").strip().splitlines()[-3:]
         raise ProjectError(f"{what}: {' / '.join(tail)[:500]}; the whole log is {self._log}")
-
-

@@ -33,13 +33,18 @@ def command_grader(options: GraderOptions) -> Grader:
     return judge
 
 
-def _judge(instance: Instance, prediction: Prediction, logs: Path, options: GraderOptions, started: float) -> Grade:
+def _judge(
+    instance: Instance, prediction: Prediction, logs: Path, options: GraderOptions, started: float
+) -> Grade:
     with grading():
         gold = instance.evaluation.open()
     spec = SandboxSpec(
-        source=find_mirror(instance.repo, options.mirrors), scratch=options.scratch, label=instance.id,
+        source=find_mirror(instance.repo, options.mirrors),
+        scratch=options.scratch,
+        label=instance.id,
         image=instance.image if options.sandbox in ("auto", "docker") else None,
-        env={"PYTHONDONTWRITEBYTECODE": "1"}, limits=Limits(output_bytes=4 << 20),
+        env={"PYTHONDONTWRITEBYTECODE": "1"},
+        limits=Limits(output_bytes=4 << 20),
     )
     report: list[str] = []
     with open_sandbox(options.sandbox, spec) as sandbox:
@@ -47,10 +52,16 @@ def _judge(instance: Instance, prediction: Prediction, logs: Path, options: Grad
             return Grade(instance.id, "patch_failed", "the patch does not apply")
         # what the judge adds wins over files of the same name
         sandbox.exec("rm -rf .judge judge.py .score")
-        done = sandbox.exec(["git", "apply", "--binary", "--whitespace=nowarn", "-"],
-                            stdin=gold.test_patch.encode("utf-8", "surrogateescape"))
+        done = sandbox.exec(
+            ["git", "apply", "--binary", "--whitespace=nowarn", "-"],
+            stdin=gold.test_patch.encode("utf-8", "surrogateescape"),
+        )
         if done.exit_code != 0:
-            return Grade(instance.id, "infrastructure", f"the judge's files cannot be placed: {done.output.strip()[-300:]}")
+            return Grade(
+                instance.id,
+                "infrastructure",
+                f"the judge's files cannot be placed: {done.output.strip()[-300:]}",
+            )
         begin = time.monotonic()
         done = sandbox.exec(command_of_script(gold.eval_script or ""), timeout=options.timeout_s)
         tests_s = round(time.monotonic() - begin, 3)
@@ -63,7 +74,9 @@ def _judge(instance: Instance, prediction: Prediction, logs: Path, options: Grad
     (logs / "test_output.txt").write_text("\n".join([*report, done.output]), "utf-8", "replace")
     seconds = {"tests": tests_s, "total": round(time.monotonic() - started, 3)}
     if done.timed_out:
-        return Grade(instance.id, "timeout", f"the judge ran longer than {options.timeout_s:.0f} s", seconds=seconds)
+        return Grade(
+            instance.id, "timeout", f"the judge ran longer than {options.timeout_s:.0f} s", seconds=seconds
+        )
     passed = done.exit_code == 0 and (score is not None or not instance.recipe.get("score"))
     verdict = Verdict(passed, {"command": passed})
     notes = (f"score {score:g}",) if score is not None else ()

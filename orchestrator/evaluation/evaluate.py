@@ -52,7 +52,10 @@ def evaluate(
         known = _known(directory, prediction)
         if known is not None and repeats == 1:
             return [known]
-        done = [grader(instance, prediction, directory if n == 0 else directory / f"repeat-{n}") for n in range(repeats)]
+        done = [
+            grader(instance, prediction, directory if n == 0 else directory / f"repeat-{n}")
+            for n in range(repeats)
+        ]
         _keep(directory, prediction, done[0])
         return done
 
@@ -71,7 +74,9 @@ def evaluate(
                     first = results[0]
                     if _differ(results):
                         flaky.add(first.instance_id)
-                        first = replace(first, notes=(*first.notes, "flaky: repeats of this prediction disagree"))
+                        first = replace(
+                            first, notes=(*first.notes, "flaky: repeats of this prediction disagree")
+                        )
                     grades[first.instance_id] = first
                     on_grade(first)
         except BaseException:
@@ -116,6 +121,11 @@ def _known(directory: Path, prediction: Prediction) -> Grade | None:
     if data.get("patch_sha256") != _hash(prediction) or data.get("status") == "infrastructure":
         return None
     return Grade(
-        data["instance_id"], data["status"], data.get("reason") or "", None, data.get("seconds", {}),
-        tuple(data.get("notes", ())), data.get("environment_cached"),
+        data["instance_id"],
+        data["status"],
+        data.get("reason") or "",
+        None,
+        data.get("seconds", {}),
+        tuple(data.get("notes", ())),
+        data.get("environment_cached"),
     )

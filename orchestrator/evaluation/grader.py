@@ -92,24 +92,38 @@ def grade(instance: Instance, prediction: Prediction, options: GraderOptions, lo
         environment = prepare_environment(instance, options.mirrors, purpose="grader", cache=options.cache)
         seconds["environment"] = round(time.monotonic() - started, 3)
         with grading():
-            result = _judge(instance, instance.evaluation.open(), prediction, environment, options, logs, seconds)
+            result = _judge(
+                instance, instance.evaluation.open(), prediction, environment, options, logs, seconds
+            )
     except (SweAgentError, OSError) as error:
         result = Grade(instance.id, "infrastructure", " ".join(str(error).split()))
         return _with(result, seconds, started, None)
     return _with(result, seconds, started, environment)
 
 
-def _with(grade: Grade, seconds: dict[str, float], started: float, environment: NativeEnvironment | None) -> Grade:
+def _with(
+    grade: Grade, seconds: dict[str, float], started: float, environment: NativeEnvironment | None
+) -> Grade:
     seconds["total"] = round(time.monotonic() - started, 3)
     return Grade(
-        grade.instance_id, grade.status, grade.reason, grade.verdict, seconds,
-        (*(environment.notes if environment else ()), *grade.notes), environment.cached if environment else None,
+        grade.instance_id,
+        grade.status,
+        grade.reason,
+        grade.verdict,
+        seconds,
+        (*(environment.notes if environment else ()), *grade.notes),
+        environment.cached if environment else None,
     )
 
 
 def _judge(
-    instance: Instance, gold: Gold, prediction: Prediction, environment: NativeEnvironment,
-    options: GraderOptions, logs: Path, seconds: dict[str, float],
+    instance: Instance,
+    gold: Gold,
+    prediction: Prediction,
+    environment: NativeEnvironment,
+    options: GraderOptions,
+    logs: Path,
+    seconds: dict[str, float],
 ) -> Grade:
     parser = parser_named(gold.log_parser) or parser_named(environment.spec.parser)
     if parser is None:
@@ -117,12 +131,16 @@ def _judge(
     plan = plan_tests(instance.repo, environment.spec, gold, environment.python)
     server = httpbin_for(environment, gold.test_patch)
     visible = server.paths if server else ()
-    with open_for_tests(environment, options.sandbox, options.scratch, label=instance.id, visible=visible) as sandbox:
+    with open_for_tests(
+        environment, options.sandbox, options.scratch, label=instance.id, visible=visible
+    ) as sandbox:
         report: list[str] = []
         if not prediction.is_empty and not apply_patch(sandbox, prediction.patch, report):
             log = "\n".join([*report, PATCH_FAILED])
             _write(logs, log)
-            return Grade(instance.id, "patch_failed", "the patch does not apply", grade_log(log, parser, (), ()))
+            return Grade(
+                instance.id, "patch_failed", "the patch does not apply", grade_log(log, parser, (), ())
+            )
         notes = _rebuild(sandbox, prediction.patch, report)
         _place_tests(sandbox, gold.test_patch, environment.commit)
         command = before_tests(sandbox, environment, plan.command)
@@ -138,11 +156,15 @@ def _judge(
     log = "\n".join([*report, body])
     if done.timed_out:
         _write(logs, f"{log}\n{TESTS_TIMED_OUT}\n")
-        return Grade(instance.id, "timeout", f"the tests ran longer than {options.timeout_s:.0f} s", notes=tuple(notes))
+        return Grade(
+            instance.id, "timeout", f"the tests ran longer than {options.timeout_s:.0f} s", notes=tuple(notes)
+        )
     _write(logs, log)
     verdict = grade_log(log, parser, gold.fail_to_pass, gold.pass_to_pass, fail_only=gold.fail_only)
     reason = verdict.rejected or _summary(verdict)
-    return Grade(instance.id, "resolved" if verdict.resolved else "unresolved", reason, verdict, notes=tuple(notes))
+    return Grade(
+        instance.id, "resolved" if verdict.resolved else "unresolved", reason, verdict, notes=tuple(notes)
+    )
 
 
 def apply_patch(sandbox: Sandbox, patch: str, report: list[str]) -> bool:
@@ -169,7 +191,9 @@ def _place_tests(sandbox: Sandbox, test_patch: str, commit: str) -> None:
     if known := source_files(test_patch):
         done = sandbox.exec(["git", "checkout", "-f", commit, "--", *known], timeout=120)
         if done.exit_code != 0:
-            raise SandboxError(f"the test files cannot be taken back to the base: {done.output.strip()[-300:]}")
+            raise SandboxError(
+                f"the test files cannot be taken back to the base: {done.output.strip()[-300:]}"
+            )
     data = test_patch.encode("utf-8", "surrogateescape")
     done = sandbox.exec(["git", "apply", "--whitespace=nowarn", "-v", "-"], stdin=data, timeout=120)
     if done.exit_code != 0:
@@ -187,9 +211,7 @@ def _rebuild(sandbox: Sandbox, patch: str, report: list[str]) -> list[str]:
 
 def _summary(verdict: Verdict) -> str:
     f2p, p2p = verdict.fail_to_pass, verdict.pass_to_pass
-    return (
-        f"{sum(f2p.values())} of {len(f2p)} FAIL_TO_PASS and {sum(p2p.values())} of {len(p2p)} PASS_TO_PASS passed"
-    )
+    return f"{sum(f2p.values())} of {len(f2p)} FAIL_TO_PASS and {sum(p2p.values())} of {len(p2p)} PASS_TO_PASS passed"
 
 
 def _write(logs: Path, text: str) -> None:

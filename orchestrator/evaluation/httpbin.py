@@ -19,7 +19,7 @@ from .interpreter import find_interpreter, uv_path
 
 _WANTED = re.compile(r"httpbin\.org|HTTPBIN_URL")
 _PACKAGES = ("httpbin==0.10.2", "gunicorn==21.2.0", "trustme", "setuptools<81")
-_RESOLVER = '''\
+_RESOLVER = """\
 import os, socket
 _ports = dict(zip(("80", "443"), os.environ.get("HTTPBIN_PORTS", "").split(":")))
 _names = {"httpbin.org", "www.httpbin.org"}
@@ -41,7 +41,7 @@ if _ports:
     socket.getaddrinfo = getaddrinfo
     _load = ssl.SSLContext.load_verify_locations
     ssl.SSLContext.load_verify_locations = load_verify_locations
-'''
+"""
 _LAUNCH = """
 ports=$("{venv}/bin/python" - <<'PICK'
 import socket
@@ -112,16 +112,36 @@ def _install(home: Path, python: str) -> bool:
     home.mkdir(parents=True, exist_ok=True)
     target = str(venv / "bin/python")
     if uv:
-        steps = [[uv, "venv", "-q", "--clear", "--python", python, str(venv)],
-                 [uv, "pip", "install", "-q", "--compile-bytecode", "--python", target, *_PACKAGES]]
+        steps = [
+            [uv, "venv", "-q", "--clear", "--python", python, str(venv)],
+            [uv, "pip", "install", "-q", "--compile-bytecode", "--python", target, *_PACKAGES],
+        ]
     else:
-        steps = [[python, "-m", "venv", "--clear", str(venv)], [target, "-m", "pip", "install", "-q", *_PACKAGES]]
+        steps = [
+            [python, "-m", "venv", "--clear", str(venv)],
+            [target, "-m", "pip", "install", "-q", *_PACKAGES],
+        ]
     (home / "tls").mkdir(exist_ok=True)
-    steps.append([target, "-m", "trustme", "-q", "-d", str(home / "tls"), "-i", "httpbin.org", "www.httpbin.org",
-                  "localhost", "127.0.0.1"])
+    steps.append(
+        [
+            target,
+            "-m",
+            "trustme",
+            "-q",
+            "-d",
+            str(home / "tls"),
+            "-i",
+            "httpbin.org",
+            "www.httpbin.org",
+            "localhost",
+            "127.0.0.1",
+        ]
+    )
     with (home / "install.log").open("wb") as log:
         for step in steps:
-            if subprocess.run(step, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=dict(os.environ)).returncode:
+            if subprocess.run(
+                step, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=dict(os.environ)
+            ).returncode:
                 return False
     (home / "site").mkdir(exist_ok=True)
     (home / "site/sitecustomize.py").write_text(_RESOLVER)

@@ -46,7 +46,9 @@ def find_mirror(repo: str, mirrors: Path | None) -> Path:
     Raises: RepositoryError listing what was looked for."""
     owner, _, name = repo.partition("/")
     if mirrors is None:
-        raise RepositoryError(f"no local repository for {repo}: pass --repo-mirror DIR with a clone {owner}+{name}")
+        raise RepositoryError(
+            f"no local repository for {repo}: pass --repo-mirror DIR with a clone {owner}+{name}"
+        )
     if not mirrors.is_dir():
         raise RepositoryError(f"--repo-mirror {mirrors} is not a directory")
     names = [f"{owner}+{name}", f"{owner}__{name}", f"{owner}/{name}", name]
@@ -86,13 +88,19 @@ def checkout(mirror: Path, commit: str, destination: Path) -> None:
     git(destination, "config", "core.logAllRefUpdates", "false")
     depth = [] if with_history else ["--depth=1"]
     source = mirror.resolve().as_uri()
-    allow = {"GIT_CONFIG_COUNT": "2", "GIT_CONFIG_KEY_0": "uploadpack.allowAnySHA1InWant",
-             "GIT_CONFIG_VALUE_0": "true", "GIT_CONFIG_KEY_1": "safe.directory", "GIT_CONFIG_VALUE_1": "*"}
+    allow = {
+        "GIT_CONFIG_COUNT": "2",
+        "GIT_CONFIG_KEY_0": "uploadpack.allowAnySHA1InWant",
+        "GIT_CONFIG_VALUE_0": "true",
+        "GIT_CONFIG_KEY_1": "safe.directory",
+        "GIT_CONFIG_VALUE_1": "*",
+    }
     git(destination, "fetch", "-q", "--no-tags", *depth, source, commit, env=allow)
     git(destination, "reset", "-q", "--hard", commit)
     if with_history:
-        for line in git(mirror, "tag", "--merged", commit, "--format=%(refname:strip=2) %(*objectname) %(objectname)"
-                        ).splitlines():
+        for line in git(
+            mirror, "tag", "--merged", commit, "--format=%(refname:strip=2) %(*objectname) %(objectname)"
+        ).splitlines():
             parts = line.split()
             # the commit that a tag leads to: annotated tags become light ones, their own object is not fetched
             git(destination, "tag", "-f", parts[0], parts[1], check=False)

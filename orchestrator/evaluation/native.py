@@ -131,12 +131,27 @@ def prepare_environment(
         builder.build(requirements)
         repository = directory / "testbed"
         mirrors.git(repository, "add", "-u")
-        mirrors.git(repository, "commit", "-q", "--allow-empty", "--no-verify", "-m", "environment",
-                    env=_dates(mirrors.commit_date(mirror, instance.base_commit)))
+        mirrors.git(
+            repository,
+            "commit",
+            "-q",
+            "--allow-empty",
+            "--no-verify",
+            "-m",
+            "environment",
+            env=_dates(mirrors.commit_date(mirror, instance.base_commit)),
+        )
         commit = mirrors.git(repository, "rev-parse", "HEAD").strip()
         built = NativeEnvironment(
-            directory, spec, ".".join(map(str, interpreter.version)), interpreter.prefix, commit,
-            builder.cutoff, (*notes, *builder.notes), round(time.monotonic() - started, 2), cached=False,
+            directory,
+            spec,
+            ".".join(map(str, interpreter.version)),
+            interpreter.prefix,
+            commit,
+            builder.cutoff,
+            (*notes, *builder.notes),
+            round(time.monotonic() - started, 2),
+            cached=False,
         )
         _save(built)
         return built
@@ -163,8 +178,12 @@ def _cutoff(instance: Instance, spec: EnvironmentSpec, mirror: Path) -> str | No
 
 
 def _key(
-    instance: Instance, spec: EnvironmentSpec, interpreter: Interpreter, requirements: list[str],
-    cutoff: str | None, purpose: str,
+    instance: Instance,
+    spec: EnvironmentSpec,
+    interpreter: Interpreter,
+    requirements: list[str],
+    cutoff: str | None,
+    purpose: str,
 ) -> str:
     parts = {
         "schema": _SCHEMA,
@@ -199,8 +218,15 @@ def _load(directory: Path, spec: EnvironmentSpec) -> NativeEnvironment | None:
     except (OSError, ValueError):
         return None
     return NativeEnvironment(
-        directory, spec, fields["python"], Path(fields["prefix"]), fields["commit"], fields["cutoff"],
-        tuple(fields["notes"]), fields["build_s"], cached=True,
+        directory,
+        spec,
+        fields["python"],
+        Path(fields["prefix"]),
+        fields["commit"],
+        fields["cutoff"],
+        tuple(fields["notes"]),
+        fields["build_s"],
+        cached=True,
     )
 
 

@@ -83,12 +83,16 @@ def official_row(instance: Instance, *, generation: int) -> dict[str, Any]:
     script, parser = gold.eval_script, gold.log_parser
     if not script:
         script, parser = eval_script_of(instance), parser or _official_parser(instance)
-    return row | tests | {
-        "image": instance.image,
-        "eval_script": script,
-        "log_parser": parser,
-        "eval_type": "fail_only" if gold.fail_only else "pass_and_fail",
-    }
+    return (
+        row
+        | tests
+        | {
+            "image": instance.image,
+            "eval_script": script,
+            "log_parser": parser,
+            "eval_type": "fail_only" if gold.fail_only else "pass_and_fail",
+        }
+    )
 
 
 def eval_script_of(instance: Instance) -> str:
@@ -151,15 +155,32 @@ def official_grader(run_id: str, *, timeout_s: float, work: Path):
         dataset.write_text(json.dumps([official_row(instance, generation=generation)]))
         answers.write_text(json.dumps([prediction.to_json()]))
         command = [
-            sys.executable, "-m", "swebench.harness.run_evaluation", "--dataset_name", str(dataset),
-            "--predictions_path", str(answers), "--run_id", name, "--max_workers", "1",
-            "--timeout", str(int(timeout_s)),
+            sys.executable,
+            "-m",
+            "swebench.harness.run_evaluation",
+            "--dataset_name",
+            str(dataset),
+            "--predictions_path",
+            str(answers),
+            "--run_id",
+            name,
+            "--max_workers",
+            "1",
+            "--timeout",
+            str(int(timeout_s)),
         ]
         if generation < 5:
             command += ["--cache_level", "instance"]
         try:
-            done = subprocess.run(command, cwd=home, capture_output=True, text=True, errors="replace",
-                                  timeout=timeout_s + 900, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+            done = subprocess.run(
+                command,
+                cwd=home,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=timeout_s + 900,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
         except subprocess.TimeoutExpired:
             return Grade(instance.id, "infrastructure", "the harness did not come back")
         return _read(home, name, prediction, instance.id, logs, done.stdout + done.stderr)
@@ -178,26 +199,47 @@ def _read(home: Path, name: str, prediction: Prediction, instance_id: str, logs:
     try:
         report = json.loads((place / "report.json").read_text("utf-8"))[instance_id]
     except (OSError, ValueError, KeyError):
-        log = (place / "run_instance.log").read_text("utf-8", "replace") if (place / "run_instance.log").is_file() else ""
+        log = (
+            (place / "run_instance.log").read_text("utf-8", "replace")
+            if (place / "run_instance.log").is_file()
+            else ""
+        )
         if "Patch Apply Failed" in log:
             return Grade(instance_id, "patch_failed", "the patch does not apply")
         if "timed out after" in log.lower():
             return Grade(instance_id, "timeout", "the tests ran out of time")
         lines = [line for line in (log or output).strip().splitlines() if line.strip()]
-        return Grade(instance_id, "infrastructure", (lines[-1] if lines else "the harness wrote no report")[:300])
+        return Grade(
+            instance_id, "infrastructure", (lines[-1] if lines else "the harness wrote no report")[:300]
+        )
     tests = report.get("tests_status") or {}
     if report.get("infra_failure"):
         return Grade(instance_id, "infrastructure", str(report.get("infra_failure_reason")))
-    parts = {key: {**dict.fromkeys(value.get("success", ()), True), **dict.fromkeys(value.get("failure", ()), False)}
-             for key, value in tests.items()}
-    verdict = Verdict(bool(report["resolved"]), parts.get("FAIL_TO_PASS", {}), parts.get("PASS_TO_PASS", {}),
-                      None if tests else "the harness read no test from the log")
-    return Grade(instance_id, "resolved" if verdict.resolved else "unresolved", verdict.rejected or "", verdict)
+    parts = {
+        key: {
+            **dict.fromkeys(value.get("success", ()), True),
+            **dict.fromkeys(value.get("failure", ()), False),
+        }
+        for key, value in tests.items()
+    }
+    verdict = Verdict(
+        bool(report["resolved"]),
+        parts.get("FAIL_TO_PASS", {}),
+        parts.get("PASS_TO_PASS", {}),
+        None if tests else "the harness read no test from the log",
+    )
+    return Grade(
+        instance_id, "resolved" if verdict.resolved else "unresolved", verdict.rejected or "", verdict
+    )
 
 
 def sb_cli_report(
-    dataset: str, split: str | None, instances: Sequence[Instance], predictions: Mapping[str, Prediction],
-    place: Path, run_id: str,
+    dataset: str,
+    split: str | None,
+    instances: Sequence[Instance],
+    predictions: Mapping[str, Prediction],
+    place: Path,
+    run_id: str,
 ) -> RunReport:
     """Submit to the hosted evaluation with sb-cli and wait. It needs the network and SWEBENCH_API_KEY.
     Raises: UsageError when sb-cli is missing; SandboxError when it fails."""
@@ -211,8 +253,22 @@ def sb_cli_report(
     answers = place / "preds.json"
     wanted = {instance.id for instance in instances}
     answers.write_text(json.dumps([item.to_json() for name, item in predictions.items() if name in wanted]))
-    command = [program, "submit", subset, split or "test", "--predictions_path", str(answers), "--run_id", run_id,
-               "--output_dir", str(place), "--wait_for_evaluation", "1", "--gen_report", "1"]
+    command = [
+        program,
+        "submit",
+        subset,
+        split or "test",
+        "--predictions_path",
+        str(answers),
+        "--run_id",
+        run_id,
+        "--output_dir",
+        str(place),
+        "--wait_for_evaluation",
+        "1",
+        "--gen_report",
+        "1",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace")
     if done.returncode != 0:
         raise SandboxError(f"sb-cli failed: {(done.stderr or done.stdout).strip()[-400:]}")
@@ -221,8 +277,12 @@ def sb_cli_report(
         raise SandboxError(f"sb-cli wrote no report to {place}")
     data = json.loads(reports[-1].read_text("utf-8"))
     grades: dict[str, Grade] = {}
-    for key, status in (("resolved_ids", "resolved"), ("unresolved_ids", "unresolved"),
-                        ("empty_patch_ids", "empty"), ("error_ids", "infrastructure")):
+    for key, status in (
+        ("resolved_ids", "resolved"),
+        ("unresolved_ids", "unresolved"),
+        ("empty_patch_ids", "empty"),
+        ("error_ids", "infrastructure"),
+    ):
         for name in data.get(key, ()):
             grades[name] = Grade(name, status)  # type: ignore[arg-type]
     model = next(iter(predictions.values())).model

@@ -49,7 +49,9 @@ def load_predictions(source: str, instances: Sequence[Instance]) -> dict[str, Pr
     try:
         text = path.read_text("utf-8", "surrogateescape")
     except OSError as error:
-        raise UsageError(f"no predictions at {source}: name gold, empty, a .json or .jsonl file, or a run") from error
+        raise UsageError(
+            f"no predictions at {source}: name gold, empty, a .json or .jsonl file, or a run"
+        ) from error
     return {item.instance_id: item for item in parse_predictions(text, str(path))}
 
 
@@ -63,9 +65,13 @@ def parse_predictions(text: str, where: str) -> list[Prediction]:
         except ValueError as error:
             raise UsageError(f"{where} is neither JSON nor JSON lines: {error}") from error
     if isinstance(loaded, dict):
-        rows: Iterable[Any] = [loaded] if "instance_id" in loaded else [
-            {"instance_id": name, **row} if isinstance(row, dict) else row for name, row in loaded.items()
-        ]
+        rows: Iterable[Any] = (
+            [loaded]
+            if "instance_id" in loaded
+            else [
+                {"instance_id": name, **row} if isinstance(row, dict) else row for name, row in loaded.items()
+            ]
+        )
     elif isinstance(loaded, list):
         rows = loaded
     else:

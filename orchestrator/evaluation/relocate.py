@@ -15,7 +15,9 @@ def relocate(venv: Path, moves: Mapping[str, str]) -> int:
     value. Returns the number of files changed. Files are replaced, never written in place, because
     they may be hard links into a shared cache."""
     changed = 0
-    pairs = [(old.encode(), new.encode()) for old, new in sorted(moves.items(), key=lambda item: -len(item[0]))]
+    pairs = [
+        (old.encode(), new.encode()) for old, new in sorted(moves.items(), key=lambda item: -len(item[0]))
+    ]
     for path in _candidates(venv):
         data = path.read_bytes()
         new = data
@@ -54,7 +56,9 @@ def _candidates(venv: Path) -> Iterator[Path]:
         yield from _text_files(
             path
             for path in site.iterdir()
-            if path.suffix in (".pth", ".egg-link") or path.name.startswith("__editable__") or "editable" in path.name
+            if path.suffix in (".pth", ".egg-link")
+            or path.name.startswith("__editable__")
+            or "editable" in path.name
         )
         yield from _text_files(site.glob("*.dist-info/direct_url.json"))
         yield from _text_files(site.glob("__editable__*/**/*.py"))

@@ -37,7 +37,9 @@ class RunReport:
     @property
     def resolved(self) -> dict[str, bool]:
         """Verdict by instance; without those on which the infrastructure failed."""
-        return {name: grade.resolved for name, grade in self.grades.items() if grade.status != "infrastructure"}
+        return {
+            name: grade.resolved for name, grade in self.grades.items() if grade.status != "infrastructure"
+        }
 
     def to_json(self) -> dict[str, Any]:
         submitted = sorted(set(self.predictions) & set(self.dataset_ids))
@@ -109,7 +111,9 @@ def verdicts_of(report: Mapping[str, Any]) -> dict[str, bool]:
     """Verdicts of a report in the harness's shape; infrastructure failures are left out."""
     skipped = set(report.get("infra_failure_ids", ()))
     names: Sequence[str] = [
-        name for key in ("resolved_ids", "unresolved_ids", "empty_patch_ids", "error_ids") for name in report.get(key, ())
+        name
+        for key in ("resolved_ids", "unresolved_ids", "empty_patch_ids", "error_ids")
+        for name in report.get(key, ())
     ]
     resolved = set(report["resolved_ids"])
     return {name: name in resolved for name in names if name not in skipped or name in resolved}

@@ -14,7 +14,37 @@ _RENAMED = {"types-pkg_resources": "types-setuptools", "types-pkg-resources": "t
 """Packages that were taken off the index, and what took their place."""
 
 _CONDA_ONLY = frozenset(
-    ["python", "pip", "conda", "nodefaults", "graphviz", "compilers", "c-compiler", "cxx-compiler", "libgdal", "libnetcdf", "cdms2", "pynio", "pseudonetcdf", "eccodes", "esmf", "esmpy", "xesmf", "cfgrib", "rasterio", "hdf5", "pyqt", "qt", "ffmpeg", "imagemagick", "pandoc", "texlive-core", "mscorefonts", "pydata-sphinx-theme", "sphinx-gallery"]
+    [
+        "python",
+        "pip",
+        "conda",
+        "nodefaults",
+        "graphviz",
+        "compilers",
+        "c-compiler",
+        "cxx-compiler",
+        "libgdal",
+        "libnetcdf",
+        "cdms2",
+        "pynio",
+        "pseudonetcdf",
+        "eccodes",
+        "esmf",
+        "esmpy",
+        "xesmf",
+        "cfgrib",
+        "rasterio",
+        "hdf5",
+        "pyqt",
+        "qt",
+        "ffmpeg",
+        "imagemagick",
+        "pandoc",
+        "texlive-core",
+        "mscorefonts",
+        "pydata-sphinx-theme",
+        "sphinx-gallery",
+    ]
 )
 _CONDA_NAMES = {
     "matplotlib-base": "matplotlib",
@@ -41,7 +71,9 @@ def _included(mirror: Path, commit: str, path: str, seen: set[str]) -> list[str]
     for raw in (text or "").replace("\\\n", " ").splitlines():
         line = re.sub(r"\s+#.*$", "", raw).strip()
         if found := re.match(r"(?:-r|--requirement)\s*=?\s*(\S+)", line):
-            lines += _included(mirror, commit, posixpath.normpath(posixpath.join(posixpath.dirname(path), found[1])), seen)
+            lines += _included(
+                mirror, commit, posixpath.normpath(posixpath.join(posixpath.dirname(path), found[1])), seen
+            )
         elif line and not _DROPPED.match(line) and not line.startswith(("-c", "--constraint", "--hash")):
             line = re.sub(r"\s+--hash=\S+", "", line)
             name = re.split(r"[\[=<>!~ ;]", line, maxsplit=1)[0].lower()

@@ -14,7 +14,9 @@ from .spec import EnvironmentSpec
 _NOT_TESTS = (".json", ".png", "csv", ".txt", ".md", ".jpg", ".jpeg", ".pkl", ".yml", ".yaml", ".toml")
 _DIFF = re.compile(r"^diff --git a/.* b/(.*)$", re.MULTILINE)
 _COMPILED = re.compile(r"\.(pyx|pxd|pxi|c|cc|cpp|cxx|h|hpp|f|f90|pyx\.tp|pyf|in)$|(^|/)meson\.build$")
-_SHELL_NOISE = re.compile(r"^(source .*activate.*|conda activate .*|git config .*safe\.directory.*|cd /testbed/?)$")
+_SHELL_NOISE = re.compile(
+    r"^(source .*activate.*|conda activate .*|git config .*safe\.directory.*|cd /testbed/?)$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +84,20 @@ def _from_script(script: str) -> TestPlan | None:
     body = rest.partition(END)[0].splitlines()[1:]
     if body and body[-1].lstrip().startswith((": '", ':"', ': "', "echo")):
         body = body[:-1]
-    lines = [line for line in body if line.strip() and not _SHELL_NOISE.match(line.strip())
-             and not re.match(r"\w*EXIT_CODE\w*=\$\?", line.strip())]
+    lines = [
+        line
+        for line in body
+        if line.strip()
+        and not _SHELL_NOISE.match(line.strip())
+        and not re.match(r"\w*EXIT_CODE\w*=\$\?", line.strip())
+    ]
     env: dict[str, str] = {}
     for line in before.splitlines():
-        if (export := re.match(r"export (\w+)=(.*)$", line.strip())) and export[1] not in ("LANG", "LC_ALL", "LANGUAGE"):
+        if (export := re.match(r"export (\w+)=(.*)$", line.strip())) and export[1] not in (
+            "LANG",
+            "LC_ALL",
+            "LANGUAGE",
+        ):
             env[export[1]] = export[2].strip("'\"")
     return TestPlan("\n".join(lines), env) if lines else None
 

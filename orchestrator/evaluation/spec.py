@@ -51,13 +51,17 @@ class EnvironmentSpec:
     @property
     def pinned(self) -> tuple[str, ...]:
         """Names of packages that the spec pins: no cut-off date applies to them."""
-        names = [re.split(r"[\[=<>!~ ;]", item, maxsplit=1)[0] for item in (*self.packages, *self.pip) if "==" in item]
+        names = [
+            re.split(r"[\[=<>!~ ;]", item, maxsplit=1)[0]
+            for item in (*self.packages, *self.pip)
+            if "==" in item
+        ]
         return tuple(dict.fromkeys(name.lower() for name in names))
 
 
 @cache
 def _table() -> dict[str, Any]:
-    return json.loads((files(__package__) / "specs.json").read_text("utf-8"))
+    return json.loads((files(__package__ or "") / "specs.json").read_text("utf-8"))
 
 
 def known_repositories() -> tuple[str, ...]:
@@ -105,12 +109,14 @@ def version_note(instance: Instance) -> str | None:
     _, chosen = _nearest(entry["groups"], instance.version)
     if chosen == instance.version:
         return None
-    return f"no specification of {instance.repo} {instance.version or '(no version)'}: that of {chosen} is used"
+    return (
+        f"no specification of {instance.repo} {instance.version or '(no version)'}: that of {chosen} is used"
+    )
 
 
 def _nearest(groups: list[dict[str, Any]], version: str | None) -> tuple[dict[str, Any], str]:
     by_version = {name: group for group in groups for name in group["versions"]}
-    if version in by_version:
+    if version is not None and version in by_version:
         return by_version[version], version
     wanted = _numbers(version or "999999")
     older = [name for name in by_version if _numbers(name) <= wanted]
@@ -134,7 +140,9 @@ def _from_recipe(recipe: Mapping[str, Any]) -> EnvironmentSpec:
         parser=str(recipe.get("log_parser") or "pytest"),
         requirements=_paths(recipe.get("reqs_path")) if packages == "requirements.txt" else (),
         conda=_paths(recipe.get("env_yml_path")) if packages == "environment.yml" else (),
-        packages=tuple(shlex.split(packages)) if packages not in ("requirements.txt", "environment.yml") else (),
+        packages=tuple(shlex.split(packages))
+        if packages not in ("requirements.txt", "environment.yml")
+        else (),
         pip=tuple(pip if isinstance(pip, (list, tuple)) else shlex.split(str(pip))),
         freeze=str(recipe["freeze"]) if recipe.get("freeze") else None,
         pre_install=tuple(

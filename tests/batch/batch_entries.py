@@ -29,8 +29,18 @@ def _finished(job: Job, patch: str | None = None) -> Outcome:
     text = _patch(job) if patch is None else patch
     with (Path(job.directory) / "done").open("a") as file:
         file.write("x")
-    return Outcome(job.id, "finished", "verified" if text else "no_patch", exit_code=0 if text else 3, patch=text,
-                   model="trivial", cost_usd=0.25, tokens=10, steps=1, seconds=0.0)
+    return Outcome(
+        job.id,
+        "finished",
+        "verified" if text else "no_patch",
+        exit_code=0 if text else 3,
+        patch=text,
+        model="trivial",
+        cost_usd=0.25,
+        tokens=10,
+        steps=1,
+        seconds=0.0,
+    )
 
 
 async def trivial(job: Job, progress: Any) -> Outcome:

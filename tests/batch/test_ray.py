@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from swe_agent.orchestrator.batch.outputs import Outputs
 from swe_agent.orchestrator.batch.runner import Plan, Runner
 from swe_agent.orchestrator.batch.screen import PlainScreen

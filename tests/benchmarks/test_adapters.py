@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from swe_agent.orchestrator.benchmarks.contract import difference
 from swe_agent.orchestrator.benchmarks.registry import BENCHMARKS, benchmark_named
 from swe_agent.orchestrator.evaluation.command_grader import command_grader
@@ -64,7 +65,9 @@ def _agent(home: Path) -> None:
     (home / "solution").mkdir()
     (home / "env/train.py").write_text("print('train')\n")
     (home / "scripts/research_problem.txt").write_text("Improve the model.\n")
-    (home / "scripts/eval.py").write_text("def get_score(folder):\n    return float(open(folder + '/result.txt').read())\n")
+    (home / "scripts/eval.py").write_text(
+        "def get_score(folder):\n    return float(open(folder + '/result.txt').read())\n"
+    )
     (home / "solution/result.txt").write_text("0.9\n")
 
 
@@ -81,7 +84,11 @@ def _harbor(home: Path) -> None:
     (home / "solution/hello.txt").write_text("hello\n")
 
 
-DIRECTORIES: dict[str, Callable[[Path], None]] = {"mle-bench": _mle, "mlagentbench": _agent, "harbor": _harbor}
+DIRECTORIES: dict[str, Callable[[Path], None]] = {
+    "mle-bench": _mle,
+    "mlagentbench": _agent,
+    "harbor": _harbor,
+}
 
 
 def make(name: str, tmp_path: Path) -> Path:
@@ -107,17 +114,37 @@ def test_the_known_solution_passes_and_nothing_does_not(name: str, tmp_path: Pat
         found = grade(instance, prediction, tmp_path / "logs" / source)
         assert found.status == expected, (found, (tmp_path / "logs" / source / "test_output.txt").read_text())
     repository = mirrors / instance.repo.replace("/", "+")
-    wrong = difference(repository, {"solution.py": "def double(x):\n    return 7\n", "result.txt": "x\n", "hello.txt": "no\n"})
-    assert grade(instance, Prediction(instance.id, wrong, "m"), tmp_path / "logs/wrong").status == "unresolved"
-    assert grade(instance, Prediction(instance.id, "not a diff\n", "m"), tmp_path / "logs/bad").status == "patch_failed"
+    wrong = difference(
+        repository,
+        {"solution.py": "def double(x):\n    return 7\n", "result.txt": "x\n", "hello.txt": "no\n"},
+    )
+    assert (
+        grade(instance, Prediction(instance.id, wrong, "m"), tmp_path / "logs/wrong").status == "unresolved"
+    )
+    assert (
+        grade(instance, Prediction(instance.id, "not a diff\n", "m"), tmp_path / "logs/bad").status
+        == "patch_failed"
+    )
 
 
 @pytest.mark.parametrize("name", sorted(BENCHMARKS))
 def test_the_repository_holds_nothing_of_the_judge(name: str, tmp_path: Path) -> None:
     path = make(name, tmp_path)
     (instance,) = benchmark_named(name).instances(path, tmp_path / "mirrors")
-    seen = "".join(file.read_text(errors="replace") for file in (tmp_path / "mirrors").rglob("*") if file.is_file() and ".git" not in file.parts)
-    for secret in ("candidate(5)", "(5) == 10", "double(5), 10", "1,3", "get_score", "reward.txt", "return 2 * x"):
+    seen = "".join(
+        file.read_text(errors="replace")
+        for file in (tmp_path / "mirrors").rglob("*")
+        if file.is_file() and ".git" not in file.parts
+    )
+    for secret in (
+        "candidate(5)",
+        "(5) == 10",
+        "double(5), 10",
+        "1,3",
+        "get_score",
+        "reward.txt",
+        "return 2 * x",
+    ):
         assert secret not in seen
     again = benchmark_named(name).instances(path, tmp_path / "elsewhere")
     assert again[0].base_commit == instance.base_commit
@@ -136,7 +163,10 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
 def test_pickled_cases_are_refused(tmp_path: Path) -> None:
     import pickle
 
-    row = {**ROWS["livecodebench"], "private_test_cases": base64.b64encode(zlib.compress(pickle.dumps("[]"))).decode()}
+    row = {
+        **ROWS["livecodebench"],
+        "private_test_cases": base64.b64encode(zlib.compress(pickle.dumps("[]"))).decode(),
+    }
     (tmp_path / "d.jsonl").write_text(json.dumps(row) + "\n")
     with pytest.raises(UsageError, match="pickled"):
         benchmark_named("livecodebench").instances(tmp_path / "d.jsonl", tmp_path / "m")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from swe_agent.orchestrator.batch.job import instance_from_json, instance_to_json
 from swe_agent.orchestrator.benchmarks.dataset import Selection, ids_of, load_instances
 from swe_agent.orchestrator.benchmarks.rows import instance_of, reverse_diff
@@ -35,7 +36,12 @@ ROW: dict[str, Any] = {
 
 def test_first_generation() -> None:
     found = instance_of(ROW)
-    assert (found.id, found.repo, found.base_commit, found.version) == ("acme__calc-1", "acme/calc", "a" * 40, "1.0")
+    assert (found.id, found.repo, found.base_commit, found.version) == (
+        "acme__calc-1",
+        "acme/calc",
+        "a" * 40,
+        "1.0",
+    )
     assert found.image == "swebench/sweb.eval.x86_64.acme_1776_calc-1:latest"
     with grading():
         gold = found.evaluation.open()
@@ -47,8 +53,15 @@ def test_first_generation() -> None:
 
 
 def test_second_generation() -> None:
-    row = {**ROW, "FAIL_TO_PASS": ["a"], "PASS_TO_PASS": ["b"], "image": "registry.example/x:1", "eval_type": "fail_only",
-           "eval_script": "#!/bin/bash\n", "log_parser": "parse_log_pytest_v2"}
+    row = {
+        **ROW,
+        "FAIL_TO_PASS": ["a"],
+        "PASS_TO_PASS": ["b"],
+        "image": "registry.example/x:1",
+        "eval_type": "fail_only",
+        "eval_script": "#!/bin/bash\n",
+        "log_parser": "parse_log_pytest_v2",
+    }
     found = instance_of(row)
     assert found.image == "registry.example/x:1"
     with grading():
@@ -57,18 +70,37 @@ def test_second_generation() -> None:
 
 
 def test_gym_smith_and_rebench_rows() -> None:
-    gym = instance_of({key: value for key, value in ROW.items() if key != "environment_setup_commit"}, benchmark="swe-gym/train")
+    gym = instance_of(
+        {key: value for key, value in ROW.items() if key != "environment_setup_commit"},
+        benchmark="swe-gym/train",
+    )
     assert gym.image == "xingyaoww/sweb.eval.x86_64.acme_s_calc-1:latest"
     bug = "diff --git a/c.py b/c.py\nindex 1..2 100644\n--- a/c.py\n+++ b/c.py\n@@ -1,2 +1,2 @@\n same\n-good\n+bad\n"
-    smith = instance_of({"instance_id": "acme__calc.12345678.func_pm__abc", "repo": "swesmith/acme__calc.12345678",
-                         "problem_statement": "x", "patch": bug, "image_name": "owner/swesmith.x86_64.acme",
-                         "FAIL_TO_PASS": ["t"], "PASS_TO_PASS": []})
+    smith = instance_of(
+        {
+            "instance_id": "acme__calc.12345678.func_pm__abc",
+            "repo": "swesmith/acme__calc.12345678",
+            "problem_statement": "x",
+            "patch": bug,
+            "image_name": "owner/swesmith.x86_64.acme",
+            "FAIL_TO_PASS": ["t"],
+            "PASS_TO_PASS": [],
+        }
+    )
     assert smith.image == "owner/swesmith.x86_64.acme:latest"
     assert smith.base_commit == ""
     with grading():
         assert "-bad\n" in smith.evaluation.open().patch
-    rebench = instance_of({**ROW, "docker_image": "owner/rebench.acme", "requirements": "pytest==8.0.0\n",
-                           "install_config": json.dumps({"python": "3.11", "test_cmd": "pytest -rA", "log_parser": "parse_log_pytest"})})
+    rebench = instance_of(
+        {
+            **ROW,
+            "docker_image": "owner/rebench.acme",
+            "requirements": "pytest==8.0.0\n",
+            "install_config": json.dumps(
+                {"python": "3.11", "test_cmd": "pytest -rA", "log_parser": "parse_log_pytest"}
+            ),
+        }
+    )
     assert rebench.image == "owner/rebench.acme:latest"
     assert rebench.recipe["freeze"] == "pytest==8.0.0\n"
 
@@ -138,8 +170,11 @@ def rows(count: int) -> list[dict[str, Any]]:
 def test_files(tmp_path: Path, form: str) -> None:
     path = tmp_path / ("d.jsonl" if form == "lines" else "d.json")
     data = rows(3)
-    text = {"list": json.dumps(data), "lines": "\n".join(map(json.dumps, data)),
-            "object": json.dumps({row["instance_id"]: row for row in data}, indent=1)}[form]
+    text = {
+        "list": json.dumps(data),
+        "lines": "\n".join(map(json.dumps, data)),
+        "object": json.dumps({row["instance_id"]: row for row in data}, indent=1),
+    }[form]
     path.write_text(text)
     assert [item.id for item in load_instances(str(path))] == [row["instance_id"] for row in data]
 
@@ -152,7 +187,9 @@ def test_parquet(tmp_path: Path) -> None:
     assert len(load_instances(str(tmp_path / "d.parquet"))) == 2
 
 
-@pytest.mark.parametrize(("name", "words"), [("nothing-like-this", "no dataset"), ("gone.jsonl", "no dataset file")])
+@pytest.mark.parametrize(
+    ("name", "words"), [("nothing-like-this", "no dataset"), ("gone.jsonl", "no dataset file")]
+)
 def test_a_dataset_that_is_not_there(name: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         load_instances(name)
@@ -178,9 +215,17 @@ def test_selection_is_a_slice_of_a_shuffle(count: int, start: int, stop: int, se
 
 def test_selection_by_id_and_pattern() -> None:
     instances = [instance_of(row) for row in rows(12)]
-    assert [item.id for item in Selection(ids=("acme__calc-3", "acme__calc-1")).take(instances)] == ["acme__calc-3", "acme__calc-1"]
+    assert [item.id for item in Selection(ids=("acme__calc-3", "acme__calc-1")).take(instances)] == [
+        "acme__calc-3",
+        "acme__calc-1",
+    ]
     assert len(Selection(pattern=r"-1\d$").take(instances)) == 2
-    for bad in (Selection(ids=("nope",)), Selection(pattern="("), Selection(window="a:b"), Selection(window="::0")):
+    for bad in (
+        Selection(ids=("nope",)),
+        Selection(pattern="("),
+        Selection(window="a:b"),
+        Selection(window="::0"),
+    ):
         with pytest.raises(UsageError):
             bad.take(instances)
 

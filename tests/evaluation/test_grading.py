@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from swe_agent.orchestrator.benchmarks.instance import Instance
 from swe_agent.orchestrator.evaluation.evaluate import evaluate
 from swe_agent.orchestrator.evaluation.grader import Grade
 from swe_agent.orchestrator.evaluation.grading import END, EXIT_CODE, START, grade_log
@@ -19,7 +21,6 @@ from swe_agent.orchestrator.evaluation.script import directives, new_files, plan
 from swe_agent.orchestrator.evaluation.sealed import Evaluation, Gold
 from swe_agent.orchestrator.evaluation.spec import EnvironmentSpec, spec_for, version_note
 from swe_agent.orchestrator.evaluation.statistics import compare_paired, mean_of, pass_at_k
-from swe_agent.orchestrator.benchmarks.instance import Instance
 from swe_agent.tools.errors import ProjectError, UsageError
 
 PYTEST = PARSERS["pytest"]
@@ -56,7 +57,9 @@ def test_parsers(name: str, text: str, expected: dict[str, str]) -> None:
     assert PARSERS[name](text) == expected
 
 
-@pytest.mark.parametrize("name", ["parse_log_pytest_v2", "parse_log_astropy", "parse_log_django", "pytest-options", "sympy"])
+@pytest.mark.parametrize(
+    "name", ["parse_log_pytest_v2", "parse_log_astropy", "parse_log_django", "pytest-options", "sympy"]
+)
 def test_parsers_are_found_by_the_names_that_rows_use(name: str) -> None:
     assert parser_named(name) is not None
     assert parser_named("parse_log_cobol") is None
@@ -179,12 +182,28 @@ def test_exact_mcnemar() -> None:
 
 
 def test_predictions_in_every_form() -> None:
-    rows = [{"instance_id": "a", "model_name_or_path": "m", "model_patch": "p"}, {"instance_id": "b", "model_patch": None}]
-    forms = [json.dumps(rows), "\n".join(map(json.dumps, rows)), json.dumps({row["instance_id"]: row for row in rows})]
+    rows = [
+        {"instance_id": "a", "model_name_or_path": "m", "model_patch": "p"},
+        {"instance_id": "b", "model_patch": None},
+    ]
+    forms = [
+        json.dumps(rows),
+        "\n".join(map(json.dumps, rows)),
+        json.dumps({row["instance_id"]: row for row in rows}),
+    ]
     for text in forms:
         found = parse_predictions(text, "x")
-        assert [(item.instance_id, item.patch, item.is_empty) for item in found] == [("a", "p", False), ("b", "", True)]
-    for bad in ("[1]", '[{"model_patch": ""}]', json.dumps([rows[0], rows[0]]), "{", '[{"instance_id": "a", "model_patch": 3}]'):
+        assert [(item.instance_id, item.patch, item.is_empty) for item in found] == [
+            ("a", "p", False),
+            ("b", "", True),
+        ]
+    for bad in (
+        "[1]",
+        '[{"model_patch": ""}]',
+        json.dumps([rows[0], rows[0]]),
+        "{",
+        '[{"instance_id": "a", "model_patch": 3}]',
+    ):
         with pytest.raises(UsageError):
             parse_predictions(bad, "x")
 
@@ -198,7 +217,10 @@ def test_evaluate_resumes_by_patch_and_flags_flaky_instances(tmp_path: Path) -> 
             return Grade(item.id, "resolved" if seen.count("flaky") % 2 else "unresolved")
         return Grade(item.id, "infrastructure" if item.id == "infra" else "resolved", "why")
 
-    instances = [Instance(name, "a/b", "0" * 40, "x", Evaluation.poisoned(name)) for name in ("ok", "infra", "flaky", "none")]
+    instances = [
+        Instance(name, "a/b", "0" * 40, "x", Evaluation.poisoned(name))
+        for name in ("ok", "infra", "flaky", "none")
+    ]
     predictions = {name: Prediction(name, "patch", "m/x") for name in ("ok", "infra", "flaky")}
     report = evaluate(instances, predictions, grader, tmp_path, run_id="r", workers=2, repeats=2)
     data = report.to_json()

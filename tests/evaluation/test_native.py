@@ -126,24 +126,36 @@ class TestNative:
         }  # fmt: skip
         for name, (text, expected) in cases.items():
             path = home / f"{name}.json"
-            path.write_text(json.dumps([{"instance_id": "acme__calc-1", "model_name_or_path": "m", "model_patch": text}]))
+            path.write_text(
+                json.dumps([{"instance_id": "acme__calc-1", "model_name_or_path": "m", "model_patch": text}])
+            )
             code, report = evaluate(world, str(path), name)
             assert code == 0
-            found = [key for key in ("resolved_ids", "unresolved_ids", "error_ids", "empty_patch_ids") if report[key]]
+            found = [
+                key
+                for key in ("resolved_ids", "unresolved_ids", "error_ids", "empty_patch_ids")
+                if report[key]
+            ]
             assert found == [expected], (name, report)
             assert report["infra_failure_ids"] == []
 
-    def test_environments_of_agent_and_grader_share_nothing(self, world: dict[str, Any], gold: dict[str, Any]) -> None:
+    def test_environments_of_agent_and_grader_share_nothing(
+        self, world: dict[str, Any], gold: dict[str, Any]
+    ) -> None:
         from swe_agent.orchestrator.benchmarks.dataset import load_instances
         from swe_agent.orchestrator.evaluation.mirror import git as run_git
         from swe_agent.orchestrator.evaluation.native import prepare_environment
 
         instance = load_instances(str(world["home"] / "data.json"))[0]
-        made = [prepare_environment(instance, world["mirrors"], purpose=purpose, cache=world["home"] / "cache")
-                for purpose in ("agent", "grader")]
+        made = [
+            prepare_environment(instance, world["mirrors"], purpose=purpose, cache=world["home"] / "cache")
+            for purpose in ("agent", "grader")
+        ]
         assert made[1].cached
         assert made[0].repository != made[1].repository
-        inodes = [{path.stat().st_ino for path in item.repository.rglob("*") if path.is_file()} for item in made]
+        inodes = [
+            {path.stat().st_ino for path in item.repository.rglob("*") if path.is_file()} for item in made
+        ]
         assert not inodes[0] & inodes[1]
         for item in made:
             later = run_git(world["mirrors"] / "acme__calc", "rev-parse", "main").strip()
@@ -166,8 +178,19 @@ class TestNative:
 def test_compare_and_seeds(tmp_path: Path) -> None:
     for name, resolved in (("a", ["i1", "i2"]), ("b", ["i1"])):
         unresolved = sorted({"i1", "i2", "i3"} - set(resolved))
-        (tmp_path / f"{name}.json").write_text(json.dumps({"resolved_ids": resolved, "unresolved_ids": unresolved}))
-    command = [sys.executable, "-m", "swe_agent", "eval", "--compare", str(tmp_path / "a.json"), str(tmp_path / "b.json"), "--json"]
+        (tmp_path / f"{name}.json").write_text(
+            json.dumps({"resolved_ids": resolved, "unresolved_ids": unresolved})
+        )
+    command = [
+        sys.executable,
+        "-m",
+        "swe_agent",
+        "eval",
+        "--compare",
+        str(tmp_path / "a.json"),
+        str(tmp_path / "b.json"),
+        "--json",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ})
     found = json.loads(done.stdout)
     assert (found["instances"], found["only_a"], found["only_b"], found["p_value"]) == (3, ["i2"], [], 1.0)
@@ -175,10 +198,18 @@ def test_compare_and_seeds(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "flags",
-    [["--predictions", "gold"], ["--dataset", "nope.jsonl", "--predictions", "gold"], ["--compare", "a"], ["--bad"], []],
+    [
+        ["--predictions", "gold"],
+        ["--dataset", "nope.jsonl", "--predictions", "gold"],
+        ["--compare", "a"],
+        ["--bad"],
+        [],
+    ],
 )
 def test_mistakes_of_the_user_are_one_line(flags: list[str], tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-m", "swe_agent", "eval", *flags], capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "swe_agent", "eval", *flags], capture_output=True, text=True, cwd=tmp_path
+    )
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert done.stdout == ""

@@ -97,15 +97,43 @@ def test_the_official_harness_judges_our_predictions(testbed: dict[str, Any]) ->
         source = name
         if name != "gold":
             path = home / "preds.json"
-            path.write_text(json.dumps({"acme__calc-1": {"instance_id": "acme__calc-1", "model_name_or_path": "our/model",
-                                                         "model_patch": patch}}))
+            path.write_text(
+                json.dumps(
+                    {
+                        "acme__calc-1": {
+                            "instance_id": "acme__calc-1",
+                            "model_name_or_path": "our/model",
+                            "model_patch": patch,
+                        }
+                    }
+                )
+            )
             source = str(path)
-        command = [sys.executable, "-m", "swe_agent", "eval", "--dataset", str(testbed["dataset"]), "--predictions", source,
-                   "--harness", "official", "--output", str(home / name), "--run-id", "same", "--json", "--timeout", "5m"]
+        command = [
+            sys.executable,
+            "-m",
+            "swe_agent",
+            "eval",
+            "--dataset",
+            str(testbed["dataset"]),
+            "--predictions",
+            source,
+            "--harness",
+            "official",
+            "--output",
+            str(home / name),
+            "--run-id",
+            "same",
+            "--json",
+            "--timeout",
+            "5m",
+        ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=280)
         assert done.returncode == 0, done.stderr
         report = json.loads(done.stdout)
-        found = [key for key in ("resolved_ids", "unresolved_ids", "error_ids", "empty_patch_ids") if report[key]]
+        found = [
+            key for key in ("resolved_ids", "unresolved_ids", "error_ids", "empty_patch_ids") if report[key]
+        ]
         assert found == [expected], (name, done.stderr)
         assert report["infra_failure_ids"] == []
 
@@ -115,8 +143,21 @@ def test_a_missing_image_is_infrastructure(testbed: dict[str, Any]) -> None:
     home = testbed["home"]
     row = {**testbed["row"], "instance_id": "acme__calc-2", "image": "swebench/not-here:latest"}
     (home / "other.json").write_text(json.dumps([row]))
-    command = [sys.executable, "-m", "swe_agent", "eval", "--dataset", str(home / "other.json"), "--predictions", "gold",
-               "--harness", "official", "--output", str(home / "missing"), "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "swe_agent",
+        "eval",
+        "--dataset",
+        str(home / "other.json"),
+        "--predictions",
+        "gold",
+        "--harness",
+        "official",
+        "--output",
+        str(home / "missing"),
+        "--json",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert done.returncode == 9, done.stderr
     assert json.loads(done.stdout)["infra_failure_ids"] == ["acme__calc-2"]
