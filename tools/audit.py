@@ -17,6 +17,16 @@ KINDS: tuple[str, ...] = get_args(Kind)
 
 _ALL_REFS = ("--all", "--branches", "--remotes", "--reflog", "--walk-reflogs", "-g", "--glob", "--exclude")
 _LOGS = ("log", "rev-list", "shortlog", "show-branch", "whatchanged", "describe", "name-rev")
+_LOST_AND_FOUND = (
+    "reflog",
+    "fsck",
+    "verify-pack",
+    "unpack-objects",
+    "for-each-ref",
+    "show-ref",
+    "lost-found",
+)
+_ALL_BRANCHES = frozenset({"-a", "-r", "--all", "--remotes", "-ra", "-av", "-vva"})
 _GIT_VALUE_OPTIONS = ("-C", "-c", "--git-dir", "--work-tree", "--namespace", "--exec-path")
 _INSTALLERS = ("pip", "pip3", "pipx", "uv", "conda", "mamba", "micromamba", "poetry", "pdm", "easy_install")
 _INSTALL = ("install", "download", "add", "wheel", "index", "search")
@@ -165,15 +175,13 @@ def _git(words: Sequence[str]) -> Iterator[Kind]:
     verb, options = rest[0], rest[1:]
     before_paths = options[: options.index("--")] if "--" in options else options
     everything = any(option.split("=")[0] in _ALL_REFS for option in before_paths)
-    if (verb in _LOGS and everything) or verb in (
-        "reflog",
-        "fsck",
-        "verify-pack",
-        "unpack-objects",
-        "for-each-ref",
-        "show-ref",
-        "lost-found",
-    ) or (verb == "cat-file" and "--batch-all-objects" in options) or (verb == "branch" and {"-a", "-r", "--all", "--remotes", "-ra", "-av", "-vva"} & set(options)) or (verb == "stash" and options[:1] in (["list"], ["show"])):
+    looked = (
+        verb in _LOST_AND_FOUND
+        or (verb in _LOGS and everything)
+        or (verb == "cat-file" and "--batch-all-objects" in options)
+        or (verb == "branch" and bool(_ALL_BRANCHES & set(options)))
+    )
+    if looked:
         yield "history"
     elif verb in ("fetch", "pull", "ls-remote", "clone") or (
         verb == "remote" and options[:1] in (["add"], ["update"], ["set-url"], ["show"])
@@ -190,7 +198,11 @@ def _install(words: Sequence[str], names: frozenset[str]) -> Iterator[Kind]:
     wanted = {
         _normal(re.split(r"[\s\[=<>!~@;]", word)[0]) for word in verbs[1:] if not re.match(r"[./~]", word)
     }
-    if wanted & names or any(_FORGE.search(word) for word in words) or (not names and verbs[0] in ("download", "index")):
+    if (
+        wanted & names
+        or any(_FORGE.search(word) for word in words)
+        or (not names and verbs[0] in ("download", "index"))
+    ):
         yield "package"
 
 

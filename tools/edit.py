@@ -132,11 +132,7 @@ def _still_broken(fault: SyntaxFault, file: TextFile) -> str:
 
 def show_change(old: TextFile, new: TextFile, *, around: int = 2, max_lines: int = 60) -> str:
     """The changed lines as the file now has them, numbered, with a few lines about them."""
-    matcher = difflib.SequenceMatcher(None, old.lines, new.lines, autojunk=False)
-    if len(old.lines) + len(new.lines) > 4000:
-        spans = [_changed_span(old.lines, new.lines)]
-    else:
-        spans = [(a, b) for tag, _, _, a, b in matcher.get_opcodes() if tag != "equal"]
+    spans = _changed_spans(old.lines, new.lines)
     lines = new.lines
     shown: list[str] = []
     last = 0
@@ -152,14 +148,20 @@ def show_change(old: TextFile, new: TextFile, *, around: int = 2, max_lines: int
     return "\n".join(shown).encode("utf-8", "replace").decode("utf-8")
 
 
-def _changed_span(old: list[str], new: list[str]) -> tuple[int, int]:
+def _changed_spans(old: list[str], new: list[str]) -> list[tuple[int, int]]:
+    """Ranges of `new` that differ from `old`; one range when too much differs to compare line by line."""
+    shorter = min(len(old), len(new))
     head = 0
-    while head < min(len(old), len(new)) and old[head] == new[head]:
+    while head < shorter and old[head] == new[head]:
         head += 1
     tail = 0
-    while tail < min(len(old), len(new)) - head and old[-1 - tail] == new[-1 - tail]:
+    while tail < shorter - head and old[-1 - tail] == new[-1 - tail]:
         tail += 1
-    return head, len(new) - tail
+    before, after = old[head : len(old) - tail], new[head : len(new) - tail]
+    if max(len(before), len(after)) > 600:
+        return [(head, len(new) - tail)]
+    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    return [(head + a, head + b) for tag, _, _, a, b in matcher.get_opcodes() if tag != "equal"]
 
 
 def _not_found(text: str, old: str) -> str:
@@ -191,15 +193,18 @@ def _closest(lines: list[str], wanted: list[str]) -> tuple[int, float]:
             votes[number - offset] = votes.get(number - offset, 0) + 1 / len(hits)
     if not votes:
         longest = max(range(len(wanted)), key=lambda n: len(wanted[n].strip()))
-        names = [name for name in places if name][:20_000]
-        for name in difflib.get_close_matches(wanted[longest].strip(), names, 5, 0.5):
-            votes.update({number - longest: 1.0 for number in places[name][:20]})
+        names = [name[:200] for name in places if name][:8000]
+        for name in difflib.get_close_matches(wanted[longest].strip()[:200], names, 5, 0.5):
+            votes.update({number - longest: 1.0 for number in places.get(name, ())[:20]})
     best, best_ratio = 0, 0.0
-    block = [line.strip() for line in wanted]
+    # Likeness is quadratic in length: a long block is judged by its beginning.
+    block = [line.strip()[:400] for line in wanted[:40]]
     for start in sorted(votes, key=lambda at: (-votes[at], at))[:20]:
         at = min(max(start, 0), max(0, len(lines) - 1))
-        window = [line.strip() for line in lines[at : at + len(wanted)]]
-        ratio = difflib.SequenceMatcher(None, "\n".join(window), "\n".join(block), autojunk=False).ratio()
+        window = [line.strip()[:400] for line in lines[at : at + len(block)]]
+        here, there = "\n".join(window)[:3000], "\n".join(block)[:3000]
+        matcher = difflib.SequenceMatcher(None, here, there, autojunk=False)
+        ratio = matcher.ratio() if matcher.quick_ratio() > best_ratio else 0.0
         if ratio > best_ratio:
             best, best_ratio = at, ratio
     return best, best_ratio

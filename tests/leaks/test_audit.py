@@ -58,7 +58,7 @@ def test_looking_for_the_future(command: str, kind: str) -> None:
         "git blame src/flask/app.py",
         "git show HEAD~3",
         "git diff HEAD",
-        "git stash && pytest; git stash pop",
+        "git stash && pytest; git stash list; git stash pop",
         "git status --all",
         "pip install -e .",
         "pip install -r requirements.txt",

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swe_agent.tools.edit import replace_text
+from swe_agent.tools.edit import replace_text, show_change
 from swe_agent.tools.errors import ToolError
 from swe_agent.tools.text_file import TextFile
 
@@ -147,3 +149,23 @@ def test_replacing_is_the_obvious_thing(text: str, old: str, new: str, every: bo
 def test_a_hundred_thousand_replacements_are_quick() -> None:
     text = "ab\r\n" * 100_000
     assert replace_text(TextFile(text), "b", "c", True).raw == "ac\r\n" * 100_000
+
+
+def test_large_files_are_answered_soon() -> None:
+    """The search for the closest lines and the view of a change are bounded, whatever the sizes."""
+    lines = [
+        f"{'  ' * (n % 7)}value_{n * 7919 % 10007} = compute({n * 104729 % 1009})" for n in range(40_000)
+    ]
+    text = "\n".join(lines)
+    started = time.process_time()
+    for old in (
+        text[1000:60_000].replace("value", "valve"),
+        "x" * 100_000,
+        "def f():\n" * 500,
+        "value_x = compute(1)",
+    ):
+        with pytest.raises(ToolError):
+            replace_text(TextFile(text), old, "y")
+    show_change(TextFile("\n" * 5000), TextFile("a\n" + "\n" * 4000 + "b\n"))
+    show_change(TextFile(text), TextFile(text.replace("compute", "evaluate")))
+    assert time.process_time() - started < 20
