@@ -43,10 +43,10 @@ def mutants(root: Path, lines: Mapping[str, set[int]], count: int, seed: int) ->
     """Random mutants on lines that the tests execute: an operator, a constant, a condition or a return
     value is changed. Some no longer import; that is part of life."""
     order = random.Random(seed)
-    sites: dict[str, list[tuple[ast.AST, str]]] = {}
+    sites: dict[str, list[tuple[ast.expr, str]]] = {}
     for path in sorted(lines):
         source = (root / path).read_text("utf-8")
-        found = [s for s in _sites(ast.parse(source)) if s[0].lineno in lines[path]]  # type: ignore[attr-defined]
+        found = [s for s in _sites(ast.parse(source)) if s[0].lineno in lines[path]]
         if found:
             sites[path] = found
     paths = sorted(sites)
@@ -54,7 +54,7 @@ def mutants(root: Path, lines: Mapping[str, set[int]], count: int, seed: int) ->
         path = order.choice(paths)
         node, new = order.choice(sites[path])
         text = (root / path).read_text("utf-8")
-        yield Mutant(path, _replaced(text, node, new), f"{path}:{node.lineno}")  # type: ignore[attr-defined]
+        yield Mutant(path, _replaced(text, node, new), f"{path}:{node.lineno}")
 
 
 def _sites(tree: ast.AST) -> Iterator[tuple[ast.expr, str]]:
@@ -85,10 +85,12 @@ def _sites(tree: ast.AST) -> Iterator[tuple[ast.expr, str]]:
             yield node.value, "None"
 
 
-def _replaced(text: str, node: ast.AST, new: str) -> str:
+def _replaced(text: str, node: ast.expr, new: str) -> str:
     lines = text.splitlines(keepends=True)
-    start = sum(len(line.encode()) for line in lines[: node.lineno - 1]) + node.col_offset  # type: ignore[attr-defined]
-    end = sum(len(line.encode()) for line in lines[: node.end_lineno - 1]) + node.end_col_offset  # type: ignore[attr-defined]
+    start = sum(len(line.encode()) for line in lines[: node.lineno - 1]) + node.col_offset
+    end = sum(len(line.encode()) for line in lines[: (node.end_lineno or node.lineno) - 1]) + (
+        node.end_col_offset or 0
+    )
     data = text.encode()
     return (data[:start] + new.encode() + data[end:]).decode()
 

@@ -15,7 +15,7 @@ from .sandbox import Sandbox
 from .test_report import Baseline, TestReport
 from .warm.bytecode import Bytecode
 from .warm.cold import check_name, run_cold, write_log
-from .warm.delta import delta_of
+from .warm.delta import untouched
 from .warm.request import Events
 from .warm.runner import WarmRunner
 from .workspace import Workspace
@@ -82,7 +82,7 @@ class TestRunner:
         limit = timeout if timeout is not None else self.project.test_command.timeout_s
         reports: list[TestReport] = []
         for _ in range(max(1, runs)):
-            self._bytecode.open = not reports and not delta_of(workspace)
+            self._bytecode.open = not reports and untouched(workspace)
             with workspace.fork() as fork:
                 report, _ = self._cold(fork.sandbox, (), limit, self._log())
             self._bytecode.open = False
@@ -116,7 +116,7 @@ class TestRunner:
         if self._warm is None:
             return "only pytest is run warm"
         names = [check_name(name) for name in selection]
-        if not self._bytecode.filled and not delta_of(workspace):
+        if not self._bytecode.filled and untouched(workspace):
             self._bytecode.open = True
             with workspace.fork() as fork:
                 self._cold(fork.sandbox, names, timeout or self.project.test_command.timeout_s, self._log())

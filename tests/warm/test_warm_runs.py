@@ -74,16 +74,14 @@ def edit(workspace: Workspace, change: Mapping[str, str | None]) -> None:
 def test_a_warm_verdict_is_the_cold_verdict(
     kind: str, edits: list[Mapping[str, str | None]], make: Maker
 ) -> None:
-    """Every kind of edit, twice and in random order: the second time a frozen state exists that must not
-    be used for another tree. All edits of one file have the same size and come within a second."""
+    """Every kind of edit, some of them twice: the second time a frozen state exists that must not be used
+    for another tree. All edits of one file have the same size and come within a second."""
     workspace, project = make(PACKAGE, kind=kind)
     order = random.Random(4)
     with TestRunner(project) as runner:
         assert runner.prime(workspace, ["tests"]) == ""
         warm: dict[int, list[TestReport]] = {}
-        for index in order.sample(range(len(edits)), len(edits)) + order.sample(
-            range(len(edits)), len(edits)
-        ):
+        for index in [*range(len(edits)), *order.sample(range(len(edits)), len(edits) // 2)]:
             with workspace.fork() as fork:
                 edit(fork, edits[index])
                 warm.setdefault(index, []).append(runner.run(fork, ["tests"]))

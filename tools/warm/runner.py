@@ -12,7 +12,7 @@ from ..project.spec import Project
 from ..test_report import Outcome, TestReport
 from ..workspace import Workspace
 from .bytecode import Bytecode
-from .delta import delta_of
+from .delta import Delta, delta_of
 from .zygote import Zygote, pytest_arguments
 
 WORTH_S = 60.0
@@ -63,7 +63,7 @@ class WarmRunner:
                 return None
         try:
             delta = delta_of(workspace)
-        except SandboxError:
+        except (SandboxError, OSError):
             return None
         if delta is None:
             return None
@@ -72,8 +72,8 @@ class WarmRunner:
             return None
         try:
             if zygote not in self._trusted.get(key, ()):
-                return self._first(zygote, workspace, key, selection, timeout)
-            done = zygote.run(workspace, delta, selection, timeout=timeout)
+                return self._first(zygote, workspace, delta, key, selection, timeout)
+            done = zygote.run(delta, selection, timeout=timeout)
             if done.polluted:
                 self._bar(key, "its tests write into the working tree")
             return done.report
@@ -86,6 +86,7 @@ class WarmRunner:
         self,
         zygote: Zygote,
         workspace: Workspace,
+        delta: Delta,
         key: tuple[str, ...],
         selection: Sequence[str],
         timeout: float,
@@ -93,9 +94,6 @@ class WarmRunner:
         """Compare warm with cold on one tree: plain, with installed modules preloaded, and continued."""
         from .cold import run_cold
 
-        delta = delta_of(workspace)
-        if delta is None:
-            return None
         with workspace.fork() as fork:
             cold, _ = run_cold(
                 fork.sandbox, self._project, selection, timeout=timeout, log=None, bytecode=self._bytecode
@@ -103,16 +101,16 @@ class WarmRunner:
         if cold.timed_out or cold.duration_s > WORTH_S or not cold.results:
             self._bar(key, "the run is too long to gain from it" if cold.results else "no tests ran")
             return cold
-        plain = zygote.run(workspace, delta, selection, timeout=timeout)
+        plain = zygote.run(delta, selection, timeout=timeout)
         if plain.polluted or plain.report is None or verdict(plain.report) != verdict(cold):
             self._bar(
                 key, plain.why or ("its tests write into the tree" if plain.polluted else "verdicts differ")
             )
             return cold
-        ahead = zygote.run(workspace, delta, selection, timeout=timeout, origin="session", preload=True)
+        ahead = zygote.run(delta, selection, timeout=timeout, origin="session", preload=True)
         if ahead.report is None or verdict(ahead.report) != verdict(cold):
             zygote.forget_preloaded()
-        again = zygote.run(workspace, delta, selection, timeout=timeout)
+        again = zygote.run(delta, selection, timeout=timeout)
         if again.report is None or verdict(again.report) != verdict(cold):
             self._bar(key, again.why or "a continued run differs")
             return cold

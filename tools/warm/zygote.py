@@ -106,7 +106,6 @@ class Zygote:
 
     def run(
         self,
-        source: Workspace,
         delta: Delta,
         selection: Sequence[str],
         *,
@@ -114,7 +113,7 @@ class Zygote:
         origin: str = "",
         preload: bool = False,
     ) -> WarmRun:
-        """Run the tests on the tree of `source`, whose delta is `delta`.
+        """Run the tests on the tree that `delta` describes.
 
         `origin="session"` starts from before any test was looked at; `preload` imports installed modules
         ahead then. Raises: SandboxError when the zygote is gone.
@@ -123,16 +122,14 @@ class Zygote:
         root = self._workspace.root
         folder = f"{self._folder}/run-{secrets.token_hex(6)}"
         request = {"root": str(root), "select": list(selection), "restore": {}}
-        contents: dict[str, str] = {}
-        for path, (_, status, _) in delta.items():
-            if status != "D":
-                contents[path] = base64.b64encode(source.sandbox.read_bytes(path)).decode("ascii")
         order = {
             "op": "run",
             "folder": str(root / folder),
             "request": request,
-            "state": {path: list(known) for path, known in delta.items()},
-            "contents": contents,
+            "state": {path: list(known) for path, known in delta.state.items()},
+            "contents": {
+                path: base64.b64encode(data).decode("ascii") for path, data in delta.contents.items()
+            },
             "key": json.dumps(sorted(selection)),
             "timeout": timeout,
             "from": origin,

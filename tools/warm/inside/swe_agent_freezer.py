@@ -179,34 +179,38 @@ class Freezer:
         self.busy = True
         try:
             ours, theirs = socket.socketpair()
+            # Told by this process, which alone writes to the registry: no two messages can mix.
+            self._register(reason, theirs.fileno())
+            theirs.close()
             # Forked twice: the sleeper must not be a child of this process, where tests may wait for all.
             middle = os.fork()
             if middle:
                 os.waitpid(middle, 0)
                 ours.close()
-                theirs.close()
                 return
             if os.fork():
                 os._exit(0)
-            theirs_fd = theirs.fileno()
-            self._register(reason, theirs_fd)
-            theirs.close()
+            os.setpgid(0, 0)
+            send(ours, {"pid": os.getpid()})
             self.sleep(ours)
         finally:
             self.busy = False
             self.last = time.monotonic()
 
     def _register(self, reason, fd):
-        os.setpgid(0, 0)
         message = {
             "checkpoint": reason,
-            "pid": os.getpid(),
             "key": self.key if self.bound() else None,
             "touched": self.touched,
             "shape": self.shape(self.state),
             "tops": [] if self.bound() else sorted({name.partition(".")[0] for name in sys.modules}),
         }
         send(self.registry, message, (fd,))
+
+    def finished(self, status):
+        """The run's results are written; its process may take its time to end."""
+        self.busy = True
+        send(self.registry, {"finished": status})
 
     @staticmethod
     def shape(state):
@@ -230,12 +234,12 @@ class Freezer:
                 self.busy = False
                 return
             send(sock, {"pid": pid})
-            _, status, usage = os.wait4(pid, 0)
+            _, status = os.waitpid(pid, 0)
             try:
                 os.killpg(pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
                 pass
-            send(sock, {"exit": status, "cpu": usage.ru_utime + usage.ru_stime})
+            send(sock, {"exit": status})
 
     def awake(self, go):
         """A run of its own begins: its own group, files, state and request."""

@@ -157,6 +157,8 @@ class Coordinator:
         self.previous = {}
         self.dependencies = []
         self.preloaded = False
+        self.left = None
+        self.pending = None
         self.registry, self.registry_in = socket.socketpair()
 
     def boot(self):
@@ -213,24 +215,27 @@ class Coordinator:
             left = max(0.0, deadline - time.time())
             ready = select.select([chosen.sock, self.registry], [], [], left)[0]
             if self.registry in ready:
-                self.enrol(go)
-            if chosen.sock in ready:
+                status = self.enrol()
+                if status is not None:
+                    answer["exit"], self.pending = status << 8, chosen
+                    break
+            elif chosen.sock in ready:
                 message, _ = talk().receive(chosen.sock)
                 if message is None:
                     answer["exit"], answer["lost"] = -1, True
                 elif "pid" in message:
                     pid = message["pid"]
                 else:
-                    answer["exit"], answer["cpu"] = message["exit"], message["cpu"]
-            if not ready and not answer["timed_out"]:
+                    answer["exit"] = message["exit"]
+            elif not answer["timed_out"]:
                 answer["timed_out"] = True
                 answer["output"] = tail_of(pid)
                 deadline = time.time() + 30
                 kill_group(pid)
-            elif not ready:
+            else:
                 answer["exit"], answer["lost"] = -1, True
         while select.select([self.registry], [], [], 0)[0]:
-            self.enrol(go)
+            self.enrol()
         answer["duration"] = time.time() - begun
         for name, field in (("report.jsonl", "report"), ("output.log", "output")):
             try:
@@ -246,23 +251,35 @@ class Coordinator:
             pass
         self.dependencies = flags.get("dependencies") or self.dependencies
         answer["obstacle"] = flags.get("obstacle", "")
-        self.sweep()
-        shutil.rmtree(go["folder"], ignore_errors=True)
+        self.left = go["folder"]
         if flags.get("wrote", True) or flags.get("spawned", True):
             answer["strangers"] = self.tree.strangers()[:20]
         if answer.get("lost"):
             self.drop(chosen)
         return answer
 
-    def enrol(self, go):
+    def enrol(self):
+        """Take one message of a run: a new sleeper, or the status it finished with (returned)."""
         message, fds = talk().receive(self.registry)
-        if message is None or not fds:
-            return
+        if message is None:
+            return None
+        if "finished" in message:
+            return message["finished"]
+        sock = socket.socket(fileno=fds[0])
+        born, _ = talk().receive(sock)
+        if born is None:
+            sock.close()
+            return None
         self.age += 1
-        self.sleepers.append(Sleeper(socket.socket(fileno=fds[0]), message, self.age))
+        if message["checkpoint"] == "preloaded":
+            # What was frozen without the preloaded modules would only compete with what comes now.
+            for sleeper in [s for s in self.sleepers if s.reason not in ("imported", "session")]:
+                self.drop(sleeper)
+        self.sleepers.append(Sleeper(sock, dict(message, pid=born["pid"]), self.age))
         while len(self.sleepers) > MAX_SLEEPERS:
             spare = [s for s in self.sleepers if s.reason not in ("imported", "session", "preloaded")]
             self.drop(min(spare or self.sleepers[1:], key=lambda s: s.used))
+        return None
 
     def drop(self, sleeper):
         if sleeper in self.sleepers:
@@ -281,6 +298,23 @@ class Coordinator:
             self.drop(sleeper)
         self.preloaded = True
         self.dependencies = []
+
+    def tidy(self):
+        """After the answer, while nobody waits: nothing of the run is left."""
+        if self.pending is not None:
+            sleeper, self.pending = self.pending, None
+            while True:
+                ready = select.select([sleeper.sock], [], [], 10.0)[0]
+                message = talk().receive(sleeper.sock)[0] if ready else None
+                if message is None:
+                    self.drop(sleeper)
+                    break
+                if "exit" in message:
+                    break
+        if self.left is not None:
+            self.sweep()
+            shutil.rmtree(self.left, ignore_errors=True)
+            self.left = None
 
     def sweep(self):
         """Kill what outlived its run (it became our child) and reap the dead."""
@@ -339,6 +373,7 @@ def talk():
 def session(setup, registry, sock):
     """The first frozen process and, in its forks, the sessions. Never returns."""
     status = 1
+    freezer = None
     try:
         os.setpgid(0, 0)
         null = os.open(os.devnull, os.O_RDONLY)
@@ -379,7 +414,8 @@ def session(setup, registry, sock):
                 freezer.finish()
                 plugin.State.report.remember = False
                 return
-            freezer.checkpoint(reason)
+            if not freezer.fresh_met:
+                freezer.checkpoint(reason)
             if reason == "session":
                 freezer.before = set(sys.modules)
                 freezer.environ = dict(os.environ)
@@ -416,6 +452,7 @@ def session(setup, registry, sock):
                 size = os.fstat(OUTPUT_FD).st_size
                 os.lseek(OUTPUT_FD, max(0, size - OUTPUT_BYTES), os.SEEK_SET)
                 file.write(os.read(OUTPUT_FD, OUTPUT_BYTES))
+            freezer.finished(status & 0xFF)
         finally:
             os._exit(status & 0xFF)
 
@@ -444,6 +481,7 @@ def main():
         answer["sleepers"] = len(coordinator.sleepers)
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
+        coordinator.tidy()
 
 
 if __name__ == "__main__":
