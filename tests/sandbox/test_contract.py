@@ -187,6 +187,13 @@ def test_closing_is_idempotent_and_a_closed_sandbox_says_so(
     assert list((tmp_path / "scratch").glob("*")) == []
 
 
+def test_a_very_deep_tree_is_removed_too(kind: str, opener: Opener, tmp_path: Path) -> None:
+    with opener(kind) as sandbox:
+        sandbox.exec("p=$(printf 'd/%.0s' $(seq 900)); for i in 1 2 3; do mkdir -p $p && cd $p; done")
+        assert sandbox.exec("cd d/d/d && pwd").output.endswith("d/d/d\n")
+    assert list((tmp_path / "scratch").glob("*")) == []
+
+
 def test_closing_ends_a_command_that_another_thread_waits_for(kind: str, opener: Opener) -> None:
     sandbox = opener(kind)
     caught: list[BaseException | int] = []

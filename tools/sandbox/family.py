@@ -125,7 +125,7 @@ class Family:
     def _lay_out_etc(self, etc: Path) -> None:
         names = [*_ETC_FILES, "resolv.conf", "hosts", "nsswitch.conf"] if self.spec.network else _ETC_FILES
         for name in names:
-            if Path("/etc", name).is_file():
+            if Path("/etc", name).is_file() and os.access(Path("/etc", name), os.R_OK):
                 shutil.copyfile(Path("/etc", name), etc / name)
         for name in _ETC_TREES:
             if Path("/etc", name).is_dir():
@@ -182,7 +182,9 @@ class Family:
         copy_tree(self.spec.source, base, keep_owner=False)
         if self.identity.uid is not None:
             owner = f"{self.identity.uid}:{self.identity.uid}"
-            subprocess.run(["chown", "-Rh", owner, "--", base], check=True, capture_output=True)
+            done = subprocess.run(["chown", "-Rh", owner, "--", base], capture_output=True, text=True)
+            if done.returncode != 0:
+                raise SandboxError(f"cannot hand {base} to the sandbox's user: {done.stderr.strip()[-300:]}")
         return "base"
 
     def new_layer(self) -> str:
@@ -196,8 +198,9 @@ class Family:
             for layer in {PurePosixPath(layer).parts[0] for layer in layers}:
                 self._users[layer] = self._users.get(layer, 0) + 1
 
-    def release(self, layers: Iterable[str]) -> None:
-        """Undo `acquire` and remove what nobody uses any more, the whole family with its last sandbox."""
+    def release(self, layers: Iterable[str], *, keep_family: bool = False) -> None:
+        """Undo `acquire` and remove what nobody uses any more: the whole family with its last sandbox,
+        unless that one never started and another try follows."""
         gone: list[str] = []
         with self._lock:
             for layer in {PurePosixPath(layer).parts[0] for layer in layers}:
@@ -206,7 +209,7 @@ class Family:
                     del self._users[layer]
                     gone.append(layer)
             last = not self._users
-        if last:
+        if last and not keep_family:
             self.remove()
             return
         for layer in gone:

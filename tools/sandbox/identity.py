@@ -36,13 +36,16 @@ class Identity:
         Overlay copies a file before the first write and keeps its owner; an owner without a name in the
         sandbox makes that fail (EOVERFLOW), so such trees are copied instead.
         """
+        source = source.resolve()
         status = source.stat()
         if self.uid is None and (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
             return False
         owner = ["-uid", str(status.st_uid), "-gid", str(status.st_gid)]
-        found = subprocess.run(
-            ["find", source, "-not", "(", *owner, ")", "-print", "-quit"], capture_output=True
-        )
+        search = ["find", source, "-not", "(", *owner, ")", "-print", "-quit"]
+        try:
+            found = subprocess.run(search, capture_output=True)
+        except OSError:
+            return False  # no find(1): a copy is right for every tree
         return found.returncode == 0 and not found.stdout
 
 

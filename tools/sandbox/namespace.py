@@ -72,6 +72,7 @@ class NamespaceSandbox(Sandbox):
                 if error.number != errno.EOVERFLOW:
                     raise
         self._repo = [self._family.copy_base()]
+        self._closed = False
         self._start()
 
     def _start(self) -> None:
@@ -109,8 +110,7 @@ class NamespaceSandbox(Sandbox):
             self._holder: Holder = ZYGOTE.spawn(config)
         except BaseException:
             self._closed = True
-            if len(self._repo) > 1 or self._repo[-1] == "base":
-                family.release(self._held)
+            family.release(self._held, keep_family=True)
             raise
 
     def exec(

@@ -42,8 +42,10 @@ class PipeSession(Session):
         end = None if timeout is None else time.monotonic() + timeout
         while (at := self._buffer.find(b"\n", self._searched)) < 0:
             self._searched = len(self._buffer)
-            left = None if end is None else max(0.0, end - time.monotonic())
-            if not select.select([self._stdout], [], [], left)[0]:
+            left = None if end is None else max(0.0, end - time.monotonic()) * 1000
+            poll = select.poll()  # select(2) knows no descriptor from 1024 on
+            poll.register(self._stdout, select.POLLIN)
+            if not poll.poll(left):
                 raise TimeoutError(f"the session's process did not answer within {timeout:g} s")
             data = os.read(self._stdout, _CHUNK)
             if not data:

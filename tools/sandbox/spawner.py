@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import resource
 import select
 import signal
 import socket
@@ -20,6 +21,7 @@ from .holder import protocol
 from .ownership import owner_mark
 
 _START_TIMEOUT_S = 60.0
+_DESCRIPTORS = 16384
 _CODE = "import sys; sys.path.append(sys.argv[1]); from holder.zygote import main; main(int(sys.argv[2]))"
 
 
@@ -101,6 +103,7 @@ class _Zygote:
             )
         self._sock = ours
         self._pid = os.getpid()
+        _raise_descriptor_limit()
 
     def _forget(self) -> None:
         if self._sock is not None:
@@ -113,6 +116,14 @@ class _Zygote:
             self._forget()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(5)
+
+
+def _raise_descriptor_limit() -> None:
+    """Each fork costs this process two descriptors; the usual soft limit of 1024 is soon reached."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _await_ready(sock: socket.socket) -> Holder:

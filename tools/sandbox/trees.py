@@ -40,13 +40,17 @@ def remove_tree(path: Path) -> None:
         return
     except FileNotFoundError:
         return
+    except PermissionError:
+        _open_up(path)
+        try:
+            shutil.rmtree(path)
+            return
+        except (OSError, RecursionError):
+            pass
     except (OSError, RecursionError):
         pass
-    _open_up(path)
-    try:
-        shutil.rmtree(path)
-    except (OSError, RecursionError):
-        subprocess.run(["rm", "-rf", "--", path], capture_output=True)
+    subprocess.run(["chmod", "-R", "u+rwx", "--", path], capture_output=True)
+    subprocess.run(["rm", "-rf", "--", path], capture_output=True)
 
 
 def _open_up(path: Path) -> None:
