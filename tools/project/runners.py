@@ -47,7 +47,7 @@ def junit_of(command: str) -> str | None:
     """Path of the JUnit XML that a command writes by its own flags."""
     if runner_of(command) == "pytest":
         return None
-    match = re.search(r"--(?:junit-?xml|xunit-file|junit-path|output-junit)[=\s]+(\S+)", command)
+    match = re.search(r"--(?:junit-?xml|junit-?file|xunit-file|junit-path|output-junit)[=\s]+(\S+)", command)
     return match[1].strip("'\"") if match else None
 
 

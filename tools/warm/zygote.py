@@ -25,6 +25,9 @@ _NAMES = (
     "swe_agent_report.py",
     "swe_agent_pytest.py",
     "swe_agent_freezer.py",
+    "swe_agent_session.py",
+    "swe_agent_tree.py",
+    "swe_agent_wire.py",
     "swe_agent_zygote.py",
 )
 _BOOT_S = 60.0

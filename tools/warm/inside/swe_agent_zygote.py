@@ -7,7 +7,6 @@ of the repository; the first frozen process has imported pytest, everything else
 real runs (see swe_agent_freezer).
 """
 
-import base64
 import ctypes
 import json
 import os
@@ -15,15 +14,15 @@ import select
 import shutil
 import signal
 import socket
-import subprocess
 import sys
-import tempfile
 import time
-import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-OUTPUT_FD = 250
-OUTPUT_BYTES = 1 << 20
+sys.path.insert(0, HERE)
+import swe_agent_wire as wire  # noqa: E402
+from swe_agent_session import OUTPUT_BYTES, OUTPUT_FD, session  # noqa: E402
+from swe_agent_tree import Tree  # noqa: E402
+
 MAX_SLEEPERS = 24
 _PR_SET_CHILD_SUBREAPER = 36
 _CONFIGURATION = {
@@ -68,86 +67,6 @@ class Sleeper:
         return True
 
 
-class Tree:
-    """The working tree, brought from one state to the next."""
-
-    def __init__(self, root):
-        self.root = root
-        self.state = {}
-        self.originals = {}
-
-    def become(self, state, contents):
-        for path in [p for p in self.state if p not in state]:
-            self._restore(path)
-        for path, known in state.items():
-            if self.state.get(path) != known or path not in self.state:
-                self._change(path, known, contents)
-        self.state = dict(state)
-
-    def _full(self, path):
-        return os.path.join(self.root, path)
-
-    def _keep(self, path):
-        if path in self.originals:
-            return
-        full = self._full(path)
-        try:
-            info = os.stat(full)
-            with open(full, "rb") as file:
-                self.originals[path] = (file.read(), info.st_mode & 0o7777, info.st_mtime_ns)
-        except FileNotFoundError:
-            self.originals[path] = None
-
-    def _change(self, path, known, contents):
-        self._keep(path)
-        full = self._full(path)
-        if known[1] == "D":
-            if os.path.exists(full):
-                os.remove(full)
-            return
-        data = base64.b64decode(contents[path])
-        folder = os.path.dirname(full)
-        if not os.path.isdir(folder):
-            os.makedirs(folder)
-        with open(full, "wb") as file:
-            file.write(data)
-        os.chmod(full, known[2])
-        # Cached bytecode is recognised by size and time: derive the time from the content, long ago, so
-        # that no cached file can belong to another text (and none is written for a time before 2004).
-        when = zlib.crc32(data) % (1 << 30)
-        os.utime(full, (when, when))
-
-    def _restore(self, path):
-        kept = self.originals.get(path)
-        full = self._full(path)
-        if kept is None:
-            if os.path.exists(full):
-                os.remove(full)
-            folder = os.path.dirname(full)
-            while folder != self.root and os.path.isdir(folder) and not os.listdir(folder):
-                os.rmdir(folder)
-                folder = os.path.dirname(folder)
-            return
-        data, mode, mtime = kept
-        if not os.path.isdir(os.path.dirname(full)):
-            os.makedirs(os.path.dirname(full))
-        with open(full, "wb") as file:
-            file.write(data)
-        os.chmod(full, mode)
-        os.utime(full, ns=(mtime, mtime))
-
-    def strangers(self):
-        """Paths that differ from the base and are not of the present state: a test wrote them."""
-        listed = subprocess.run(
-            ["git", "-c", "core.quotepath=off", "-c", "core.fsmonitor=false", "status", "--porcelain", "-z", "-uall", "--no-renames"],
-            cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        if listed.returncode:
-            return ["git status failed"]
-        names = [os.fsdecode(entry[3:]) for entry in listed.stdout.split(b"\0") if entry]
-        return [name for name in names if name not in self.state]
-
-
 class Coordinator:
     def __init__(self, setup):
         self.setup = setup
@@ -170,7 +89,7 @@ class Coordinator:
             self.registry.close()
             session(self.setup, self.registry_in, theirs)
         theirs.close()
-        message, _ = talk().receive(ours)
+        message, _ = wire.receive(ours)
         if message is None:
             sys.exit("pytest cannot be imported")
         state = {"pid": pid, "key": None, "touched": {}, "shape": {}, "checkpoint": "imported"}
@@ -206,7 +125,7 @@ class Coordinator:
         begun = time.time()
         answer = {"from": chosen.reason, "timed_out": False, "exit": None, "output": "", "report": ""}
         try:
-            talk().send(chosen.sock, go)
+            wire.send(chosen.sock, go)
         except OSError:
             self.drop(chosen)
             return {"exit": -1, "lost": True}
@@ -220,7 +139,7 @@ class Coordinator:
                     answer["exit"], self.pending = status << 8, chosen
                     break
             elif chosen.sock in ready:
-                message, _ = talk().receive(chosen.sock)
+                message, _ = wire.receive(chosen.sock)
                 if message is None:
                     answer["exit"], answer["lost"] = -1, True
                 elif "pid" in message:
@@ -260,13 +179,13 @@ class Coordinator:
 
     def enrol(self):
         """Take one message of a run: a new sleeper, or the status it finished with (returned)."""
-        message, fds = talk().receive(self.registry)
+        message, fds = wire.receive(self.registry)
         if message is None:
             return None
         if "finished" in message:
             return message["finished"]
         sock = socket.socket(fileno=fds[0])
-        born, _ = talk().receive(sock)
+        born, _ = wire.receive(sock)
         if born is None:
             sock.close()
             return None
@@ -305,7 +224,7 @@ class Coordinator:
             sleeper, self.pending = self.pending, None
             while True:
                 ready = select.select([sleeper.sock], [], [], 10.0)[0]
-                message = talk().receive(sleeper.sock)[0] if ready else None
+                message = wire.receive(sleeper.sock)[0] if ready else None
                 if message is None:
                     self.drop(sleeper)
                     break
@@ -364,106 +283,10 @@ def tail_of(pid):
         return ""
 
 
-def talk():
-    import swe_agent_freezer
-
-    return swe_agent_freezer
-
-
-def session(setup, registry, sock):
-    """The first frozen process and, in its forks, the sessions. Never returns."""
-    status = 1
-    freezer = None
-    try:
-        os.setpgid(0, 0)
-        null = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(null, 0)
-        with tempfile.TemporaryFile() as file:
-            for fd in (1, 2, OUTPUT_FD):
-                os.dup2(file.fileno(), fd)
-        for name in os.listdir("/proc/self/fd"):
-            if int(name) > 2 and int(name) not in (registry.fileno(), sock.fileno(), OUTPUT_FD):
-                try:
-                    os.close(int(name))
-                except OSError:
-                    pass
-        import pytest
-        import swe_agent_pytest as plugin
-        import swe_agent_report as shared
-        from swe_agent_freezer import Freezer
-
-        plugin.prepare(setup["root"], setup["bytecode"])
-        freezer = Freezer(os.path.realpath(setup["root"]), registry, OUTPUT_FD)
-        watched = freezer.watch()
-        for name, value in setup["restore"].items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-        sys.path[:] = [p for p in sys.path if os.path.abspath(p or ".") != HERE]
-        sys.path[0:0] = setup["path"]
-        sys.argv[:] = setup["argv"]
-
-        def resume(folder):
-            plugin.resume(folder)
-
-        def at(reason):
-            if reason == "collected":
-                if not freezer.fresh_met:
-                    freezer.checkpoint(reason)
-                freezer.finish()
-                plugin.State.report.remember = False
-                return
-            if not freezer.fresh_met:
-                freezer.checkpoint(reason)
-            if reason == "session":
-                freezer.before = set(sys.modules)
-                freezer.environ = dict(os.environ)
-                wanted = freezer.go.get("preload")
-                if wanted:
-                    freezer.go["preload"] = []
-                    if freezer.preload(wanted):
-                        freezer.checkpoint("preloaded")
-
-        freezer.resume = resume
-        freezer.bound = lambda: plugin.State.selected
-        shared.Report.remember = True
-        talk().send(sock, {"tops": sorted({name.partition(".")[0] for name in sys.modules})})
-        freezer.sleep(sock)
-        freezer.open = watched
-        plugin.State.checkpoint = at if watched else None
-        os.environ.pop("SWE_AGENT_TESTS", None)
-        status = int(pytest.main(setup["arguments"], plugins=[plugin]))
-        plugin.State.flags(freezer)
-    except SystemExit as end:
-        status = end.code if isinstance(end.code, int) else 1
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
-        status = 70
-    finally:
-        try:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os.lseek(OUTPUT_FD, 0, os.SEEK_SET)
-            folder = plugin.State.request.folder
-            with open(os.path.join(folder, "output.log"), "wb") as file:
-                size = os.fstat(OUTPUT_FD).st_size
-                os.lseek(OUTPUT_FD, max(0, size - OUTPUT_BYTES), os.SEEK_SET)
-                file.write(os.read(OUTPUT_FD, OUTPUT_BYTES))
-            freezer.finished(status & 0xFF)
-        finally:
-            os._exit(status & 0xFF)
-
-
 def main():
     folder = sys.argv[1]
     with open(os.path.join(folder, "setup.json")) as file:
         setup = json.load(file)
-    sys.path.insert(0, HERE)
-    import swe_agent_freezer  # noqa: F401 - imported once, before the first fork
-
     try:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     except (OSError, AttributeError):
