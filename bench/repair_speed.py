@@ -12,93 +12,87 @@ from swe_agent.agents.offline.propose import propose
 from swe_agent.tools.project.spec import Project
 
 _SOURCE = '''
-def tokens(text):
-    """Numbers, names and operators of an expression."""
-    found, position = [], 0
-    while position < len(text):
-        char = text[position]
-        if char.isspace():
-            position += 1
-            continue
-        start = position
-        if char.isdigit():
-            while position < len(text) and text[position].isdigit():
-                position += 1
-        else:
-            position += 1
-        found.append(text[start:position])
+def words(text):
+    """Lower-case words of a text, without marks."""
+    found, current = [], ""
+    for char in text + " ":
+        if char.isalnum():
+            current += char.lower()
+        elif current:
+            found.append(current)
+            current = ""
     return found
 
 
-def evaluate(text):
-    """Value of an expression of whole numbers with + - * and brackets."""
-    items = tokens(text)
-    value, rest = expression(items)
-    if rest:
-        raise ValueError(f"unexpected {rest[0]}")
-    return value
+def counts(text):
+    """How often each word occurs."""
+    table = {}
+    for word in words(text):
+        table[word] = table.get(word, 0) + 1
+    return table
 
 
-def expression(items):
-    value, items = product(items)
-    while items and items[0] in "+-":
-        sign = items[0]
-        other, items = product(items[1:])
-        value = value + other if sign == "+" else value - other
-    return value, items
+def common(text, size):
+    """The `size` most frequent words; ties in alphabetical order."""
+    table = counts(text)
+    ordered = sorted(table, key=lambda word: (-table[word], word))
+    return ordered[:size]
 
 
-def product(items):
-    value, items = atom(items)
-    while items and items[0] == "*":
-        other, items = atom(items[1:])
-        value = value * other
-    return value, items
-
-
-def atom(items):
-    if items[0] == "(":
-        value, items = expression(items[1:])
-        return value, items[1:]
-    return int(items[0]), items[1:]
+def report(text, size=3):
+    lines = []
+    for rank, word in enumerate(common(text, size), 1):
+        lines.append(f"{rank}. {word} ({counts(text)[word]})")
+    return "; ".join(lines)
 '''
 _TESTS = """
 import pytest
-from calc import evaluate
+from speech import common, counts, report, words
+
+TEXT = "The cat and the dog. The bird, and a fish!"
 
 
-@pytest.mark.parametrize(("text", "value"), [
-    ("1", 1), ("12 + 3", 15), ("7 - 2 - 1", 4), ("2 * 3 + 4", 10), ("2 * (3 + 4)", 14), ("(1)", 1),
+@pytest.mark.parametrize(("size", "expected"), [
+    (1, ["the"]), (2, ["the", "and"]), (3, ["the", "and", "a"]), (0, []),
 ])
-def test_value(text, value):
-    assert evaluate(text) == value
+def test_common(size, expected):
+    assert common(TEXT, size) == expected
 
 
-def test_never_right():
-    assert evaluate("1 + 1") == "two" or evaluate("2") == 3
+def test_words():
+    assert words("A b, c!") == ["a", "b", "c"]
+
+
+def test_counts():
+    assert counts(TEXT)["the"] == 3
+
+
+def test_contradiction():
+    assert report(TEXT, 1) == "1. the (3)"
+    assert report(TEXT, 1) == "one: the"
 """
 
 
 def measure(arguments: argparse.Namespace, project: Project, workspace_of: Callable[..., Any]) -> None:
-    """Print both rates, medians and the ratio. The bug cannot be repaired, so that every candidate counts."""
-    files = {"calc.py": _SOURCE, "test_calc.py": _TESTS}
+    """Print both rates, medians and the ratio. The tests contradict one another, so that every candidate counts."""
+    files = {"speech.py": _SOURCE, "test_speech.py": _TESTS}
     with workspace_of(files, project, arguments.sandbox) as workspace:
         cold: list[float] = []
 
         def run_cold(count: int) -> None:
             with workspace.fork() as fork:
                 for number in range(count):
-                    text = _SOURCE.replace("value - other", f"value - other - {number}")
+                    text = _SOURCE.replace("+ 1", f"+ {number}")
                     start = time.perf_counter()
-                    fork.write_text("calc.py", text)
-                    fork.exec("python -m pytest -q -p no:cacheprovider test_calc.py", timeout=60)
+                    fork.write_text("speech.py", text)
+                    fork.exec("python -m pytest -q -p no:cacheprovider test_speech.py", timeout=60)
                     cold.append(time.perf_counter() - start)
 
         run_cold(arguments.cold // 2)
         found = propose(
             workspace,
             project,
-            ["test_calc.py::test_never_right"],
+            ["test_speech.py::test_contradiction"],
             k=1,
             time_limit_s=arguments.seconds,
             workers=1,
