@@ -23,6 +23,7 @@ COMMANDS = {
     "replay": "Run a recorded run again with no model.",
     "config": "Create, show or describe the configuration.",
     "doctor": "Check this machine: sandboxes, git, model keys.",
+    "completion": "Print the completion script of a shell.",
 }
 """Name → one line. `swe_agent.orchestrator.cli.<name>` holds `app`, a Typer with that command
 (module names with a trailing underscore where the name is taken: `eval_`)."""

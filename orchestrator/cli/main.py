@@ -72,7 +72,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except errors.SweAgentError as error:
         if os.environ.get("SWE_AGENT_TRACEBACK"):
             raise
-        print(f"swe-agent: {' '.join(str(error).split())}", file=sys.stderr)
+        from ...tools.secrets import Masker, host_secrets
+
+        line = Masker(host_secrets()).mask(" ".join(str(error).split()))
+        print(f"swe-agent: {line}", file=sys.stderr)
         return exit_code_of(error)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
