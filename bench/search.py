@@ -155,7 +155,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a SearchConfig number"
     )
     parser.add_argument("--out", type=Path, default=Path("docs"), help="folder of search.csv and search.svg")
+    parser.add_argument("--humanevalfix", type=Path, metavar="FILE", help="JSON lines: real bugs instead")
+    parser.add_argument("--limit", type=float, default=20.0, help="seconds per real bug and policy")
+    parser.add_argument("--sandbox", default="auto")
     args = parser.parse_args(argv)
+    if args.humanevalfix:
+        from repair_policies import run as run_repairs
+
+        return run_repairs(args)
     overrides = {name: float(v) if "." in v else int(v) for name, v in (item.split("=") for item in args.set)}
     lands = [land for land in LANDSCAPES if not args.landscape or land.name in args.landscape]
     started = time.perf_counter()
