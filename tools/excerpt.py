@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
+_TERMINAL = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.|[\x00-\x08\x0b-\x1f\x7f]"
+)
+
+
+def printable(text: str) -> str:
+    """Output of a command without what only a terminal understands: colours, cursor moves, control
+    characters. A carriage return within a line becomes a line feed, so that progress bars end up as lines."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _TERMINAL.sub("", text)
+
 
 def excerpt(text: str, max_chars: int = 12_000, *, head_share: float = 0.4) -> str:
     """`text` itself when it is short enough, else its first and last lines around a line that says how

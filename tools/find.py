@@ -44,9 +44,12 @@ def find_tool(files: Files) -> Tool:
 
 
 def _find_files(files: Files, arguments: Mapping[str, Any]) -> ToolResult:
-    pattern: str = arguments["pattern"].strip()
-    if not pattern:
+    root = str(files.sandbox.root)
+    pattern: str = arguments["pattern"].strip().removeprefix(root.rstrip("/") + "/")
+    if not pattern or "\0" in pattern:
         raise ToolError("pattern is empty; give a part of the name or a glob")
+    if pattern.startswith("/") or ".." in pattern.split("/") or len(pattern) > 1000:
+        raise ToolError("pattern must be a short one below the repository's root")
     folder = directory(files, arguments.get("path"))
     found = list_files(files, folder, pathspec(folder, pattern))
     if not found:
@@ -85,6 +88,8 @@ def list_files(files: Files, folder: str, spec: str) -> list[str]:
         spec = f":(literal){folder}" if folder != "." else "."
     options = ["--cached", "--others", "--exclude-standard", "--deduplicate"]
     done = files.sandbox.exec([*GIT, "ls-files", "-z", *options, "--", spec], timeout=60)
+    if done.exit_code == 128:  # git's own refusal: of the pattern, or of a repository that was broken
+        raise ToolError(f"git cannot list these files: {done.output.strip().splitlines()[-1][:300]}")
     if done.exit_code != 0:
         raise SandboxError(f"git cannot list the files: {done.output.strip()[-300:]}")
     gone = files.sandbox.exec([*GIT, "ls-files", "-z", "--deleted", "--", spec], timeout=60).output

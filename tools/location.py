@@ -52,6 +52,8 @@ def relative_path(root: PurePosixPath, path: str) -> str:
     """
     if not path.strip() or "\0" in path:
         raise ToolError("path is empty" if not path.strip() else "path holds a NUL character")
+    if len(path) > 4096:
+        raise ToolError(f"{path[:60]}… is too long for a path")
     clean = posixpath.normpath(posixpath.join(str(root), path.strip("\n")))
     if clean.startswith("//"):
         clean = clean[1:]

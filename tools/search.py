@@ -99,6 +99,8 @@ def _search(files: Files, arguments: Mapping[str, Any]) -> ToolResult:
     query: str = arguments["query"].strip("\n")
     if not query.strip():
         raise ToolError("query is empty")
+    if len(query) > 2000 or len(arguments.get("glob") or "") > 1000 or "\0" in query:
+        raise ToolError("query or glob is too long (or holds a NUL); search for a shorter part")
     if "\n" in query:
         raise ToolError("query spans several lines; search for one line of it")
     folder = directory(files, arguments.get("path"))
@@ -116,7 +118,7 @@ def _search(files: Files, arguments: Mapping[str, Any]) -> ToolResult:
         hint = (
             "; mode regex would read it as a pattern" if mode and re.search(r"[\\.*+|^$\[(]", query) else ""
         )
-        return ToolResult(f"no match for {query!r}{_where(folder, glob)}{hint}")
+        return ToolResult(f"no match for {clip_line(query, 120)!r}{_where(folder, glob)}{hint}")
     ranked = _ranked(matches, query if mode else None)
     return ToolResult(f"{_count(matches)}{_where(folder, glob)}{note}\n{_show(ranked, SHOWN)}")
 

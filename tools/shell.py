@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ToolError
-from .excerpt import excerpt
+from .excerpt import excerpt, printable
 from .tool import Tool, ToolResult
 from .workspace import Workspace
 
 DEFAULT_TIMEOUT_S = 120
 MAX_TIMEOUT_S = 1800
 _SHOWN_CHARS = 12_000
+_MAX_COMMAND_BYTES = 100_000  # Linux takes 128 KiB in one argument
 _LOG_NAME = re.compile(r"[a-z]+-[0-9a-f]{12}\.log")
 
 
@@ -82,6 +83,8 @@ def _shell(workspace: Workspace, logs: OutputLog, arguments: Mapping[str, Any], 
         raise ToolError("command is empty")
     if "\0" in command:
         raise ToolError("command holds a NUL character")
+    if len(command.encode("utf-8", "surrogatepass")) > _MAX_COMMAND_BYTES:
+        raise ToolError("command is longer than 100 kB; write long contents with writeFile")
     timeout = float(arguments.get("timeout") or DEFAULT_TIMEOUT_S)
     if scratch:
         with workspace.fork() as copy:
@@ -89,7 +92,7 @@ def _shell(workspace: Workspace, logs: OutputLog, arguments: Mapping[str, Any], 
     else:
         done = workspace.exec(command, timeout=timeout)
     status = f"killed after {timeout:g} s (timeout)" if done.timed_out else f"exit code {done.exit_code}"
-    text = excerpt(done.output.rstrip("\n"), _SHOWN_CHARS)
+    text = excerpt(printable(done.output).rstrip("\n"), _SHOWN_CHARS)
     name = logs.save("shell", done.output) if len(done.output) > _SHOWN_CHARS else None
     more = f"\n[whole output: readFile log:{name}]" if name else ""
     if done.truncated:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from .errors import ToolError
-from .excerpt import clip_line, excerpt
+from .excerpt import clip_line, excerpt, printable
 from .shell import OutputLog
 from .test_report import Baseline, Comparison, TestReport, compare
 from .tool import Tool, ToolResult
@@ -89,9 +89,9 @@ def describe(report: TestReport, comparison: Comparison | None, *, log: str | No
     lines += _failures(report, comparison)
     if not report.results or (report.exit_code not in (0, 1) and not report.failing):
         lines.append(f"exit code {report.exit_code}; output:")
-        lines.append(excerpt(report.output.strip(), _OUTPUT_CHARS) or "[no output]")
+        lines.append(excerpt(printable(report.output).strip(), _OUTPUT_CHARS) or "[no output]")
     elif report.failing:
-        lines.append("output (ends):\n" + excerpt(report.output.strip(), 1500, head_share=0.2))
+        lines.append("output (ends):\n" + excerpt(printable(report.output).strip(), 1500, head_share=0.2))
     if log:
         lines.append(f"[full log: {log}]")
     return "\n".join(lines)
@@ -125,7 +125,7 @@ def _failures(report: TestReport, comparison: Comparison | None) -> list[str]:
         result = report.results[test]
         shown.append(f"{result.outcome.value.upper()} {test}")
         if result.message.strip():
-            shown.append(excerpt(result.message.strip(), _MESSAGE_CHARS, head_share=0.3))
+            shown.append(excerpt(printable(result.message).strip(), _MESSAGE_CHARS, head_share=0.3))
     if len(failing) > _FAILURES_SHOWN:
         shown.append(f"[{len(failing) - _FAILURES_SHOWN} more failures: {_names(failing[_FAILURES_SHOWN:])}]")
     return shown

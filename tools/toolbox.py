@@ -11,7 +11,7 @@ from typing import Any
 
 from .arguments import check_arguments
 from .edit import edit_tool
-from .errors import PatchError, ToolError
+from .errors import PatchError, SandboxError, ToolError
 from .excerpt import excerpt
 from .files import Files
 from .find import find_tool
@@ -113,7 +113,12 @@ class Toolbox:
 
 def _diff_tool(workspace: Workspace, logs: OutputLog) -> Tool:
     def run(arguments: Mapping[str, Any]) -> ToolResult:
-        patch = workspace.diff()
+        try:
+            patch = workspace.diff()
+        except SandboxError as error:
+            if workspace.exec("true", timeout=30).exit_code != 0:
+                raise
+            raise ToolError(f"{error}; was .git damaged?") from error
         if patch.is_empty:
             return ToolResult("no change against the base commit", data={"patch": patch})
         text = excerpt(patch.text, _DIFF_CHARS, head_share=0.7)

@@ -133,6 +133,8 @@ def test_the_shell_is_stateless_and_bounded(tools) -> None:
     assert "99999\n100000" in result.text
     name = result.text.rpartition("log:")[2].rstrip("]")
     assert "50000" in tools.ok("readFile", path=f"log:{name}", startLine=50_000, endLine=50_000)
+    colours = tools.ok("shell", command=r"printf '\033[31mred\033[0m\r\n10%%\r20%%\n\a\0x'")
+    assert colours == "[exit code 0]\nred\n10%\n20%\nx"
     assert "empty" in tools.refused("shell", command="  ")
     assert "NUL" in tools.refused("shell", command="a\0b")
 
@@ -144,6 +146,21 @@ def test_a_command_that_hangs_is_killed(tools) -> None:
     assert result.data["timed_out"] is True
     assert time.monotonic() - started < 10
     tools.ok("shell", command="true")
+
+
+def test_what_a_model_can_break_is_no_failure_of_the_sandbox(tools) -> None:
+    assert "100 kB" in tools.refused("shell", command=f"cat <<X\n{'y' * 200_000}\nX")
+    for path in ("q" * 256, "/".join(["q" * 250] * 17), "x" * 200_000):
+        tools.refused("writeFile", path=path, content="x")
+        tools.refused("readFile", path=path)
+        tools.refused("findFiles", pattern=f"/{path}")
+    tools.refused("search", query="y" * 200_000)
+    assert "utf-8" in tools.refused("writeFile", path="x.txt", content="\ud800")
+    tools.ok("shell", command="rm -rf .git")
+    for name in ("diff", "fileMap"):
+        tools.refused(name)
+    tools.refused("findFiles", pattern="x")
+    tools.ok("readFile", path="pkg/use.py")
 
 
 def test_calls_from_several_threads_take_turns(tools) -> None:
