@@ -60,6 +60,7 @@ class Search:
         self.statuses: dict[str, int] = {}
         self.spent: dict[str, float] = {"setup": time.monotonic() - session.started}
         spectrum.add_module_level(self.files)
+        spectrum.follow_names(self.failing, self.files)
         spectrum.steer(self.request.get("hints", {}), self.files)
 
     @property

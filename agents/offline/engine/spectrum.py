@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from typing import Any, Tuple
+from typing import Any, Sequence, Tuple
 
 from .chunk import Chunk, SourceFile
 
@@ -48,6 +48,24 @@ class Spectrum:
                 factor *= 1.6
             if any(path == p and abs(line - at) <= 1 for p, at in lines):
                 factor *= 1.6
+            self.scores[(path, line)] *= factor
+
+    def follow_names(self, tests: Sequence[str], files: dict[str, SourceFile]) -> None:
+        """Raise the functions and files that the failing tests are named after (naming conventions link tests
+        to code under test, White et al. 2020)."""
+        names = {test.split("::")[-1].split("[")[0].split(".")[-1].lower().strip("_") for test in tests}
+        names = {name[4:].strip("_") if name.startswith("test") else name for name in names}
+        modules = {test.split("::")[0].rpartition("/")[2].lower() for test in tests}
+        for path, line in list(self.scores):
+            chunk = files[path].chunk_at(line)
+            name = (getattr(chunk.function, "name", "") if chunk is not None else "").lower().strip("_")
+            factor = 1.0
+            if name in names:
+                factor = 2.0
+            elif len(name) > 3 and any(f"_{name}_" in f"_{other}_" for other in names):
+                factor = 1.4
+            if f"test_{path.rpartition('/')[2].lower()}" in modules:
+                factor *= 1.2
             self.scores[(path, line)] *= factor
 
     def add_module_level(self, files: dict[str, SourceFile]) -> None:
