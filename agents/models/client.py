@@ -25,7 +25,7 @@ from ..budget import Budget
 from .calls import Call, CallObserver, Journal, Sampling
 from .core import Core, spending
 from .endpoint import Endpoint, Sampled
-from .prompt_digest import chain_of
+from .history import History
 from .results import SampledResult as SampledResult
 from .results import as_result, name_calls
 from .schema import response_format
@@ -57,6 +57,7 @@ class ModelClient(ChatCompletionClient):
         self._journal = journal
         self._budget = budget
         self._index = 0
+        self._history = History(core.primary.encoder)
         self._total = RequestUsage(prompt_tokens=0, completion_tokens=0)
         self._last = self._total
 
@@ -151,11 +152,13 @@ class ModelClient(ChatCompletionClient):
         sampling = replace(self.sampling, **changed) if changed else self.sampling
         if not isinstance(tool_choice, str):
             tool_choice = {"type": "function", "function": {"name": tool_choice.name}}
+        prompt = self._history.prompt(messages)
         return Request(
             scope=self.scope,
             index=self._index,
             messages=messages,
-            pieces=self._primary.encoder.pieces(messages),
+            prompt=prompt,
+            pieces=prompt.pieces,
             tools=self._core.tools.shapes(tools)[0] if tools else (),
             tool_choice=tool_choice,
             response_format=response_format(json_output),
@@ -231,14 +234,14 @@ class ModelClient(ChatCompletionClient):
             token_ids=answer.token_ids,
             logprobs=None if answer.logprobs is None else tuple(t["logprob"] for t in answer.logprobs),
             replayed=replayed,
-            prompt_sha256=chain_of([link for piece in request.pieces for link in piece.links]),
+            prompt_sha256=request.prompt.chain,
             policy_version=answer.policy_version,
         )
         if self._observer is not None:
             self._observer.called(call)
         prompt = usage.prompt_tokens
         if prompt is None:
-            prompt = self._core.estimate(self._primary, request.pieces, request.tools)
+            prompt = self._core.estimate(self._primary, request.prompt.size, request.tools)
         completion = usage.completion_tokens
         if completion is None:
             completion = (len(answer.content) + sum(len(c["arguments"]) for c in answer.tool_calls)) // 4
@@ -252,7 +255,8 @@ class ModelClient(ChatCompletionClient):
     def count_tokens(self, messages: Sequence[LLMMessage], *, tools: Sequence[Tool | ToolSchema] = ()) -> int:
         """An estimate from the size in bytes, calibrated by the usage of earlier calls."""
         shapes = self._core.tools.shapes(tools)[0] if tools else ()
-        return self._core.estimate(self._primary, self._primary.encoder.pieces(messages), shapes)
+        size = sum(len(piece.wire) for piece in self._primary.encoder.pieces(messages))
+        return self._core.estimate(self._primary, size, shapes)
 
     def remaining_tokens(
         self, messages: Sequence[LLMMessage], *, tools: Sequence[Tool | ToolSchema] = ()

@@ -14,7 +14,7 @@ from ...tools.errors import BudgetExceeded, ContextOverflowError, CredentialsErr
 from ..budget import Budget, Reservation, Spending
 from .calls import CallObserver, ModelOptions, Sampling, Usage
 from .endpoint import Endpoint, Sampled
-from .messages import Memory, Piece, ToolShapes, dumps
+from .messages import Memory, ToolShapes, dumps
 from .wire import Request, WireError
 
 _RESERVED_OUTPUT = 32_768
@@ -108,7 +108,7 @@ class Core:
         and when (monotonic) the wall limit is reached."""
         if budget is None:
             return None, None
-        prompt = self.estimate(endpoint, request.pieces, request.tools) if endpoint.route.is_llm else 0
+        prompt = self.estimate(endpoint, request.prompt.size, request.tools) if endpoint.route.is_llm else 0
         facts = endpoint.facts
         expected = getattr(endpoint.wire, "expected", None)
         longest = min(facts.max_output_tokens or _RESERVED_OUTPUT, _RESERVED_OUTPUT)
@@ -156,14 +156,10 @@ class Core:
             "response_format": request.response_format,
             "extra": request.extra,
         }
-        total = hashlib.sha256(dumps(head))
-        for piece in request.pieces:
-            total.update(piece.digest)
-        return total.hexdigest()
+        return hashlib.sha256(dumps(head) + request.prompt.digest).hexdigest()
 
-    def estimate(self, endpoint: Endpoint, pieces: Sequence[Piece], tools: Sequence[Any]) -> int:
+    def estimate(self, endpoint: Endpoint, size: int, tools: Sequence[Any]) -> int:
         """Prompt tokens, from the size in bytes and what earlier calls came to."""
-        size = sum([len(piece.wire) for piece in pieces])
         if tools:
             size += len(self.tools.shapes(tools)[1])
         return int(size / endpoint.bytes_per_token) + 1

@@ -148,7 +148,7 @@ class Endpoint:
 
     def _calibrate(self, request: Request, answer: Answer) -> None:
         tokens = answer.usage.prompt_tokens
-        size = sum(len(piece.wire) for piece in request.pieces)
+        size = request.prompt.size
         if tokens and tokens > 200 and size:
             self.bytes_per_token = min(8.0, max(1.0, size / tokens))
 

@@ -176,10 +176,14 @@ def with_reasoning(pieces: Sequence[Piece], style: ReasoningStyle) -> list[Piece
     """
     if style == "none":
         return list(pieces)
-    first = 0
-    if style == "reasoning_content":
-        first = max((i for i, piece in enumerate(pieces) if piece.role == "user"), default=0)
-    return [piece.reasoned or piece if i >= first else piece for i, piece in enumerate(pieces)]
+    chosen = list(pieces)
+    for i in range(len(chosen) - 1, -1, -1):
+        piece = chosen[i]
+        if piece.reasoned is not None:
+            chosen[i] = piece.reasoned
+        elif piece.role == "user" and style == "reasoning_content":
+            break
+    return chosen
 
 
 def with_cache_control(pieces: Sequence[Piece]) -> list[Piece]:

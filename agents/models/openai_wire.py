@@ -136,14 +136,16 @@ class OpenAIWire:
         if self._route.cache_control:
             pieces = with_cache_control(pieces)
         fields = self._fields(request)
-        head = b'{"model":' + dumps(self._route.name) + b',"messages":['
-        parts = [head, b",".join([piece.wire for piece in pieces]), b"]"]
+        tail = [b"]"]
         if request.tools:
-            parts += [b',"tools":', self._tools.shapes(request.tools)[1]]
+            tail += [b',"tools":', self._tools.shapes(request.tools)[1]]
         for name, value in fields.items():
-            parts += [b",", dumps(name), b":", dumps(value)]
-        parts.append(b"}")
-        return b"".join(parts)
+            tail += [b",", dumps(name), b":", dumps(value)]
+        # One join, so that the history is copied once.
+        wires = [piece.wire for piece in pieces] or [b""]
+        wires[0] = b'{"model":' + dumps(self._route.name) + b',"messages":[' + wires[0]
+        wires[-1] += b"".join([*tail, b"}"])
+        return b",".join(wires)
 
     def _fields(self, request: Request) -> dict[str, Any]:
         sampling = request.sampling

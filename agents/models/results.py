@@ -23,7 +23,7 @@ class SampledResult(CreateResult):
 
 def name_calls(answer: Answer, request: Request) -> None:
     """Give each call an id that no other call of the conversation has, the same under every replay."""
-    taken = {id for piece in request.pieces for id in piece.call_ids}
+    taken = set(request.prompt.call_ids)
     for number, call in enumerate(answer.tool_calls):
         if not call["id"] or call["id"] in taken:
             place = hashlib.sha256(f"{request.scope}\0{request.index}\0{number}".encode()).hexdigest()[:16]

@@ -62,8 +62,10 @@ class Request:
     index: int
     messages: Sequence[Any]
     """AutoGen LLMMessages."""
+    prompt: Any
+    """The same, encoded for the model that was asked for (`history.Prompt`)."""
     pieces: Sequence[Any]
-    """The same, encoded (`messages.Piece`); in text mode, rewritten as text."""
+    """What is sent (`messages.Piece`): the prompt's, or rewritten for a fallback or as text."""
     tools: Sequence[Mapping[str, Any]]
     """OpenAI function shapes {type, function}; the same list object is passed as long as it does not change."""
     tool_choice: str | Mapping[str, Any] | None
