@@ -35,6 +35,7 @@ def train(
     max_completion_length: Annotated[int, typer.Option(min=1, help="grpo: tokens of one rollout.")] = 4096,
     max_tool_calls: Annotated[int, typer.Option(min=1, help="grpo: tool calls of one rollout.")] = 30,
     vllm: Annotated[bool, typer.Option("--vllm", help="grpo: generate with a vLLM server.")] = False,
+    repositories: Annotated[Path | None, typer.Option(help="grpo: folder of checkouts, by name.")] = None,
     gradient_checkpointing: Annotated[bool, typer.Option("--gradient-checkpointing")] = False,
     seed: Annotated[int, typer.Option()] = 0,
     accelerate: Annotated[
@@ -65,6 +66,7 @@ def train(
         max_completion_length=max_completion_length,
         max_tool_calls=max_tool_calls,
         vllm=vllm,
+        repositories=repositories,
         gradient_checkpointing=gradient_checkpointing,
         seed=seed,
     )

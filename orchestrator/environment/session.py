@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ...tools.errors import UsageError
@@ -32,10 +33,15 @@ _SECONDS = re.compile(r"\b\d+(?:\.\d+)? ?(?:s|ms|sec|seconds?)\b")
 class IssueSession:
     """Made with a default task, or without one: then `reset` must name it."""
 
-    def __init__(self, task: IssueTask | None = None, *, max_steps: int = 50) -> None:
+    def __init__(
+        self, task: IssueTask | None = None, *, max_steps: int = 50, repositories: Path | None = None
+    ) -> None:
+        """`repositories` is a folder of checkouts, by name (`flask`) or owner and name (`pallets/flask`): records
+        name a repository, not where it lies."""
         self._default = task
         self._task = task
         self._max_steps = max_steps
+        self._repositories = repositories
         self._prepared: PreparedTask | None = None
         self._workspace: Workspace | None = None
         self._toolbox: Toolbox | None = None
@@ -255,6 +261,8 @@ class IssueSession:
             "instance_id": "instance_id",
         }
         values: dict[str, Any] = {field: row[name] for name, field in names.items() if row.get(name)}
+        if "repository" in values:
+            values["repository"] = self._located(values["repository"])
         if row.get("fail_to_pass"):
             values["fail_to_pass"] = tuple(row["fail_to_pass"])
         if self._default is not None:
@@ -265,6 +273,16 @@ class IssueSession:
             )
         return IssueTask(**values)
 
+    def _located(self, repository: str) -> str:
+        name = repository.removesuffix(".git").rstrip("/")
+        for part in (
+            (name, name.split("/")[-1], "__".join(name.split("/")[-2:])) if self._repositories else ()
+        ):
+            path = self._repositories / part if self._repositories else Path(part)
+            if part and not Path(part).is_absolute() and path.is_dir():
+                return str(path)
+        return repository
+
     def _close(self) -> None:
         if self._workspace is not None:
             self._workspace.close()
@@ -274,6 +292,10 @@ class IssueSession:
         self._close()
 
 
-def session_factory(task: IssueTask | None = None, *, max_steps: int = 50) -> Callable[[], IssueSession]:
-    """For `GRPOTrainer(environment_factory=...)`: fields of a row replace those of `task`."""
-    return lambda: IssueSession(task, max_steps=max_steps)
+def session_factory(
+    task: IssueTask | None = None, *, max_steps: int = 50, repositories: str | Path | None = None
+) -> Callable[[], IssueSession]:
+    """For `GRPOTrainer(environment_factory=...)`: fields of a row replace those of `task`; a row's repository is
+    looked for in the folder `repositories` first."""
+    folder = Path(repositories) if repositories is not None else None
+    return lambda: IssueSession(task, max_steps=max_steps, repositories=folder)

@@ -61,6 +61,8 @@ class Recipe:
     max_completion_length: int = 4096
     max_tool_calls: int = 30
     vllm: bool = False
+    repositories: Path | None = None
+    """Folder of checkouts that the environment looks for a row's repository in."""
     gradient_checkpointing: bool = False
     seed: int = 0
 
@@ -97,6 +99,7 @@ class Recipe:
             "task_type": task_type,
             "files": self.files(),
             "model": self.model,
+            "repositories": str(self.repositories.resolve()) if self.repositories else None,
             "output": str(self.output.resolve()),
         }
         environment = Environment(

@@ -233,6 +233,10 @@ def test_the_session_is_what_trl_takes(repository):
     }
     assert made.reset(**row) is None
     assert "hours" in made.readFile("fees.py")
+    named = session_factory(repositories=repository.parent)()
+    for name in (repository.name, f"owner/{repository.name}", f"https://host/owner/{repository.name}.git"):
+        named.reset(**{**row, "repository": name})
+        assert "hours" in named.readFile("fees.py")
 
 
 def test_a_task_that_no_test_decides_is_refused(repository, tmp_path):

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from swe_agent.orchestrator.cli.main import main
 from swe_agent.orchestrator.record.synthetic import synthetic_records
 from swe_agent.orchestrator.record.trajectory_file import write_trajectories

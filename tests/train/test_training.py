@@ -243,5 +243,5 @@ def recorded(tmp_path_factory):
 def test_a_recorded_search_trains_in_every_kind(tmp_path, recorded, tiny_model, method, source):
     options = {"batch_size": 2, "generations": 2} if method in ("kto", "grpo") else {"batch_size": 1}
     if source == "grpo":
-        options |= {"max_completion_length": 16, "max_tool_calls": 1}
+        options |= {"max_completion_length": 16, "max_tool_calls": 1, "repositories": recorded.parent}
     train(tmp_path, recorded, tiny_model, method, source, steps=1, **options)
