@@ -51,6 +51,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from .app import COMMANDS, app
 
+    if "_SWE_AGENT_COMPLETE" in os.environ:
+        from typer._completion_classes import completion_init
+
+        completion_init()
+
     # typer carries its own click in newer versions: the class is taken from what it raises.
     usage_error: type[Any] = typer.BadParameter.__mro__[2]
     arguments = list(sys.argv[1:] if argv is None else argv)

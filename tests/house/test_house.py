@@ -12,8 +12,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = {"orchestrator": {"agents", "tools", "prompts", "examples"}, "agents": {"tools", "prompts"}, "tools": set(),
-         "prompts": set(), "examples": set()}
+ROOMS = {
+    "orchestrator": {"agents", "tools", "prompts", "examples"},
+    "agents": {"tools", "prompts"},
+    "tools": set(),
+    "prompts": set(),
+    "examples": set(),
+}
 
 
 def modules() -> Iterator[tuple[str, Path]]:
@@ -109,7 +114,9 @@ def test_no_module_beside_the_package() -> None:
 
 @pytest.mark.parametrize("room", ["agents", "tools", "orchestrator", "prompts", "examples"])
 def test_rooms_cannot_be_imported_by_their_short_names(room: str, tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", f"import {room}"], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {room}"], cwd=tmp_path, capture_output=True, text=True
+    )
     assert "ModuleNotFoundError" in done.stderr
 
 

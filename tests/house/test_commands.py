@@ -1,0 +1,76 @@
+"""The command line as a whole: help, versions, completion, exit codes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from swe_agent import __version__
+from swe_agent.orchestrator.cli.app import COMMANDS
+from swe_agent.orchestrator.cli.main import exit_code_of
+from swe_agent.tools import errors
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "swe_agent", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str) -> None:
+    done = run(command, "--help", COLUMNS="200")
+    assert done.returncode == 0, done.stderr
+    assert "Usage" in done.stdout
+
+
+def test_version() -> None:
+    assert run("--version").stdout.strip() == __version__
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nosuch"], ["solve", "--nosuch"], ["solve", "--width", "x"], ["runs", "show"]]
+)
+def test_usage_errors(arguments: list[str]) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(shell: str) -> None:
+    assert "_SWE_AGENT_COMPLETE" in run("completion", shell).stdout
+
+
+def test_completion_completes() -> None:
+    done = run(_SWE_AGENT_COMPLETE="complete_bash", COMP_WORDS="swe-agent so", COMP_CWORD="1")
+    assert done.stdout.split() == ["solve"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.UsageError, 2),
+        (errors.RepositoryError, 2),
+        (errors.RecordError, 2),
+        (errors.ExportError, 2),
+        (errors.PatchError, 4),
+        (errors.BudgetExceeded, 5),
+        (errors.CredentialsError, 6),
+        (errors.ModelError, 6),
+        (errors.ContextOverflowError, 6),
+        (errors.SandboxError, 7),
+        (errors.ProjectError, 7),
+        (errors.IssueError, 8),
+        (errors.ForgeError, 8),
+        (ValueError, 1),
+    ],
+)
+def test_exit_codes(error: type[BaseException], code: int) -> None:
+    assert exit_code_of(error("x")) == code
