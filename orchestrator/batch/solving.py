@@ -161,7 +161,7 @@ def _outcome(job: Job, run: RunDirectory, result: Mapping[str, Any], started: fl
         sum(part for part in tokens if part is not None) if None not in tokens else None,
         spent.get("calls"),
         round(time.monotonic() - started, 3),
-        audit_run(run.events) if run.events.exists() else (),
+        audit_run(run.events, str(job.instance["repo"])) if run.events.exists() else (),
     )
 
 

@@ -72,7 +72,13 @@ def test_figures_are_the_graders_and_faults_are_no_predictions(tmp_path: Path) -
     ]
     dataset = tmp_path / "data.jsonl"
     dataset.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    edit = {"name": "editFile", "arguments": {"path": "calc.py", "edits": [{"oldText": "(len(values) + 1)", "newText": "len(values)"}]}}
+    edit = {
+        "name": "editFile",
+        "arguments": {
+            "path": "calc.py",
+            "edits": [{"oldText": "(len(values) + 1)", "newText": "len(values)"}],
+        },
+    }
     finish = {"name": "finish", "arguments": {"summary": "done"}}
     give_up = {"name": "finish", "arguments": {"summary": "no such line", "gaveUp": True}}
     turns = [{"tool_calls": [item]} for item in (edit, finish, give_up)]
@@ -109,12 +115,23 @@ def test_figures_are_the_graders_and_faults_are_no_predictions(tmp_path: Path) -
     assert json.loads((tmp_path / "out/results.json").read_text())["summary"]["leak_audit"] == {
         "audited": 3, "flagged": 0, "flags": {}}  # fmt: skip
 
-    alone = swe_agent(tmp_path, "eval", tmp_path / "out", "--cache", tmp_path / "cache", "--output", tmp_path / "again", "--json")
+    alone = swe_agent(
+        tmp_path,
+        "eval",
+        tmp_path / "out",
+        "--cache",
+        tmp_path / "cache",
+        "--output",
+        tmp_path / "again",
+        "--json",
+    )
     report = json.loads(alone.stdout)
     for key in ("resolved_ids", "unresolved_ids", "empty_patch_ids", "error_ids"):
         assert report[key] == verdicts[key]
 
-    clean = swe_agent(tmp_path, *command[:-6], "--workers", "1", "--output", tmp_path / "clean", "--environment", "native")
+    clean = swe_agent(
+        tmp_path, *command[:-6], "--workers", "1", "--output", tmp_path / "clean", "--environment", "native"
+    )
     assert clean.returncode == 0, clean.stderr
     assert (tmp_path / "clean/preds.json").read_bytes() == (tmp_path / "out/preds.json").read_bytes()
 
