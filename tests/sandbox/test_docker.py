@@ -96,7 +96,7 @@ def test_a_container_killed_from_outside_is_named(opener: Opener, client: Any) -
 
 
 def test_nothing_is_left_after_closing(opener: Opener, client: Any) -> None:
-    label = {"label": "swe_agent.run=left"}
+    label: dict[str, Any] = {"label": "swe_agent.run=left"}
     with opener("docker", label="left") as sandbox:
         sandbox.write_bytes("a", b"1")
         with sandbox.fork() as child:

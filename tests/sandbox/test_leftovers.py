@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ Opener = Callable[..., Sandbox]
 _OWNER = """
 import sys, time, threading
 from pathlib import Path
+from typing import Any
 from swe_agent.tools.sandbox import SandboxSpec, open_sandbox
 kind, source, scratch, image, count = sys.argv[1:]
 spec = SandboxSpec(Path(source), Path(scratch), image=image or None, label="killed-run")
@@ -77,7 +79,7 @@ def test_nothing_is_left_of_a_docker_owner_killed_among_its_forks(
 
     _kill_owner("docker", source, tmp_path / "runs", docker_image, forks=3, at=2)
     client = docker.DockerClient(base_url=docker_engine)
-    label = {"label": "swe_agent.run=killed-run"}
+    label: dict[str, Any] = {"label": "swe_agent.run=killed-run"}
     assert client.containers.list(all=True, filters=label)
     (tmp_path / "runs").mkdir(exist_ok=True)
     for _ in range(2):  # a container that was just being created appears a moment later

@@ -272,6 +272,9 @@ class DockerSandbox(Sandbox):
                     )
             except ConnectionError as error:
                 raise SandboxError(f"the container is gone: {self._why(error)}") from error
+            except BaseException:
+                self._shell.close()  # interrupted: the rest of the output would be taken for the next one's
+                raise
 
     def _why(self, error: ConnectionError) -> str:
         """What the daemon says about the end of the container."""

@@ -238,6 +238,9 @@ class NamespaceSandbox(Sandbox):
             except OSError as error:
                 self._holder.kill()
                 raise SandboxError(f"the sandbox does not answer any more: {error}") from error
+            except BaseException:
+                self._holder.kill()  # interrupted: the reply on its way would be taken for the next one's
+                raise
         if reply is None:
             why = "it was closed" if self._closed else "its holder process was killed from outside"
             raise SandboxError(f"the sandbox is gone: {why}")
