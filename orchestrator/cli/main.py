@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             from ..config import default_map, settings
 
             defaults = default_map(settings(_config_file(arguments), COMMANDS), COMMANDS)
-        result = app(args=arguments, standalone_mode=False, default_map=defaults)
+        result = app(args=arguments, prog_name="swe-agent", standalone_mode=False, default_map=defaults)
         return result if isinstance(result, int) else OK
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED

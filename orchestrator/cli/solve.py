@@ -45,7 +45,9 @@ def solve(
     budget_tokens: int = typer.Option(None, help="Tokens at most."),
     budget_steps: int = typer.Option(None, help="Model calls at most."),
     timeout: str = typer.Option(None, help="Wall time at most: 90s, 30m, 2h."),
-    critic_samples: int = typer.Option(1, help="Times the Critic scores a patch; 1: its review's own scores."),
+    critic_samples: int = typer.Option(
+        1, help="Times the Critic scores a patch; 1: its review's own scores."
+    ),
     max_steps: int = typer.Option(100, help="Model calls of one role turn."),
     sandbox: str = typer.Option("auto", help="auto, namespace, docker or plain."),
     image: str = typer.Option(None, help="Container image (docker)."),

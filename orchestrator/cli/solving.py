@@ -15,7 +15,8 @@ from ...agents.models.calls import ModelOptions, Sampling
 from ...tools.errors import UsageError
 from ..issue import Issue
 from ..request import OFFLINE, Limits, SolveRequest, SolveResult
-from ..run_directory import RunDirectory, cache_root
+from ..run_directory import RunDirectory
+from .sources import check_local, find_repository, read_issue, scratch_folder, slug_of
 
 if TYPE_CHECKING:
     from ..report.screen import Screen
@@ -100,18 +101,18 @@ def build_request(flags: Mapping[str, Any], screen: Screen) -> tuple[SolveReques
         include_dirty=flags["include_dirty"],
     )
     _check_models(request)
-    issue = _issue(flags, screen)
+    issue = read_issue(flags, screen)
     if not issue.text.strip():
         raise UsageError("the issue is empty: say what is wrong with --text, --file or --issue")
     screen.line(f"issue {issue.id}: {issue.title}", "bold")
-    _check_local(flags, issue)
+    check_local(flags, issue)
     if flags["dry_run"]:
         run = None
-        folder = _scratch_folder()
+        folder = scratch_folder()
     else:
-        run = RunDirectory.new(_slug(issue), flags["output"])
+        run = RunDirectory.new(slug_of(issue), flags["output"])
         folder = run.path / "work" / "clone"
-    issue, repository = _repository(flags, issue, folder, screen)
+    issue, repository = find_repository(flags, issue, folder, screen)
     request = replace(request, issue=issue, repository=repository, base=request.base or issue.base_commit)
     request = _trusting(request, flags["trust_repo"], screen)
     return request, run
@@ -289,101 +290,3 @@ def _check_models(request: SolveRequest) -> None:
             await preflight(model, request.options)
 
     asyncio.run(check())
-
-
-def _issue(flags: Mapping[str, Any], screen: Screen) -> Issue:
-    if flags.get("example"):
-        from ...examples import issue_text
-
-        return Issue.from_text(issue_text(), source="example")
-    if flags["text"]:
-        return Issue.from_text(flags["text"])
-    if flags["file"]:
-        if flags["file"] == "-":
-            return Issue.from_text(sys.stdin.read(), source="file")
-        try:
-            data = Path(flags["file"]).read_bytes()
-        except OSError as error:
-            raise UsageError(f"cannot read --file {flags['file']}: {error.strerror}") from error
-        return Issue.from_text(data.decode("utf-8", "replace"), source="file")
-    if flags["instance"]:
-        return _instance(flags["dataset"], flags["instance"])
-    from ..forges import fetch_issue
-
-    issue = fetch_issue(flags["issue"], on_line=screen.line)
-    if flags["open_pr"] and not flags["force"]:
-        from ..forges.pull_request import check_wanted
-
-        check_wanted(issue, "")
-    for what, value in (("state", issue.state), ("fixed by", issue.fixed_by)):
-        if value and value != "open":
-            screen.line(f"  {what}: {value}", "yellow")
-    return issue
-
-
-def _instance(dataset: str, name: str) -> Issue:
-    """One instance of a dataset, without its gold data."""
-    from ..benchmarks.dataset import Selection, load_instances
-
-    instance = load_instances(dataset, select=Selection(ids=(name,)))[0]
-    title, _, body = instance.problem_statement.strip().partition("\n")
-    repository = instance.repo if "://" in instance.repo else f"https://github.com/{instance.repo}.git"
-    return Issue(
-        instance.id,
-        title.strip(),
-        body.strip(),
-        repository=repository,
-        base_commit=instance.base_commit,
-        hints=instance.hints,
-        images=instance.images,
-        source="dataset",
-        benchmark=instance.benchmark,
-    )
-
-
-def _repository(flags: Mapping[str, Any], issue: Issue, folder: Path, screen: Screen) -> tuple[Issue, Path]:
-    """The checkout to read: --repo, else the issue's own repository (cloned), else the current folder."""
-    if flags.get("example"):
-        from ...examples import materialise
-
-        return issue, materialise(cache_root() / "example")
-    where = flags["repo"] or issue.repository or "."
-    if _is_remote(where):
-        from ..forges import clone
-
-        screen.line(f"  repository: {where}  ({'given' if flags['repo'] else 'from the issue'}) [--repo]")
-        kind = "gitlab" if issue.source == "gitlab" else "github"
-        clone(where, folder, base=flags["base"] or issue.base_commit, kind=kind)
-        return issue, folder
-    return issue, Path(where).expanduser().resolve()
-
-
-def _is_remote(where: str) -> bool:
-    return "://" in where or where.startswith("git@")
-
-
-def _check_local(flags: Mapping[str, Any], issue: Issue) -> None:
-    """A local repository must be one. Raises: RepositoryError."""
-    from ...tools.errors import RepositoryError
-
-    where = flags["repo"] or issue.repository or "."
-    if flags.get("example") or _is_remote(where):
-        return
-    path = Path(where).expanduser()
-    if not path.is_dir():
-        raise RepositoryError(f"--repo {where}: no such directory")
-    if not (path / ".git").exists() and not (path / "HEAD").exists():
-        raise RepositoryError(
-            f"--repo {where} is not a git repository: run `git init` and commit there first"
-        )
-
-
-def _scratch_folder() -> Path:
-    import tempfile
-
-    return Path(tempfile.mkdtemp(prefix="swe-agent-dry-run-")) / "clone"
-
-
-def _slug(issue: Issue) -> str:
-    words = "".join(char if char.isalnum() else " " for char in issue.id.lower()).split()
-    return "-".join(words)[:48].strip("-") or "issue"
