@@ -109,10 +109,11 @@ def _write(
         runs["read"] += 1
         if set(formats) != {"preds"}:
             refuse_benchmark(record, options)
-        clean = redactor.record(record)
+        line = dump(record)
+        clean = redactor.record(record, line)
         runs["prompts_not_verified"] += sum(call.prompt_sha256 is None for call in clean.calls)
         licences.add(clean.task.licence or "unknown")
-        copies.write(dump(clean))
+        copies.write(line if clean is record else dump(clean))
         view = View(clean)
         for kind, writer in writers.items():
             for row in MAKERS[kind](view, options, writer.tally):

@@ -72,10 +72,10 @@ class Redactor:
                     self._counts[kind] += 1
         return text
 
-    def record(self, record: Trajectory) -> Trajectory:
-        """The record without secrets. Where a message changed, the prompt digests are made anew and the token
+    def record(self, record: Trajectory, line: str | None = None) -> Trajectory:
+        """The record without secrets (itself when it has none); `line` is its JSON where the caller has it. Where a message changed, the prompt digests are made anew and the token
         ids at and below it are dropped: ids spell what they stand for."""
-        line = dump(record)
+        line = line if line is not None else dump(record)
         if not self._suspicious(line):
             return record
         before = self.counts.total()
