@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 
 from ..errors import ProjectError
 from ..sandbox import DEFAULT_ROOT, Sandbox
-from .environment import Environment, Plan, cached_environment
+from .build import Plan
+from .environment import Environment, cached_environment
 from .installer import Installer, find_uv
 from .interpreters import Interpreter, choose, probe
 from .manifest import Manifest
