@@ -41,6 +41,7 @@ class TestRunner:
         self.baseline = baseline
         self._log_dir = log_dir
         self._bytecode = Bytecode()
+        self._asked = 0
         warmable = warm and project.test_command.runner == "pytest" and project.python is not None
         self._warm = WarmRunner(project, bytecode=self._bytecode) if warmable else None
         self._numbers = itertools.count(1)
@@ -70,8 +71,11 @@ class TestRunner:
             report = self._warm.run(workspace, names, timeout=limit)
             if report is not None:
                 return replace(report, log_path=write_log(log, report.output))
+        on_base = self._gathers(workspace)
         with self._tree(workspace) as tree:
-            report, _ = self._cold(tree.sandbox, names, limit, log)
+            report, _ = self._cold(tree.sandbox, names, limit, log, on_base=on_base)
+        if self._warm is not None and not cold:
+            self._warm.note(names, report)
         return report
 
     def measure_baseline(
@@ -82,10 +86,9 @@ class TestRunner:
         limit = timeout if timeout is not None else self.project.test_command.timeout_s
         reports: list[TestReport] = []
         for _ in range(max(1, runs)):
-            self._bytecode.open = not reports and untouched(workspace)
+            on_base = self._gathers(workspace)
             with workspace.fork() as fork:
-                report, _ = self._cold(fork.sandbox, (), limit, self._log())
-            self._bytecode.open = False
+                report, _ = self._cold(fork.sandbox, (), limit, self._log(), on_base=on_base)
             reports.append(report)
             if report.timed_out:
                 break
@@ -116,11 +119,10 @@ class TestRunner:
         if self._warm is None:
             return "only pytest is run warm"
         names = [check_name(name) for name in selection]
-        if not self._bytecode.filled and untouched(workspace):
-            self._bytecode.open = True
+        if self._gathers(workspace):
             with workspace.fork() as fork:
-                self._cold(fork.sandbox, names, timeout or self.project.test_command.timeout_s, self._log())
-            self._bytecode.open = False
+                limit = timeout or self.project.test_command.timeout_s
+                self._cold(fork.sandbox, names, limit, self._log(), on_base=True)
         self._warm.expect(names)
         self._warm.run(workspace, names, timeout=timeout or self.project.test_command.timeout_s)
         return self._warm.why_cold(names)
@@ -141,11 +143,31 @@ class TestRunner:
         self.close()
 
     def _cold(
-        self, sandbox: Sandbox, names: Sequence[str], timeout: float, log: Path | None, coverage: bool = False
+        self,
+        sandbox: Sandbox,
+        names: Sequence[str],
+        timeout: float,
+        log: Path | None,
+        coverage: bool = False,
+        on_base: bool = False,
     ) -> tuple[TestReport, Events]:
         return run_cold(
-            sandbox, self.project, names, timeout=timeout, log=log, coverage=coverage, bytecode=self._bytecode
+            sandbox,
+            self.project,
+            names,
+            timeout=timeout,
+            log=log,
+            coverage=coverage,
+            bytecode=self._bytecode,
+            on_base=on_base,
         )
+
+    def _gathers(self, workspace: Workspace) -> bool:
+        """Whether bytecode is still wanted and this tree, being the base commit's, may give it."""
+        if self._bytecode.filled or self.project.test_command.runner != "pytest" or self._asked > 3:
+            return False
+        self._asked += 1
+        return untouched(workspace)
 
     def _log(self) -> Path | None:
         if self._log_dir is None:

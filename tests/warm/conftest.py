@@ -50,11 +50,13 @@ def make(tmp_path: Path) -> Iterator[Maker]:
             source.mkdir()
             write_tree(source, files)
             base = commit_all(source)
-            if not isinstance(command, TestCommand):
-                command, _ = find_test_command(Manifest(source), command)
+            if isinstance(command, TestCommand):
+                how = command
+            else:
+                how, _ = find_test_command(Manifest(source), command)
             prefixes = {Path(sys.prefix), Path(sys.base_prefix)}
             project = Project(
-                command,
+                how,
                 python=Path(sys.executable),
                 read_only=tuple(p for p in prefixes if not p.is_relative_to("/usr")),
                 env={"PATH": f"{Path(sys.executable).parent}:{SYSTEM_PATH}"},

@@ -12,15 +12,14 @@ MAX_BYTES = 256 << 20
 class Bytecode:
     """An archive of one run's bytecode, unpacked into the private folder of every later run.
 
-    It is filled from one run on the unmodified base commit only, while `open` is set: bytecode that a
-    candidate's tests wrote must never decide another verdict. A module that differs from the base is
+    It is filled from one run on the unmodified base commit only: bytecode that a candidate's tests wrote
+    must never decide another verdict. A module that differs from the base is
     recompiled by Python itself, which compares the source's size and time.
     """
 
     def __init__(self) -> None:
         self._archive: bytes | None = None
         self._lock = threading.Lock()
-        self.open = False
 
     @property
     def filled(self) -> bool:
@@ -32,9 +31,9 @@ class Bytecode:
             sandbox.exec(["tar", "-xf", "-", "-C", str(sandbox.root / folder)], stdin=self._archive)
 
     def keep(self, sandbox: Sandbox, folder: str) -> None:
-        """Take what a run left in `folder`, once."""
+        """Take what a run on the base commit left in `folder`, once."""
         with self._lock:
-            if not self.open or self._archive is not None:
+            if self._archive is not None:
                 return
             packed = f"{folder}/pycache.tar"
             done = sandbox.exec(
@@ -43,6 +42,5 @@ class Bytecode:
             if done.exit_code != 0:
                 return
             archive = sandbox.read_bytes(packed, max_bytes=MAX_BYTES + 1)
-            self.open = False
             if len(archive) <= MAX_BYTES:
                 self._archive = archive

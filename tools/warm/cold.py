@@ -46,8 +46,10 @@ def run_cold(
     log: Path | None,
     coverage: bool = False,
     bytecode: Bytecode | None = None,
+    on_base: bool = False,
 ) -> tuple[TestReport, Events]:
-    """Run the test command in `sandbox`; the events hold what the report has no place for.
+    """Run the test command in `sandbox`; the events hold what the report has no place for. `on_base` says
+    that the tree is the base commit's, so that its bytecode may serve later runs.
 
     Raises: ToolError for a selection that no test can have; SandboxError.
     """
@@ -58,7 +60,7 @@ def run_cold(
         if runner == "pytest":
             _seed(bytecode, sandbox, folder)
             done, events = _pytest(sandbox, project, names, folder, timeout, coverage)
-            if bytecode is not None and not done.timed_out and events.results:
+            if bytecode is not None and on_base and not done.timed_out and events.results:
                 bytecode.keep(sandbox, folder)
         elif runner in ("unittest", "django"):
             _seed(bytecode, sandbox, folder)

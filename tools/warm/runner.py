@@ -15,8 +15,8 @@ from .bytecode import Bytecode
 from .delta import Delta, delta_of
 from .zygote import Zygote, pytest_arguments
 
-WORTH_S = 60.0
-"""A cold run longer than this is not sped up by what warm runs save."""
+WORTH_S = 20.0
+"""What a warm run saves is start-up: a cold run longer than this gains too little for the check it costs."""
 _RESET = (
     "git -c core.hooksPath=/dev/null -c core.fsmonitor=false -c gc.auto=0 reset -q --hard {base} && "
     "git -c core.fsmonitor=false clean -ffdq"
@@ -53,6 +53,12 @@ class WarmRunner:
         with self._lock:
             key = tuple(sorted(selection))
             self._seen[key] = max(1, self._seen.get(key, 0))
+
+    def note(self, selection: Sequence[str], report: TestReport) -> None:
+        """What a cold run of the selection said, so that a hopeless one is not tried warm."""
+        key = tuple(sorted(selection))
+        if report.timed_out or report.duration_s > WORTH_S:
+            self._bar(key, "the run is too long to gain from it")
 
     def run(self, workspace: Workspace, selection: Sequence[str], *, timeout: float) -> TestReport | None:
         """The warm verdict, or None when there is none to trust: run cold then."""
