@@ -15,7 +15,7 @@ from .bytecode import Bytecode
 from .delta import Delta, delta_of
 from .zygote import Zygote, pytest_arguments
 
-WORTH_S = 20.0
+WORTH_S = 40.0
 """What a warm run saves is start-up: a cold run longer than this gains too little for the check it costs."""
 _RESET = (
     "git -c core.hooksPath=/dev/null -c core.fsmonitor=false -c gc.auto=0 reset -q --hard {base} && "
@@ -57,7 +57,7 @@ class WarmRunner:
     def note(self, selection: Sequence[str], report: TestReport) -> None:
         """What a cold run of the selection said, so that a hopeless one is not tried warm."""
         key = tuple(sorted(selection))
-        if report.timed_out or report.duration_s > WORTH_S:
+        if not report.timed_out and report.duration_s > WORTH_S and not self._trusted.get(key):
             self._bar(key, "the run is too long to gain from it")
 
     def run(self, workspace: Workspace, selection: Sequence[str], *, timeout: float) -> TestReport | None:
