@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any
 
 from ...tools.errors import SandboxError
@@ -29,6 +31,7 @@ from .package import engine_archive
 
 _GRACE_S = 90.0
 _RESTARTS = 5
+_OPTIONS = ("-c", "-o", "-p", "--rootdir", "--import-mode", "--confcutdir", "--override-ini", "--config-file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ def propose(
         "seed": seed,
         "workers": workers or len(os.sched_getaffinity(0)),
         "hints": hints(issue_text, editable),
-        "arguments": [],
+        "arguments": runner_options(project.test_command.command),
         "skip": 0,
     }
     found: list[dict[str, Any]] = []
@@ -142,6 +145,29 @@ def propose(
         candidates_per_s=stats.get("per_s"),
         statistics={**stats, "status": answer["status"], "restarts_at": request["skip"] or None},
     )
+
+
+def runner_options(command: str) -> list[str]:
+    """The options of a pytest command that decide how tests are found and imported; selections, verbosity and
+    the like are left out."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return []
+    start = next(
+        (i + 1 for i, word in enumerate(words) if PurePosixPath(word).name in ("pytest", "py.test")), None
+    )
+    if start is None:
+        return []
+    kept: list[str] = []
+    rest = iter(words[start:])
+    for word in rest:
+        if word in _OPTIONS:
+            value = next(rest, None)
+            kept += [word, value] if value is not None else []
+        elif word.partition("=")[0] in _OPTIONS:
+            kept.append(word)
+    return kept
 
 
 def _tracked(workspace: Workspace) -> list[str]:

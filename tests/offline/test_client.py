@@ -107,10 +107,14 @@ def test_critic_judges_by_tests(make_workspace, project: Project, mend: str, acc
     runner = TestRunner(project)
     baseline = Baseline.of([runner.run(workspace)])
     text = workspace.read_text("limits.py")
-    workspace.write_text("limits.py", text.replace("value > high:\n        return low", f"value > high:\n        {mend}"))
+    workspace.write_text(
+        "limits.py", text.replace("value > high:\n        return low", f"value > high:\n        {mend}")
+    )
     runner.baseline = baseline
     role = ROLES["critic"]
-    toolbox = Toolbox(workspace, runner, allowed=role.tools, extra=[finish_tool(role, lambda arguments: None)])
+    toolbox = Toolbox(
+        workspace, runner, allowed=role.tools, extra=[finish_tool(role, lambda arguments: None)]
+    )
     agent = RoleAgent("critic", OfflineRepairClient(), toolbox, system="Work.", scope="n0/critic/0")
     result = asyncio.run(agent.turn("Review it."))
     assert result.finish["accept"] is accept

@@ -119,7 +119,10 @@ def test_a_package_with_relative_imports_fixtures_and_parameters(make_workspace,
         time_limit_s=60, k=4,
     )  # fmt: skip
     assert found.patches, found
-    assert all(proposal.files == ("shop/tax.py",) or proposal.files == ("shop/cart.py",) for proposal in found.patches)
+    assert all(
+        proposal.files == ("shop/tax.py",) or proposal.files == ("shop/cart.py",)
+        for proposal in found.patches
+    )
     assert any("// 100" in proposal.patch.text for proposal in found.patches)
 
 
