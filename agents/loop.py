@@ -12,7 +12,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from autogen_agentchat.agents import BaseChatAgent
 from autogen_agentchat.base import Response
@@ -127,7 +127,7 @@ class RoleAgent(BaseChatAgent):
         while True:
             try:
                 result = await self._client.create(
-                    self.conversation.messages, tools=self.toolbox.schemas, cancellation_token=token
+                    self.conversation.messages, tools=cast(Any, self.toolbox.schemas), cancellation_token=token
                 )
             except ContextOverflowError:
                 if state.compactions >= 5:

@@ -12,6 +12,7 @@ from typing import Any
 
 from git import Actor, Repo
 from git.exc import InvalidGitRepositoryError, NoSuchPathError
+from gitdb.exc import BadName
 
 from ..tools.errors import PatchError, RepositoryError, UsageError
 from ..tools.patch import Patch
@@ -60,7 +61,7 @@ def commit_branch(repository: Path, branch: str, patch: str, base: str, issue: I
         raise UsageError(f"--branch {branch}: it exists already; name another")
     try:
         parent = repo.commit(base)
-    except (ValueError, Exception) as error:  # GitPython raises gitdb's own BadName for a missing object
+    except (ValueError, BadName) as error:
         raise RepositoryError(f"{root} does not have the base commit {base[:12]}: {error}") from error
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "GIT_INDEX_FILE": str(Path(folder) / "index")}
@@ -85,7 +86,7 @@ def commit_branch(repository: Path, branch: str, patch: str, base: str, issue: I
     commit = Commit.create_from_tree(
         repo, tree, message, parent_commits=[parent], author=_AUTHOR, committer=_AUTHOR
     )
-    repo.create_head(branch, commit)
+    repo.create_head(branch, commit.hexsha)
     return commit.hexsha
 
 

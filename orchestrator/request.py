@@ -91,24 +91,22 @@ class SolveRequest:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SolveRequest:
         """The request of an earlier run, for `--resume` and `replay`."""
-        values = dict(data)
+        values: dict[str, Any] = dict(data)
         issue = dict(values.pop("issue"))
         issue["comments"] = tuple(Comment(**comment) for comment in issue["comments"])
         issue["labels"], issue["images"] = tuple(issue["labels"]), tuple(issue["images"])
         options = dict(values.pop("options"))
         options["fallbacks"] = tuple(options.get("fallbacks", ()))
-        return cls(
-            **{
-                **values,
-                "issue": Issue(**issue),
-                "repository": Path(values["repository"]),
-                "sampling": Sampling(**values["sampling"]),
-                "options": ModelOptions(**options),
-                "limits": Limits(**values["limits"]),
-                "proposers": tuple(values["proposers"]),
-                "protected": tuple(values["protected"]),
-            }
-        )
+        values |= {
+            "issue": Issue(**issue),
+            "repository": Path(values["repository"]),
+            "sampling": Sampling(**values["sampling"]),
+            "options": ModelOptions(**options),
+            "limits": Limits(**values["limits"]),
+            "proposers": tuple(values["proposers"]),
+            "protected": tuple(values["protected"]),
+        }
+        return cls(**values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except typer.Exit as error:
         return error.exit_code
-    except usage_error as error:
+    except usage_error as error:  # pyright: ignore[reportGeneralTypeIssues]
         error.show()
         return USAGE
     except errors.SweAgentError as error:
