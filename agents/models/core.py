@@ -83,8 +83,9 @@ class Core:
                     f"the replay diverges: the record has no call {request.index} of {request.scope}"
                 )
             sampled = await endpoint.ask(request, deadline, heard)
-        except ModelError:
+        except ModelError as error:
             if budget is not None and deadline is not None and time.monotonic() >= deadline:
+                _tell(observer, request, endpoint, "infrastructure", error)
                 budget.check()
             raise
         else:

@@ -301,9 +301,16 @@ def test_the_wall_ends_a_call_that_hangs() -> None:
             await client.create(START)
         await client.close()
 
+    class Heard(MemoryJournal):
+        def call_failed(self, **fields: Any) -> None:
+            failures.append(fields["kind"])
+
+    failures: list[str] = []
     with ModelServer([{"fault": "hang"}]) as server:
-        asyncio.run(work(client_on(server.base, budget=run)))
+        options = ModelOptions(api_base=server.base)
+        asyncio.run(work(make_client("openai/m", options=options, budget=run, observer=Heard())))
     assert run.wall_s < 3
+    assert failures == ["infrastructure"]
 
 
 def test_a_failed_call_costs_nothing_and_holds_nothing() -> None:

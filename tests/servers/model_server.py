@@ -160,7 +160,11 @@ class ModelServer:
             return await _send(writer, 200, self.usage)
         if self._watch is not None:
             self.usage.append(used_by(int(self._watch.read_text())))
-        body = json.loads(raw) if raw and self._needs_body() else {"stream": b'"stream":true' in raw.replace(b" ", b"")}
+        body = (
+            json.loads(raw)
+            if raw and self._needs_body()
+            else {"stream": b'"stream":true' in raw.replace(b" ", b"")}
+        )
         request = Received(method, path, headers, body, raw if self._keep else b"")
         if self._keep:
             self.requests.append(request)
