@@ -202,7 +202,7 @@ async def _step(stage: Stage, plan: Plan, attempt: Attempt, turn: int, role: Rol
         attempt.status, attempt.check = ("limit" if result.status == "limit" else "failed"), None
         return
     attempt.status = "limit" if result.status == "limit" else "finished"
-    attempt.check = await stage.suite.check(workspace, attempt.patch.files, stage.reproduction.targets)
+    attempt.check = await stage.suite.check(workspace, attempt.patch, stage.reproduction.targets)
     stage.on_step(attempt)
     if attempt.check.green and result.status != "limit" and stage.team.request.roles == "team":
         await _review(stage, plan, attempt)

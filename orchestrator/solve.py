@@ -269,7 +269,7 @@ class _Run:
             await asyncio.to_thread(fork.apply, patch)
             for path, text in stage.reproduction.files.items():
                 await asyncio.to_thread(fork.write_text, path, text)
-            check = await stage.suite.check(fork, patch.files, stage.reproduction.targets, final=True)
+            check = await stage.suite.check(fork, patch, stage.reproduction.targets, final=True)
         finally:
             await asyncio.shield(asyncio.to_thread(fork.close))
         report = check.report

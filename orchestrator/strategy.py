@@ -167,7 +167,7 @@ class Expander:
         """A patch that came without a measurement: on a fork of the base, with the tests of every candidate."""
         fork = await asyncio.to_thread(self._patched, asked.patch, {})
         try:
-            check = await self.stage.suite.check(fork, asked.patch.files, self.stage.reproduction.targets)
+            check = await self.stage.suite.check(fork, asked.patch, self.stage.reproduction.targets)
         finally:
             await asyncio.shield(asyncio.to_thread(fork.close))
         return self._measured(check, None)
@@ -188,7 +188,7 @@ class Expander:
         for candidate in candidates:
             fork = await asyncio.to_thread(self._patched, candidate.patch, more.files)
             try:
-                check = await stage.suite.check(fork, candidate.patch.files, added)
+                check = await stage.suite.check(fork, candidate.patch, added)
             finally:
                 await asyncio.shield(asyncio.to_thread(fork.close))
             before = candidate.evaluation

@@ -7,12 +7,18 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from ..tools.coverage_map import CoverageMap, select
+from ..tools.patch import Patch
 from ..tools.run_tests import TestRunner
 from ..tools.test_report import Baseline, Comparison, TestReport, compare
 from ..tools.workspace import Workspace
 
 CAP_S = 600.0
 """Longest baseline run; a suite that takes longer is judged by the tests around the patch."""
+TRACE_S = 300.0
+"""Longest traced run of a slow suite; it is made once, to know which tests execute which lines."""
+MOST_TESTS = 200
+"""Tests chosen by coverage for one candidate, at most."""
 FAST_S = 120.0
 """A suite up to this long is run whole for every candidate."""
 
@@ -67,6 +73,10 @@ class Suite:
     baseline: Baseline = field(default_factory=lambda: Baseline({}))
     whole: bool = True
     """Whether the baseline covers the whole suite."""
+    fast_s: float = FAST_S
+    trace_s: float = TRACE_S
+    _coverage: CoverageMap | None = None
+    _tracing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def measure(self, runs: int = 2) -> Baseline:
         """The baseline on the base commit, on forks of it."""
@@ -86,23 +96,36 @@ class Suite:
         self.whole = whole
 
     async def check(
-        self, workspace: Workspace, changed: Iterable[str], targets: Collection[str], *, final: bool = False
+        self, workspace: Workspace, patch: Patch, targets: Collection[str], *, final: bool = False
     ) -> Check:
         """Run the tests on a fork of `workspace`: the whole suite where it is fast or `final` asks for it,
         else the targets and the tests around the changed files. A final check is always cold."""
-        slow = (self.baseline.duration_s or 0.0) > FAST_S
+        slow = (self.baseline.duration_s or 0.0) > self.fast_s
         whole = self.whole and (final or not slow)
         selection: Sequence[str] = ()
         if not whole:
-            around = self.around(changed)
-            selection = sorted({*targets, *around})
+            around = self.around(patch.files)
             await self._extend(around)
+            files = set(around)
+            executing = [test for test in await self.executing(patch) if test.partition("::")[0] not in files]
+            selection = sorted({*targets, *around, *executing})
             if not selection:
                 return Check(Comparison(), None, frozenset(targets), frozenset(), whole=False)
         report = await self._run(workspace, selection, timeout=None, cold=final)
         comparison = compare(self.baseline, report, partial=not whole or report.timed_out)
         wanted = frozenset(targets)
         return Check(comparison, report, wanted, wanted & report.passing, whole)
+
+    async def executing(self, patch: Patch) -> list[str]:
+        """Tests known to the baseline that execute the lines a patch touches, nearest first. The suite is
+        traced once, for at most `trace_s`; what was not reached by then is not known."""
+        async with self._tracing:
+            if self._coverage is None:
+                self._coverage = await asyncio.to_thread(
+                    self.runner.map_coverage, self.base, (), timeout=self.trace_s
+                )
+        known = self.baseline.outcomes
+        return [test for test in select(patch, self._coverage, limit=MOST_TESTS) if test in known]
 
     def around(self, changed: Iterable[str]) -> list[str]:
         """Test files near the changed files, by name: `pkg/x.py` → `test_x*.py`, and the `tests` folder of
