@@ -11,6 +11,21 @@ from typing import Any
 
 from ...tools.errors import SandboxError, UsageError
 
+PULLED = "pulled-image"
+"""File in the directory of an instance with the name of the image that was pulled for it."""
+
+
+def keep_within(batch: Path, budget_bytes: int) -> list[str]:
+    """Removal policy of a batch: images that it pulled go, oldest first, until the rest fits the budget.
+    Images in use stay. Returns those removed; raises SandboxError when no engine answers."""
+    marks = sorted(batch.glob(f"instances/*/{PULLED}"), key=lambda path: path.stat().st_mtime)
+    names = list(dict.fromkeys(path.read_text() for path in marks))
+    removed = remove_images(names, budget_bytes=budget_bytes) if names else []
+    for path in marks:
+        if path.read_text() in removed:
+            path.unlink()
+    return removed
+
 
 def _client() -> Any:
     try:

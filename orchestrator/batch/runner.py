@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ...tools.errors import SandboxError
 from ..benchmarks.instance import Instance
 from .job import SOLVE, Job, Outcome, instance_to_json
 from .local import Executor
@@ -87,13 +89,17 @@ class Runner:
         executor: Executor,
         outputs: Outputs,
         watcher: Watcher,
+        *,
+        tidy: Callable[[], object] | None = None,
     ) -> None:
+        """`tidy` is called in a thread after each instance that has a prediction (disk budgets)."""
         self._plan = plan
         self._instances = {instance.id: instance for instance in instances}
         self._state = state
         self._executor = executor
         self._outputs = outputs
         self._watcher = watcher
+        self._tidy = tidy
         self._queue = _Queue([name for name in self._instances if not state.of(name).finished])
         self._tries: dict[str, int] = {}
         self._reserved: dict[str, float] = {}
@@ -205,6 +211,10 @@ class Runner:
             again = pause
         self._watcher.ended(outcome, again_in_s=again)
         self._outputs.write()
+        if self._tidy is not None and outcome.kind == "finished":
+            # a disk budget that cannot be kept just now is kept after the next instance
+            with contextlib.suppress(SandboxError):
+                await asyncio.to_thread(self._tidy)
 
     def _limits(self, name: str) -> dict[str, Any] | None:
         """Limits of one instance within what is left of the batch's; None when nothing is left. What an

@@ -35,7 +35,7 @@ from ..request import Limits, SolveRequest, SolveResult
 from ..run_directory import RunDirectory
 from ..solve import solve
 from .audit import audit_run
-from .images import ensure_image, repository_of_image
+from .images import PULLED, ensure_image, repository_of_image
 from .job import Job, Kind, Outcome, instance_from_json
 from .state import is_disk_full
 
@@ -170,7 +170,7 @@ def _request(job: Job, run: RunDirectory, meter: _Meter) -> SolveRequest:
     settings = job.settings
     instance = instance_from_json(job.instance)
     meter("progress", {"line": "environment"})
-    place = _place(instance, settings, run)
+    place = _place(instance, settings, run, meter)
     limits = job.limits
     return SolveRequest(
         issue=instance.issue(hints=bool(settings.get("hints")), repository=str(place.repository)),
@@ -220,7 +220,7 @@ class _Place:
     project: Project | None = None
 
 
-def _place(instance: Instance, settings: Mapping[str, Any], run: RunDirectory) -> _Place:
+def _place(instance: Instance, settings: Mapping[str, Any], run: RunDirectory, meter: _Meter) -> _Place:
     """The container image, else a native environment, else whatever the repository says of itself."""
     kind, sandbox = settings.get("environment") or "auto", settings.get("sandbox") or "auto"
     mirrors = Path(settings["repo_mirror"]) if settings.get("repo_mirror") else None
@@ -230,7 +230,12 @@ def _place(instance: Instance, settings: Mapping[str, Any], run: RunDirectory) -
     ):
         if not instance.image:
             raise ProjectError(f"{instance.id} names no image: use --environment native with --repo-mirror")
-        ensure_image(instance.image, pull=settings.get("pull") or "missing")
+        if ensure_image(
+            instance.image,
+            pull=settings.get("pull") or "missing",
+            on_progress=lambda line: meter("progress", {"line": line}),
+        ):
+            (run.path / PULLED).write_text(instance.image)
         repository = repository_of_image(instance.image, run.path / "work" / "image-repository")
         return _Place(repository, None, "docker", instance.image, _image_project(settings))
     known = instance.recipe or instance.repo.lower() in {name.lower() for name in known_repositories()}

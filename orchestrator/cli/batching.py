@@ -10,9 +10,11 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..batch.images import keep_within
 from ..batch.job import SOLVE, Outcome
 from ..batch.local import Executor, LocalExecutor
 from ..batch.outputs import Outputs
@@ -77,7 +79,9 @@ async def _run(
     screen = make_screen(len(instances), done, quiet=flags["quiet"])
     screen.line(resume_summary(state, instances))
     executor = _executor(flags, state.directory)
-    runner = Runner(plan, instances, state, executor, outputs, screen)
+    budget = flags["image_budget_gb"]
+    tidy = partial(keep_within, state.directory, int(budget * 1e9)) if budget is not None else None
+    runner = Runner(plan, instances, state, executor, outputs, screen, tidy=tidy)
     loop = asyncio.get_running_loop()
 
     def install(handle: Any) -> None:

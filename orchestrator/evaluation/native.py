@@ -15,7 +15,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -103,6 +103,8 @@ def prepare_environment(
     specification is known or the build fails, naming the log.
     """
     spec = spec_for(instance)
+    if purpose == "agent" and not any(runner in spec.test for runner in ("pytest", "tox", "runtests.py")):
+        spec = replace(spec, pip=(*spec.pip, "pytest"))  # its tools run selections of tests by pytest
     mirror = mirrors.find_mirror(instance.repo, mirror_dir)
     if not mirrors.has_commit(mirror, instance.base_commit):
         raise mirrors.RepositoryError(f"{mirror} lacks commit {instance.base_commit} of {instance.id}")
