@@ -53,6 +53,7 @@ class Search:
         self.skip: int = self.request.get("skip", 0)
         self.plausible: list[tuple[int, Candidate]] = []
         self.improved: list[tuple[int, Candidate]] = []
+        self.leaders: list[tuple[int, Candidate]] = []
         self.slow: list[tuple[int, Candidate]] = []
         self.needs_fresh: list[tuple[int, Candidate]] = []
         self.seen: set[tuple[Any, ...]] = set()
@@ -170,6 +171,8 @@ class Search:
             candidate = table.pop(number)
             status = answer["status"]
             self.tried += 1
+            if len(self.leaders) < _BEAM and status == "ok" and not answer.get("gained"):
+                self.leaders.append((number, candidate))
             self.statuses[status] = self.statuses.get(status, 0) + 1
             if status == "ok" and answer.get("passed"):
                 self.confirm(number, candidate)
@@ -242,7 +245,8 @@ class Search:
     def pairs(self) -> None:
         """Second edits: on seeds that turned something green, then on the best single edits."""
         ranked = sorted(self.improved, key=lambda pair: (-pair[1].gained, pair[0]))
-        for round_ in range(3):
+        ranked += self.leaders  # where nothing got better there is no signal but the order
+        for round_ in range(4):
             seeds = ranked[round_ * _BEAM : (round_ + 1) * _BEAM]
             batch: list[Candidate] = []
             for _, seed in seeds:

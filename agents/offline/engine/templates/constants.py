@@ -14,6 +14,30 @@ from .context import Context, Edit
 
 
 def constants(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
+    for edit in _one(ctx, node):
+        yield edit
+        if edit is not None:
+            yield _everywhere(ctx, node, edit)
+
+
+def _everywhere(ctx: Context, node: ast.AST, edit: Edit) -> Edit | None:
+    """The same change at every occurrence of the constant in the function: systematic edits (Saha et al. 2019)."""
+    segment = ctx.chunk.segment(node)
+    places = [
+        other
+        for other in ctx.nodes
+        if isinstance(other, ast.Constant) and ctx.chunk.segment(other) == segment
+    ]
+    if not 2 <= len(places) <= 6 or places[0] is not node:
+        return None
+    start, end = ctx.chunk.span(node)
+    after = len(edit.text.encode("utf-8", "surrogateescape")) - len(ctx.chunk.data) + end
+    new = edit.text.encode("utf-8", "surrogateescape")[start:after].decode("utf-8", "surrogateescape")
+    text = ctx.chunk.replace(*((*ctx.chunk.span(place), new) for place in places))
+    return Edit(text, f"{edit.template}, everywhere", 0.35 * edit.prior, edit.line)
+
+
+def _one(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
     if not isinstance(node, ast.Constant) or isinstance(node.parent, ast.JoinedStr):  # type: ignore[attr-defined]
         return
     value = node.value

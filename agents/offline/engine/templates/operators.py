@@ -103,13 +103,13 @@ def _compare(ctx: Context, node: ast.Compare) -> Iterator[Edit | None]:
                         "case-blind comparison",
                         0.08,
                     )
-                elif kind in (None, "list", "tuple"):
-                    yield ctx.edit(
-                        node,
-                        f"set({ctx.text_at(left)}) {sign} set({ctx.text_at(right)})",
-                        "set comparison",
-                        0.04,
-                    )
+                if kind in (None, "str", "list", "tuple"):
+                    for name, prior in (("set", 0.06), ("sorted", 0.06), ("len", 0.04)):
+                        text = f"{name}({ctx.text_at(left)}) {sign} {name}({ctx.text_at(right)})"
+                        yield ctx.edit(node, text, "both sides wrapped", prior)
+                elif kind in ("int", "float"):
+                    text = f"abs({ctx.text_at(left)}) {sign} abs({ctx.text_at(right)})"
+                    yield ctx.edit(node, text, "both sides wrapped", 0.05)
     if len(node.ops) == 2:
         one = ctx.text_at(node.left), _COMPARE[type(node.ops[0])], ctx.text_at(node.comparators[0])
         two = ctx.text_at(node.comparators[0]), _COMPARE[type(node.ops[1])], ctx.text_at(node.comparators[1])
