@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...tools.errors import RecordError
+from .surrogates import without_surrogates
 
 _SECRET = re.compile(r"(?i)(api_?keys?|token$|secret|password|credential|authorization)")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 Event = Mapping[str, Any]
 
@@ -74,6 +74,8 @@ class Fold:
         if unused:
             data["calls"] = [call for call in self.calls if call["message"] in self.said]
             self.losses.append(f"answers paid for and not used before the run ended: {', '.join(unused)}")
+        self._add_unfinished_nodes()
+        data["nodes"] = list(self.nodes.values())
         speaker = {message["id"]: message["agent"] for message in self.messages}
         for node in self.nodes.values():  # tips may be named by role
             tips: dict[str, str] = node.get("tips") or {}
@@ -82,10 +84,29 @@ class Fold:
             }
         for message in self.messages:
             message["tokens"] = message["tokens"] or self.tokens.get(message["id"])
-        cleaned, lost = _without_surrogates(data)
+        cleaned, lost = without_surrogates(data)
         if lost:
             cleaned["losses"].append(f"{lost} characters that are not Unicode text were replaced by U+FFFD")
         return cleaned
+
+    def _add_unfinished_nodes(self) -> None:
+        """A node is told when it is over; what was said in one before the run ended belongs to it all the same."""
+        said = [
+            item["node"]
+            for item in (*self.messages, *self.patches.values(), *self.evaluations)
+            if item["node"]
+        ]
+        missing = [node for node in dict.fromkeys(said) if node not in self.nodes]
+        for node in sorted(missing, key=lambda name: (name.count("."), name)):
+            parent = node.rpartition(".")[0]
+            above = self.nodes.get(parent)
+            self.nodes[node] = {
+                "id": node,
+                "parent": parent if above is not None else None,
+                "kind": "unfinished",
+                "depth": above["depth"] + 1 if above is not None else 0,
+            }
+            self.losses.append(f"node {node} was not over when the run ended")
 
     def _totals(self) -> dict[str, Any]:
         def total(name: str) -> Any:
@@ -320,27 +341,6 @@ def _parsed(arguments: str) -> dict[str, Any] | None:
 
 def _present(value: Any) -> dict[str, Any]:
     return {key: item for key, item in (value or {}).items() if item is not None}
-
-
-def _without_surrogates(value: Any) -> tuple[Any, int]:
-    """`value` with lone surrogates replaced, and how many there were: JSON text cannot carry them."""
-    lost = 0
-
-    def clean(item: Any) -> Any:
-        nonlocal lost
-        if isinstance(item, str):
-            if item.isascii():
-                return item
-            text, count = _SURROGATE.subn("�", item)
-            lost += count
-            return text
-        if isinstance(item, Mapping):
-            return {clean(key): clean(part) for key, part in item.items()}
-        if isinstance(item, (list, tuple)):
-            return [clean(part) for part in item]
-        return item
-
-    return clean(value), lost
 
 
 def _spec(spec: Any) -> str | None:

@@ -261,3 +261,15 @@ def test_regressions_are_counted_against_the_baseline(tmp_path):
     }
     record = build_record([*events, baseline, seen])
     assert record.evaluations[-1].p2p == (1, 2), "b is gone, c failed before, d is flaky"
+
+
+def test_what_was_said_in_a_node_that_was_never_told_is_kept(tmp_path):
+    record_a_run(tmp_path / "events.jsonl")
+    events = [
+        event
+        for event in read_events(tmp_path / "events.jsonl")
+        if event["type"] not in ("node", "node_finished")
+    ]
+    record = build_record(events)
+    assert [(node.id, node.kind, node.terminal) for node in record.nodes] == [("n0", "unfinished", False)]
+    assert "node n0 was not over when the run ended" in record.losses
