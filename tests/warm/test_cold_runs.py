@@ -265,3 +265,29 @@ def test_any_command_by_its_junit_xml(make: Maker) -> None:
     assert outcomes(report) == {"s.a": "passed", "s.b": "failed"}
     assert report.results["s.a"].duration_s == 0.5
     assert report.results["s.b"].message == "no\ndeep"
+
+
+def test_bytecode_of_the_base_serves_later_runs_and_that_of_a_candidate_does_not(make: Maker) -> None:
+    """An edit of equal size within the same second is seen, and what was compiled once is not again."""
+    files = {
+        "pytest.ini": "[pytest]\n",
+        "pkg.py": "VALUE = 1\n",
+        "test_it.py": (
+            "import pathlib, pkg\n"
+            "def test_value(): assert pkg.VALUE == 1\n"
+            "def test_cached():\n"
+            "    print('SEEN', sorted(p.name for p in pathlib.Path('.git/swe-agent').rglob('pkg.*.pyc')))\n"
+            "    assert 0\n"
+        ),
+    }
+    workspace, project = make(files)
+    workspace.exec("touch -d '2020-01-01' pkg.py test_it.py; git update-index -q --refresh")
+    runner = TestRunner(project, warm=False)
+    runner.measure_baseline(workspace, runs=1)
+    report = runner.run(workspace, cold=True)
+    assert "SEEN ['pkg." in report.output
+    with workspace.fork() as fork:
+        fork.write_text("pkg.py", "VALUE = 2\n")
+        fork.exec("touch -d '2020-01-01' test_it.py")
+        assert "test_it.py::test_value" in runner.run(fork, cold=True).failing
+    assert "test_it.py::test_value" in runner.run(workspace, cold=True).passing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 
 from ..sandbox import Sandbox
@@ -28,7 +29,8 @@ class Bytecode:
     def seed(self, sandbox: Sandbox, folder: str) -> None:
         """Unpack into `folder`, if there is anything."""
         if self._archive is not None:
-            sandbox.exec(["tar", "-xf", "-", "-C", str(sandbox.root / folder)], stdin=self._archive)
+            place = shlex.quote(str(sandbox.root / folder))
+            sandbox.exec(f"mkdir -p {place} && tar -xf - -C {place}", stdin=self._archive)
 
     def keep(self, sandbox: Sandbox, folder: str) -> None:
         """Take what a run on the base commit left in `folder`, once."""
