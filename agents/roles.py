@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
+from ..tools.test_files import is_test_file
 from ..tools.tool import Tool, ToolResult
 
 READ = ("readFile", "search", "findFiles", "fileMap", "runTests", "diff")
 WRITE = (*READ, "writeFile", "editFile", "undo", "shell")
-
-_TEST_FILES = ("test_*.py", "*_test.py", "tests.py", "conftest.py", "*.test.*", "*.spec.*", "*_spec.rb")
-_TEST_FOLDERS = {"test", "tests", "testing", "spec", "specs", "__tests__"}
-
-
-def is_test_file(path: str) -> bool:
-    """Whether a repository path is a test by the names the languages' runners go by."""
-    parts = PurePosixPath(path).parts
-    name = parts[-1] if parts else ""
-    return any(fnmatch.fnmatch(name, pattern) for pattern in _TEST_FILES) or bool(
-        set(parts[:-1]) & _TEST_FOLDERS
-    )
 
 
 def _anything(path: str) -> bool:

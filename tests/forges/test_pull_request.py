@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from forges.forge_server import Answer, ForgeServer, git
@@ -90,7 +91,7 @@ def test_a_refusal_is_told(demo: ForgeServer) -> None:
         ({"assignees": [{"login": "other"}]}, "assigned to other"),
     ],
 )
-def test_nobody_waits_for_it(demo: ForgeServer, fields: dict[str, object], words: str) -> None:
+def test_nobody_waits_for_it(demo: ForgeServer, fields: dict[str, Any], words: str) -> None:
     demo.add_issue("octo/demo", 7, **fields)
     with pytest.raises(IssueError, match=words):
         open_it(demo)
