@@ -93,17 +93,17 @@ async def _run(
             "stopping: running instances reach a checkpoint; once more kills them" if times == 1 else "killed"
         )
 
-    started = time.monotonic()
+    started, ungraded = time.monotonic(), 0
     with screen:
         ended, caught = await run_batch(runner, install, on_stop)
         if ended.why in (None, "partly") and flags["eval_"]:
-            _evaluate(flags, instances, state, outputs, screen)
+            ungraded = _evaluate(flags, instances, state, outputs, screen)
     _report(screen, outputs, ended, state.directory, time.monotonic() - started)
     if flags["json_"]:
         print(
             json.dumps(json.loads((state.directory / "results.json").read_text("utf-8")), ensure_ascii=False)
         )
-    return _exit_code(ended, caught)
+    return _exit_code(ended, caught) or (PARTLY if ungraded else OK)
 
 
 def _exit_code(ended: Ended, caught: int | None) -> int:
@@ -218,7 +218,8 @@ def _evaluate(
     state: BatchState,
     outputs: Outputs,
     screen: PlainScreen,
-) -> None:
+) -> int:
+    """Grade what has a prediction; returns on how many the infrastructure failed."""
     from ..evaluation.command_grader import command_grader
     from ..evaluation.evaluate import evaluate, native_grader
     from ..evaluation.grader import Grade, GraderOptions
@@ -231,7 +232,7 @@ def _evaluate(
     )
     if not predictions:
         screen.line("nothing to grade: no instance has a prediction")
-        return
+        return 0
     if flags["benchmark"]:
         grader = command_grader(
             GraderOptions(flags["repo_mirror"], flags["cache"], place / "scratch", flags["sandbox"])
@@ -264,3 +265,4 @@ def _evaluate(
         f"{data['unresolved_instances']} unresolved, {data['empty_patch_instances']} empty, "
         f"{data['error_instances']} errors"
     )
+    return len(report.ids("infrastructure"))

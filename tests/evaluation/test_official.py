@@ -44,6 +44,7 @@ def owned_by_root(item: tarfile.TarInfo) -> tarfile.TarInfo:
 def testbed(tmp_path: Path, docker_engine: str, docker_image: str) -> Iterator[dict[str, Any]]:
     """The image of the instance, with the repository at /testbed, and its row."""
     import docker
+    from docker.errors import APIError
 
     repository = tmp_path / "testbed"
     (repository / "tests").mkdir(parents=True)
@@ -62,6 +63,10 @@ def testbed(tmp_path: Path, docker_engine: str, docker_image: str) -> Iterator[d
     name, _, tag = IMAGE.rpartition(":")
     container.commit(repository=name, tag=tag)
     container.remove()
+    try:  # the harness starts containers on the engine's default network
+        client.containers.run(IMAGE, ["true"], remove=True)
+    except APIError as error:
+        pytest.skip(f"this engine cannot start a container on its default network: {error.explanation}")
     row = {
         "repo": "acme/calc",
         "instance_id": "acme__calc-1",
@@ -161,3 +166,30 @@ def test_a_missing_image_is_infrastructure(testbed: dict[str, Any]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert done.returncode == 9, done.stderr
     assert json.loads(done.stdout)["infra_failure_ids"] == ["acme__calc-2"]
+
+
+@pytest.mark.docker
+@pytest.mark.slow
+def test_a_batch_in_the_image_is_graded_in_the_image(testbed: dict[str, Any]) -> None:
+    home = testbed["home"]
+    edit = {
+        "name": "editFile",
+        "arguments": {
+            "path": "calc.py",
+            "edits": [{"oldText": "(len(values) + 1)", "newText": "len(values)"}],
+        },
+    }
+    finish = {"name": "finish", "arguments": {"summary": "done"}}
+    script = home / "script.json"
+    script.write_text(
+        json.dumps({"turns": {"*/single/*": [{"tool_calls": [edit]}, {"tool_calls": [finish]}]}})
+    )
+    command = [sys.executable, "-m", "swe_agent", "batch", "--dataset", str(testbed["dataset"]), "--environment", "image",
+               "--pull", "never", "--model", f"scripted/{script}", "--roles", "single", "--output", str(home / "out"),
+               "--test-cmd", "python3 -m pytest", "--eval", "--retries", "0", "--json"]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["evaluation"]["resolved_ids"] == ["acme__calc-1"], (
+        done.stderr,
+        done.stdout,
+    )
