@@ -77,6 +77,9 @@ class _Run:
                 test_s=limits.test_s,
             )
         )
+        if journal.events:
+            self._budget.resume(journal.elapsed_s)
+            self._recorder.append("resumed", version=__version__)
         self._best_rank: tuple[Any, ...] | None = None
         self._removed: dict[str, tuple[str, ...]] = {
             event["patch"]: tuple(event["removed"]) for event in journal.events if event["type"] == "hygiene"

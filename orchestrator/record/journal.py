@@ -91,6 +91,12 @@ class RunJournal:
             if step["tree_hash"]:
                 self.tree_hashes[event["node"] + ".0" * turn] = step["tree_hash"]
 
+    @property
+    def elapsed_s(self) -> float:
+        """Wall seconds that earlier processes worked on this run; the time between them does not count."""
+        pairs = zip(self.events, self.events[1:], strict=False)
+        return sum(max(0.0, b["at"] - a["at"]) for a, b in pairs if b["type"] != "resumed")
+
     def last(self, type: str) -> Mapping[str, Any] | None:
         """The newest event of a type."""
         return next((event for event in reversed(self.events) if event["type"] == type), None)
