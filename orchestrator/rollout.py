@@ -17,8 +17,8 @@ from ..agents.conversation import Conversation
 from ..agents.loop import TurnResult
 from ..agents.roles import CODER, CRITERIA, CRITIC, DEBUGGER, SINGLE, Role
 from ..prompts import render
-from ..tools.errors import BudgetExceeded
-from ..tools.hygiene import Removed, clean_patch
+from ..tools.errors import BudgetExceeded, PatchError
+from ..tools.hygiene import Hygiene, Removed, clean_patch
 from ..tools.patch import Patch
 from ..tools.workspace import Workspace
 from .issue import Issue
@@ -170,7 +170,12 @@ async def _step(stage: Stage, plan: Plan, attempt: Attempt, turn: int, role: Rol
     workspace = attempt.workspace
 
     def accept(arguments: Mapping[str, Any]) -> str | None:
-        if arguments.get("gaveUp") or not _candidate(stage, workspace)[0].is_empty:
+        if arguments.get("gaveUp"):
+            return None
+        found = _candidate(stage, workspace)
+        if found.faults:
+            return f"The patch cannot be submitted: {found.faults[0]}"
+        if not found.patch.is_empty:
             return None
         return (
             "The working tree has no change yet, so there is no patch. Make one, or finish with gaveUp true."
@@ -195,9 +200,15 @@ async def _step(stage: Stage, plan: Plan, attempt: Attempt, turn: int, role: Rol
     )
     attempt.conversations = {**attempt.conversations, role.name: result.conversation}
     attempt.why = str(result.finish.get("summary", "")) or result.why
-    attempt.patch, attempt.removed = await asyncio.to_thread(_candidate, stage, workspace)
-    attempt.tree_hash = await asyncio.to_thread(workspace.tree_hash)
     attempt.review = None
+    try:
+        found = await asyncio.to_thread(_candidate, stage, workspace)
+        attempt.tree_hash = await asyncio.to_thread(workspace.tree_hash)
+    except PatchError as error:
+        attempt.status, attempt.patch, attempt.check, attempt.why = "failed", Patch(""), None, str(error)
+        return
+    attempt.patch, attempt.removed = (Patch("") if found.faults else found.patch), tuple(found.removed)
+    attempt.why = found.faults[0] if found.faults else attempt.why
     if attempt.patch.is_empty:
         attempt.status, attempt.check = ("limit" if result.status == "limit" else "failed"), None
         return
@@ -209,16 +220,16 @@ async def _step(stage: Stage, plan: Plan, attempt: Attempt, turn: int, role: Rol
         stage.on_step(attempt)
 
 
-def _candidate(stage: Stage, workspace: Workspace) -> tuple[Patch, tuple[Removed, ...]]:
+def _candidate(stage: Stage, workspace: Workspace) -> Hygiene:
+    """The patch as it would be submitted. Raises: PatchError when no diff can be taken."""
     request = stage.team.request
-    cleaned = clean_patch(
+    return clean_patch(
         workspace,
         workspace.diff(),
         protected=request.protected,
         keep_tests=request.keep_tests,
         reproduction_paths=tuple(stage.reproduction.files),
     )
-    return cleaned.patch, tuple(cleaned.removed)
 
 
 async def _review(stage: Stage, plan: Plan, attempt: Attempt) -> None:

@@ -141,6 +141,7 @@ class _Run:
             return await self._search(prepared, suite, team)
         finally:
             await asyncio.shield(team.close())
+            await asyncio.shield(asyncio.to_thread(runner.close))
 
     async def _search(self, prepared: Prepared, suite: Suite, team: Team) -> SolveResult:
         request = self._request

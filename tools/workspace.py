@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from types import TracebackType
 from typing import Self
 
-from .errors import PatchError, SandboxError
+from .errors import PatchError
 from .patch import Patch
 from .sandbox import ExecResult, Sandbox
 
@@ -82,7 +82,7 @@ class Workspace:
         done = self.sandbox.exec(script, timeout=300)
         if done.exit_code != 0 or done.truncated:
             why = "its output is too long" if done.truncated else done.output.strip()[-500:]
-            raise SandboxError(f"git failed in the workspace: {why}")
+            raise PatchError(f"no diff can be taken of the working tree: {why}")
         return done.output
 
     def _text_now(self, path: str) -> str | None:
