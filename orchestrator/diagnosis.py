@@ -37,7 +37,7 @@ def diagnose(model: str, api_base: str | None, *, ping: bool) -> list[Check]:
             needed=True,
         ),
         _program("git", "install git", needed=True),
-        _program("rg", "optional: search is faster with ripgrep (pip install ripgrep)"),
+        _program("rg", "optional: search is faster with ripgrep"),
         Check(
             "uv",
             bool(shutil.which("uv") or find_spec("uv")),

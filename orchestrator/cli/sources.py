@@ -49,20 +49,9 @@ def _instance(dataset: str, name: str) -> Issue:
     """One instance of a dataset, without its gold data."""
     from ..benchmarks.dataset import Selection, load_instances
 
-    instance = load_instances(dataset, select=Selection(ids=(name,)))[0]
-    title, _, body = instance.problem_statement.strip().partition("\n")
+    instance = load_instances(dataset, select=Selection(ids=(name,)))[0].without_gold()
     repository = instance.repo if "://" in instance.repo else f"https://github.com/{instance.repo}.git"
-    return Issue(
-        instance.id,
-        title.strip(),
-        body.strip(),
-        repository=repository,
-        base_commit=instance.base_commit,
-        hints=instance.hints,
-        images=instance.images,
-        source="dataset",
-        benchmark=instance.benchmark,
-    )
+    return instance.issue(repository=repository)
 
 
 def find_repository(
