@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 from typing import Any
 
 
@@ -34,7 +35,7 @@ def arguments(program: str, seed: int) -> tuple[Any, ...]:
         return rng.choice(nodes), rng.choice([*nodes, Node("far")])
     if program in ("detect_cycle", "reverse_linked_list"):
         nodes = [Node(name) for name in names]
-        for one, two in zip(nodes, nodes[1:], strict=False):
+        for one, two in pairwise(nodes):
             one.successor = two
         if program == "detect_cycle" and rng.random() < 0.5:
             nodes[-1].successor = rng.choice(nodes)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 Arguments = tuple[Any, ...]
@@ -163,7 +164,7 @@ class Inputs:
 
 def _is_sorted(value: Sequence[Any]) -> bool:
     try:
-        return all(a <= b for a, b in zip(value, value[1:], strict=False))
+        return all(a <= b for a, b in pairwise(value))
     except TypeError:
         return False
 

@@ -92,11 +92,13 @@ def propose(
     workers: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     runner: TestRunner | None = None,
+    patient: bool = False,
 ) -> Proposals:
     """Search for at most `k` patches that turn `failing_tests` green; the workspace is left as it is.
 
     `failing_tests` are pytest node ids or dotted unittest names. `issue_text` steers localisation. The search
-    ends after `time_limit_s` wall seconds; confirming what was found may take a little longer. With a
+    ends after `time_limit_s` wall seconds; confirming what was found may take a little longer. With
+    `patient` the time of collecting the tests and localising does not count. With a
     `runner` the whole suite is run in a fresh fork, best patch first, until one breaks nothing. The order is
     the same on every run with the same `seed`, whatever the number of `workers` (default: the processors).
 
@@ -120,6 +122,7 @@ def propose(
         "hints": hints(issue_text, editable),
         "arguments": runner_options(project.test_command.command),
         "skip": 0,
+        "patient": patient,
     }
     found: list[dict[str, Any]] = []
     answer: dict[str, Any] = {}
@@ -205,7 +208,7 @@ def _run_engine(
             "PYTHONHASHSEED": str(request["seed"] % 4294967296),
         }
         command = [str(project.python), str(scratch / "engine.pyz"), str(scratch / "request.json")]
-        timeout = request["time_limit_s"] + _GRACE_S
+        timeout = request["time_limit_s"] * (2 if request["patient"] else 1) + _GRACE_S
         try:
             done = _watched(
                 lambda: fork.sandbox.exec(command, timeout=timeout, env=env),

@@ -44,6 +44,7 @@ def make_propose_tool(
             workers=workers,
             on_progress=on_progress,
             runner=runner,
+            patient=True,
         )
         text = json.dumps(_as_json(found, skip), ensure_ascii=False, indent=1)
         return ToolResult(text, ok=bool(found.patches or found.tried), data={"proposals": found})

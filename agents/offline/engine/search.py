@@ -60,6 +60,9 @@ class Search:
         self.stop_at: int | None = None
         self.statuses: dict[str, int] = {}
         self.spent: dict[str, float] = {"setup": time.monotonic() - session.started}
+        if self.request.get("patient"):
+            limit = self.request["time_limit_s"]
+            session.deadline = min(time.monotonic(), session.started + limit) + limit
         spectrum.add_module_level(self.files)
         spectrum.follow_names(self.failing, self.files)
         spectrum.steer(self.request.get("hints", {}), self.files)

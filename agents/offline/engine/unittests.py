@@ -16,7 +16,7 @@ class _Result(unittest.TestResult):
 
     def __init__(self) -> None:
         super().__init__()
-        self.error: Any = None
+        self.error: BaseException | None = None
         self.outcomes: Dict[str, str] = {}
 
     def addSuccess(self, test: Any) -> None:
@@ -60,8 +60,9 @@ class Item:
     def pytest_runtest_call(self, item: Any) -> None:
         result = _Result()
         unittest.TestSuite([type(self.case)(self.case._testMethodName)]).run(result)
-        if result.error is not None:
-            raise result.error
+        error: Any = result.error
+        if error is not None:
+            raise error
         if "skipped" in result.outcomes.values():
             raise unittest.SkipTest
 
