@@ -64,7 +64,7 @@ class Item:
         if error is not None:
             raise error
         if "skipped" in result.outcomes.values():
-            raise unittest.SkipTest
+            raise unittest.SkipTest("skipped")
 
     def pytest_runtest_teardown(self, item: Any, nextitem: Any) -> None:
         return None
