@@ -177,6 +177,7 @@ class Context:
                     self.calls.get(self.chunk.segment(node.func), 0) + 1
                 )
         self.bound = bound
+        self.attribute_names = tuple(f".{n.attr}" for n in self.nodes if isinstance(n, ast.Attribute))
         self.args = [a for a in args if a not in ("self", "cls")]
         self.locals = [n for n in bound if n not in ("self", "cls") and n not in self.calls]
         self.numbers = sorted(set(self.numbers), key=self.numbers.index)

@@ -18,6 +18,10 @@ def ingredients(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
     if isinstance(node, ast.expr):
         yield from _expressions(ctx, node)
     elif isinstance(node, ast.stmt) and node is not ctx.root and not ctx.chunk.whole:
+        if isinstance(node, ast.Assign) and not isinstance(node.targets[0], ast.Tuple):
+            for text in ctx.pool:
+                if text.isidentifier() or text.endswith(("]", *ctx.attribute_names)):
+                    yield ctx.edit(node.targets[0], text, "assignment target", 0.12)
         yield from _statements(ctx, node)
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node is ctx.root:
         yield from _defaults(ctx, node)
