@@ -12,7 +12,7 @@ from typing import Any
 from .. import __version__
 from ..agents.budget import Budget, BudgetLimits
 from ..agents.models.factory import check_model
-from ..tools.errors import RecordError, SweAgentError
+from ..tools.errors import SweAgentError
 from ..tools.patch import Patch
 from ..tools.run_tests import TestRunner
 from ..tools.secrets import Masker, host_secrets
@@ -30,6 +30,7 @@ from .run_directory import RunDirectory
 from .strategy import choose
 from .suite import Check, Suite
 from .team import Team
+from .views import write_views
 
 
 async def solve(
@@ -319,18 +320,7 @@ class _Run:
         for name in ("repository", "scratch", "ready"):
             path = self._run.path / "work" / name
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-        self._trajectory()
-
-    def _trajectory(self) -> None:
-        """The record of the whole run, beside the log that it is built from."""
-        from .record.build import build_record
-
-        try:
-            record = build_record(read_events(self._run.events))
-        except RecordError as error:
-            self._say("warning", {"line": f"trajectory.jsonl was not written: {error}"})
-            return
-        self._run.replace("trajectory.jsonl", record.model_dump_json() + "\n")
+        write_views(self._run, lambda line: self._say("warning", {"line": line}))
 
     def _summary(self, status: str, result: SolveResult | None) -> None:
         self._run.write(

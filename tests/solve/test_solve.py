@@ -48,6 +48,7 @@ def test_offline_solves_a_one_line_bug(swe_agent: Run, parking: Path, tmp_path: 
     assert {c["is_llm"] for c in events(tmp_path / "run", "call")} == {False}
     assert {c["usage"]["prompt_tokens"] for c in events(tmp_path / "run", "call")} == {0}
     assert not (tmp_path / "run" / "work" / "repository").exists()
+    assert "hours_begun" in (tmp_path / "run" / "report.html").read_text()
     assert (
         json.loads((tmp_path / "run" / "trajectory.jsonl").read_text())["schema_version"]
         == "swe-trajectory/1"
