@@ -72,8 +72,10 @@ def _attribute(ctx: Context, node: ast.Attribute) -> Iterator[Edit | None]:
         ):
             seen.add(other.attr)
             yield ctx.edit(node, f"{whole}.{other.attr}", "attribute swap", 0.25 if not called else 0.15)
-    for other in ctx.attributes.get(owner or "", [])[:30]:
-        if other not in seen:
+    # what objects of this type have, then what other objects of this scope are asked for
+    elsewhere = [n.attr for n in ctx.nodes if isinstance(n, ast.Attribute)]
+    for number, other in enumerate([*ctx.attributes.get(owner or "", [])[:30], *elsewhere]):
+        if other not in seen and number < 60:
             seen.add(other)
             close = len(set(other.split("_")) & set(node.attr.split("_"))) > 0
             yield ctx.edit(node, f"{whole}.{other}", "attribute swap", 0.15 if close else 0.08)
