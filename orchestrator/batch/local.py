@@ -49,8 +49,13 @@ class _Worker:
     async def read(self) -> None:
         assert self.process.stdout is not None
         while line := await self.process.stdout.readline():
-            message = json.loads(line)
-            event, name = message.pop("event"), message["id"]
+            try:
+                message = json.loads(line)
+                event, name = message.pop("event"), message["id"]
+            except (ValueError, KeyError, TypeError, AttributeError):
+                # something in the worker printed to its channel: its jobs are done again elsewhere
+                self._kill()
+                break
             if event == "progress":
                 if name in self.progress:
                     self.progress[name](name, message)
@@ -63,6 +68,10 @@ class _Worker:
                 detail = f"the worker process ended ({how}); its messages are in {self.log}"
                 future.set_result(Outcome(name, "infrastructure", "worker_lost", detail))
         self.jobs.clear()
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
 
 
 class LocalExecutor:
