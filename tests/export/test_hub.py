@@ -100,7 +100,7 @@ def push(hub, folder, token, home):
     """In its own process, because the client reads HF_ENDPOINT when it is imported."""
     script = "import sys\nfrom pathlib import Path\nfrom swe_agent.orchestrator.cli.main import main\nsys.exit(main(sys.argv[1:]))"
     environment = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if not name.endswith("_OFFLINE")},
         "HF_ENDPOINT": hub.url,
         "HF_TOKEN": token,
         "HF_HOME": str(home),

@@ -134,7 +134,7 @@ def test_a_session_never_writes_into_what_a_fork_shares(opener: Opener) -> None:
 def test_a_session_is_kept_within_its_memory(opener: Opener) -> None:
     sandbox = opener("namespace", limits=Limits(memory_bytes=64 << 20))
     session = sandbox.open_session(
-        ["bash", "-c", "for i in 1 2 3; do (head -c 40M /dev/zero | tail -c 39M) & done; wait; sleep 99"]
+        ["bash", "-c", "for i in 1 2 3; do ((head -c 40M /dev/zero; sleep 60) | tail -c 39M) & done; wait; sleep 99"]
     )
     with pytest.raises(SandboxError):
         session.receive(30)

@@ -67,7 +67,9 @@ class Family:
         self._check(spec)
         try:
             spec.scratch.mkdir(parents=True, exist_ok=True)
-            self.directory = Path(tempfile.mkdtemp(prefix="sandbox-", dir=spec.scratch.resolve()))
+            self.directory = Path(
+                tempfile.mkdtemp(prefix=f"sandbox-tree-{os.getpid()}-", dir=spec.scratch.resolve())
+            )
             mark_owner(self.directory, kind="namespace", label=spec.label)
             self.layers = self.directory / "layers"
             self._lay_out()

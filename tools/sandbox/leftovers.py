@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import SandboxError
-from .ownership import parse_owner, read_owner
+from .ownership import MARK, parse_owner, read_owner
 from .trees import remove_tree
 
 LABEL, OWNER_LABEL = "swe_agent.run", "swe_agent.owner"
@@ -71,7 +71,12 @@ def _dead_directories(root: Path, depth: int = _DEPTH) -> Iterator[tuple[Path, s
                 yield from _dead_directories(entry, depth - 1)
             continue
         owner = read_owner(entry)
-        if owner is not None and not owner.alive:
+        if owner is None and not (entry / MARK).exists():
+            # killed between making the folder and marking it: the folder's name holds the process id
+            maker = entry.name.split("-")[2:3]
+            if maker and maker[0].isdigit() and not Path(f"/proc/{maker[0]}").exists():
+                yield entry, ""
+        elif owner is not None and not owner.alive:
             yield entry, owner.label
 
 

@@ -50,7 +50,9 @@ class PlainSandbox(Sandbox):
             raise SandboxError(f"{source} is not a directory: name the repository to work on")
         try:
             spec.scratch.mkdir(parents=True, exist_ok=True)
-            self._home = Path(tempfile.mkdtemp(prefix="sandbox-plain-", dir=spec.scratch.resolve()))
+            self._home = Path(
+                tempfile.mkdtemp(prefix=f"sandbox-plain-{os.getpid()}-", dir=spec.scratch.resolve())
+            )
         except OSError as error:
             raise SandboxError(f"cannot create a sandbox under {spec.scratch}: {error.strerror}") from error
         mark_owner(self._home, kind="plain", label=spec.label)

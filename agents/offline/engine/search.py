@@ -84,6 +84,7 @@ class Search:
                 self.retry_slow()
             if not self.plausible and not self.time_up:
                 self.pairs()
+            self.look()
         except Damaged:
             self.session.result["status"] = "damaged"
 
