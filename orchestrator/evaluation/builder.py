@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -102,7 +103,12 @@ class Builder:
             ]
             if self._run(command) == 0:
                 return
-        if self._run([python, "-m", "venv", "--clear", str(self.venv)]) != 0:
+        if self._run([python, "-m", "venv", "--clear", str(self.venv)]) == 0:
+            return
+        # Debian's python3 has no ensurepip; this program brings a pip that installs into other environments
+        bare = [python, "-m", "venv", "--without-pip", "--clear", str(self.venv)]
+        into = [sys.executable, "-m", "pip", "--python", str(self.venv / "bin/python"), "install", "-q"]
+        if self._run(bare) != 0 or self._run([*into, "pip", "setuptools", "wheel"]) != 0:
             self._fail("the virtual environment could not be made")
 
     def _install(self, requirements: Sequence[str], *flags: str) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+
 from swe_agent import __version__
 from swe_agent.orchestrator.cli.app import COMMANDS
 from swe_agent.orchestrator.cli.main import exit_code_of
