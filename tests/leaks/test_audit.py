@@ -40,7 +40,7 @@ def kinds(command: str, **options: object) -> list[str]:
         ("diff -r src/flask /usr/lib/python3/dist-packages/flask", "installed-copy"),
         ("ls /x/site-packages/Flask-3.1.0.dist-info", "installed-copy"),
         ("curl -s https://raw.githubusercontent.com/pallets/flask/main/src/flask/app.py", "forge"),
-        ("wget https://pypi.org/pypi/flask/json", "forge"),
+        ("wget https://codeberg.org/pallets/flask", "forge"),
         ("gh pr list", "forge"),
         ("python -c \"import urllib.request as u; u.urlopen('https://github.com/x')\"", "forge"),
     ],
