@@ -141,6 +141,7 @@ def main() -> int:
             TestRunner(project) as runner,
         ):
             unpack_artefacts(sandbox, project)
+            workspace.refresh_index()
             return compare_runs(workspace, project, runner, checkout, options)
 
 

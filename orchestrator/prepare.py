@@ -95,6 +95,7 @@ def prepare(
     )
     unpack_artefacts(sandbox, project)
     workspace = Workspace(sandbox, base, env=project.shell_environment(sandbox.root))
+    workspace.refresh_index()
     return Prepared(workspace, project, base)
 
 

@@ -39,6 +39,11 @@ class Workspace:
     def close(self) -> None:
         self.sandbox.close()
 
+    def refresh_index(self) -> None:
+        """Bring the times and owners in git's index to what this sandbox shows. Where they are off, every
+        later `git status` and `tree_hash`, here and in forks, reads every file."""
+        self.sandbox.exec(f"{_GIT} update-index -q --refresh >/dev/null 2>&1", timeout=300)
+
     def tree_hash(self) -> str:
         """Git tree id (40 hex digits) of everything not ignored, staged through a private index."""
         done = self._git(

@@ -89,6 +89,7 @@ def _prepare(task: IssueTask) -> PreparedTask:
         env=dict(project.env),
     )
     workspace = Workspace(open_sandbox(task.sandbox, spec), base)
+    workspace.refresh_index()
     atexit.register(workspace.close)
     baseline = TestRunner(project).measure_baseline(workspace, runs=1)
     targets = frozenset(task.fail_to_pass) or baseline.failing

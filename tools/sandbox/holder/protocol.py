@@ -14,7 +14,8 @@ from typing import Any
 
 _REQUEST = struct.Struct("!I")
 _REPLY = struct.Struct("!iidBQ")
-_FDS = 4
+MOST_FDS = 64
+"""Descriptors that one frame may carry; the kernel allows 253."""
 
 TIMED_OUT, TRUNCATED, DIRTY_REPO, DIRTY_PRIVATE = 1, 2, 4, 8
 
@@ -69,7 +70,8 @@ def _send(sock: _socket.socket, data: bytes, fds: tuple[int, ...]) -> None:
     if fds:
         rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack(f"{len(fds)}i", *fds))]
         sent = sock.sendmsg([data], rights)
-    sock.sendall(data[sent:])
+    if sent < len(data):
+        sock.sendall(data[sent:])
 
 
 def _receive(sock: _socket.socket, length: int) -> tuple[bytes, list[int]]:
@@ -78,7 +80,7 @@ def _receive(sock: _socket.socket, length: int) -> tuple[bytes, list[int]]:
     fds: list[int] = []
     while len(data) < length:
         chunk, ancillary, _, _ = sock.recvmsg(
-            min(length - len(data), 1 << 20), _socket.CMSG_SPACE(4 * _FDS), _socket.MSG_CMSG_CLOEXEC
+            min(length - len(data), 1 << 20), _socket.CMSG_SPACE(4 * MOST_FDS), _socket.MSG_CMSG_CLOEXEC
         )
         for level, kind, rights in ancillary:
             if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:

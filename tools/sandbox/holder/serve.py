@@ -26,9 +26,6 @@ def serve(sock: _socket.socket, config: dict[str, Any], trees: dict[str, int]) -
     try:
         view.build(config, trees)
         bound_pids(config["limits"]["processes"])
-        if not config["network"]:
-            _raise_loopback()
-        _socket.sethostname("sandbox")
     except Exception as error:  # whatever it is, the product must hear of it: nobody else can
         _refuse(sock, error)
         os._exit(1)
@@ -51,6 +48,13 @@ def serve(sock: _socket.socket, config: dict[str, Any], trees: dict[str, int]) -
         pass
     finally:
         os._exit(0)
+
+
+def settle(*, network: bool) -> None:
+    """What new namespaces need before anything runs in them. Raises: OSError."""
+    if not network:
+        _raise_loopback()
+    _socket.sethostname("sandbox")
 
 
 class _Holder:

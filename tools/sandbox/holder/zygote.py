@@ -14,17 +14,12 @@ from typing import Any, NoReturn
 
 from . import kernel, protocol
 from .mounts import open_trees
-from .serve import serve
+from .serve import settle
+from .spare import MOST_TREES, Spares, StepError, become_holder, enter, fork_first, write
 
-INNER_ID = 1000
-_NAMESPACES = (
-    kernel.CLONE_NEWUSER
-    | kernel.CLONE_NEWNS
-    | kernel.CLONE_NEWPID
-    | kernel.CLONE_NEWIPC
-    | kernel.CLONE_NEWUTS
-    | kernel.CLONE_NEWCGROUP
-)
+_IDLE_MS = 5
+"""Nobody waits for a fork any more when no request came for this long."""
+_REAP_MS = 1000
 
 
 def main(descriptor: int) -> None:
@@ -36,11 +31,13 @@ def main(descriptor: int) -> None:
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     os.chdir("/")
     idmaps: dict[tuple[int, int], int] = {}
+    spares = Spares()
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     while True:
         # Holders end whenever their owner closes them; the timeout only bounds how long they stay zombies.
-        if not poll.poll(1000):
+        if not poll.poll(_IDLE_MS if spares.missing else _REAP_MS):
+            spares.make(sock)
             _reap()
             continue
         received = protocol.receive_request(sock)
@@ -51,12 +48,39 @@ def main(descriptor: int) -> None:
             for owner in config["owners"]:
                 if owner not in idmaps:
                     _make_idmap(idmaps, owner, config["uid"])
-        pid = os.fork()
-        if pid == 0:
-            sock.close()
-            _start_holder(_socket.socket(fileno=fds[0]), config, idmaps)
-        os.close(fds[0])
+        holder = _socket.socket(fileno=fds[0])
+        if not _from_spare(spares, holder, config, idmaps):
+            pid = os.fork()
+            if pid == 0:
+                sock.close()
+                spares.leave()
+                _start_holder(holder, config, idmaps)
+        holder.close()
         _reap()
+
+
+def _from_spare(
+    spares: Spares, holder: _socket.socket, config: dict[str, Any], idmaps: dict[tuple[int, int], int]
+) -> bool:
+    """Whether a spare took the request over."""
+    kind = (config["uid"], config["network"])
+    spare = spares.take(kind)
+    if spare is None:
+        return False
+    trees: dict[str, int] = {}
+    try:
+        if config["uid"] is not None:
+            trees = open_trees(config, idmaps)
+        if len(trees) <= MOST_TREES and spare.hand_over(config, holder, trees):
+            return True
+        spares.give_up(kind)
+    except OSError:
+        pass  # whoever starts from the beginning meets it again, and says so
+    finally:
+        spare.sock.close()
+        for tree in trees.values():
+            os.close(tree)
+    return False
 
 
 def _reap() -> None:
@@ -71,38 +95,17 @@ def _start_holder(
     sock: _socket.socket, config: dict[str, Any], idmaps: dict[tuple[int, int], int]
 ) -> NoReturn:
     """Enter new namespaces and fork their process 1. Replies with an error itself when it cannot."""
-    step = "open the sandbox's paths"
+    step = "open the sandbox's paths: "
     try:
-        trees: dict[str, int] = {}
-        if config["uid"] is not None:
-            trees = open_trees(config, idmaps)
-            step = "give up root"
-            os.setgroups([])
-            os.setresgid(config["uid"], config["uid"], config["uid"])
-            os.setresuid(config["uid"], config["uid"], config["uid"])
-            kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
-        step = "make the processes of the sandbox the first to go when memory runs out"
-        _write("/proc/self/oom_score_adj", "500")
-        step = "unshare"
-        uid, gid = os.geteuid(), os.getegid()
-        kernel.unshare(_NAMESPACES | (0 if config["network"] else kernel.CLONE_NEWNET))
-        step = "map the user"
-        _write("/proc/self/setgroups", "deny")
-        _write("/proc/self/uid_map", f"{INNER_ID} {uid} 1")
-        _write("/proc/self/gid_map", f"{INNER_ID} {gid} 1")
-        if not trees:
-            step = "open the sandbox's paths"
-            trees = open_trees(config, {})
-        step = "fork"
-        pid = os.fork()
-        if pid == 0:
-            kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            serve(sock, config, trees)
-        pidfd = os.pidfd_open(pid)
-        protocol.send_reply(sock, pid, fds=(pidfd,))
+        trees = open_trees(config, idmaps) if config["uid"] is not None else {}
+        step = ""
+        enter((config["uid"], config["network"]))
+        step = "fork: "
+        if fork_first(sock):
+            settle(network=config["network"])
+            become_holder(sock, config, trees)
     except Exception as error:  # whatever it is, the product must hear of it: nobody else can
-        text = f"{step}: {error}"
+        text = f"{step}{error.strerror if isinstance(error, StepError) else error}"
         number = getattr(error, "errno", None) or 1
         protocol.send_reply(sock, errno=number, payload=text.encode("utf-8", "surrogateescape"))
     finally:
@@ -125,8 +128,8 @@ def _make_idmap(idmaps: dict[tuple[int, int], int], owner: tuple[int, int], targ
     os.close(ready_write)
     try:
         if os.read(ready_read, 1) == b"1":
-            _write(f"/proc/{pid}/uid_map", f"{uid} {target} 1")
-            _write(f"/proc/{pid}/gid_map", f"{gid} {target} 1")
+            write(f"/proc/{pid}/uid_map", f"{uid} {target} 1")
+            write(f"/proc/{pid}/gid_map", f"{gid} {target} 1")
             idmaps[owner] = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         pass  # files of this owner are then seen with their own permissions
@@ -134,11 +137,3 @@ def _make_idmap(idmaps: dict[tuple[int, int], int], owner: tuple[int, int], targ
         os.close(ready_read)
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-
-
-def _write(path: str, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(descriptor, text.encode())
-    finally:
-        os.close(descriptor)
