@@ -128,17 +128,19 @@ def main() -> int:
     ).stdout.strip()
     project = prepare_project(checkout, cache=options.cache, sandbox_kind=options.sandbox)
     with tempfile.TemporaryDirectory(prefix="swe-agent-bench-") as scratch:
+        bytecode = Path(scratch, "bytecode")
+        bytecode.mkdir()
         spec = SandboxSpec(
             checkout,
             Path(scratch),
-            read_only=project.read_only,
+            read_only=(*project.read_only, bytecode),
             env=project.env,
             limits=Limits(memory_bytes=8 << 30),
         )
         with (
             open_sandbox(options.sandbox, spec) as sandbox,
             Workspace(sandbox, base, env=project.env) as workspace,
-            TestRunner(project) as runner,
+            TestRunner(project, bytecode=bytecode) as runner,
         ):
             unpack_artefacts(sandbox, project)
             workspace.refresh_index()

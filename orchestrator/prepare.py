@@ -54,7 +54,7 @@ def prepare(
     kind = request.sandbox
     project = request.project
     sandbox: Sandbox | None = None
-    if project is None and (kind == "docker" or request.image is not None):
+    if project is None and in_container(request):
         on_line("sandbox")
         bare = Project(TestCommand(""), root=DEFAULT_ROOT)
         sandbox = open_sandbox(kind, sandbox_spec(request, run, bare))
@@ -99,12 +99,19 @@ def prepare(
     return Prepared(workspace, project, base)
 
 
+def in_container(request: SolveRequest) -> bool:
+    return request.sandbox == "docker" or request.image is not None
+
+
 def sandbox_spec(request: SolveRequest, run: RunDirectory, project: Project) -> SandboxSpec:
     """The walls of a run."""
+    shutil.rmtree(run.bytecode, ignore_errors=True)
+    run.bytecode.mkdir(parents=True)
+    own = () if in_container(request) else (run.bytecode,)
     return SandboxSpec(
         source=run.repository,
         scratch=run.scratch,
-        read_only=tuple(Path(path) for path in project.read_only),
+        read_only=(*(Path(path) for path in project.read_only), *own),
         env=dict(project.env),
         network=request.network,
         limits=Limits(),

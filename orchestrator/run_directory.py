@@ -109,6 +109,11 @@ class RunDirectory:
         """Upper layers and sockets of this run's sandboxes."""
         return self.path / "work" / "scratch"
 
+    @property
+    def bytecode(self) -> Path:
+        """Compiled modules of the base commit, for every sandbox of this process to read."""
+        return self.path / "work" / "bytecode"
+
     def read(self) -> dict[str, Any]:
         """`run.json`, or an empty dict. Raises: UsageError when it is damaged."""
         try:

@@ -125,7 +125,7 @@ class _Run:
 
     async def _solve(self, prepared: Prepared) -> SolveResult:
         request = self._request
-        runner = TestRunner(prepared.project, log_dir=self._run.logs)
+        runner = TestRunner(prepared.project, log_dir=self._run.logs, bytecode=self._run.bytecode)
         suite = Suite(runner, prepared.workspace)
         await self._baseline(suite)
         team = Team(
@@ -317,7 +317,7 @@ class _Run:
             self._say("warning", {"line": "the patch shows what looks like a secret; look before you publish it"})
         self._run.replace("patch.diff", result.patch)
         self._summary(result.status, result)
-        for name in ("repository", "scratch", "ready"):
+        for name in ("repository", "scratch", "bytecode", "ready"):
             path = self._run.path / "work" / name
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
         write_views(self._run, lambda line: self._say("warning", {"line": line}))

@@ -35,12 +35,14 @@ class TestRunner:
         *,
         baseline: Baseline | None = None,
         log_dir: Path | None = None,
+        bytecode: Path | None = None,
         warm: bool = True,
     ) -> None:
+        """`bytecode` is an empty folder among the sandbox's read-only paths (see `tools/warm/bytecode`)."""
         self.project = project
         self.baseline = baseline
         self._log_dir = log_dir
-        self._bytecode = Bytecode()
+        self._bytecode = Bytecode(bytecode)
         self._asked = 0
         warmable = warm and project.test_command.runner == "pytest" and project.python is not None
         self._warm = WarmRunner(project, bytecode=self._bytecode) if warmable else None

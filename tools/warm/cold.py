@@ -58,13 +58,13 @@ def run_cold(
     runner = project.test_command.runner
     try:
         if runner == "pytest":
-            _seed(bytecode, sandbox, folder)
-            done, events = _pytest(sandbox, project, names, folder, timeout, coverage)
+            compiled = _bytecode(bytecode, sandbox, folder)
+            done, events = _pytest(sandbox, project, names, folder, timeout, compiled, coverage)
             if bytecode is not None and on_base and not done.timed_out and events.results:
                 bytecode.keep(sandbox, folder)
         elif runner in ("unittest", "django"):
-            _seed(bytecode, sandbox, folder)
-            done, events = _unittest(sandbox, project, names, folder, timeout)
+            compiled = _bytecode(bytecode, sandbox, folder)
+            done, events = _unittest(sandbox, project, names, folder, timeout, compiled)
         else:
             done, events = _custom(sandbox, project, names, timeout)
     finally:
@@ -79,9 +79,10 @@ def run_cold(
     return report, events
 
 
-def _seed(bytecode: Bytecode | None, sandbox: Sandbox, folder: str) -> None:
-    if bytecode is not None:
-        bytecode.seed(sandbox, folder)
+def _bytecode(bytecode: Bytecode | None, sandbox: Sandbox, folder: str) -> dict[str, str | None]:
+    """Where a run with its files in `folder` caches bytecode, and where it reads more: keys of a request."""
+    shared = None if bytecode is None else bytecode.seed(sandbox, folder)
+    return {"bytecode": str(sandbox.root / folder / "pycache"), "shared_bytecode": shared}
 
 
 def check_name(name: str) -> str:
@@ -101,6 +102,7 @@ def _pytest(
     names: Sequence[str],
     folder: str,
     timeout: float,
+    compiled: Mapping[str, str | None],
     coverage: bool,
 ) -> tuple[ExecResult, Events]:
     env, restore = pytest_environment(project, sandbox.root, folder)
@@ -109,7 +111,7 @@ def _pytest(
         "select": list(names),
         "restore": restore,
         "coverage": coverage,
-        "bytecode": str(sandbox.root / folder / "pycache"),
+        **compiled,
     }
     place(sandbox, folder, request, (_SHARED, _PYTEST, *((_COVERAGE,) if coverage else ())))
     done = sandbox.exec(project.test_command.command, timeout=timeout, env=env)
@@ -134,12 +136,17 @@ def pytest_environment(
 
 
 def _unittest(
-    sandbox: Sandbox, project: Project, names: Sequence[str], folder: str, timeout: float
+    sandbox: Sandbox,
+    project: Project,
+    names: Sequence[str],
+    folder: str,
+    timeout: float,
+    compiled: Mapping[str, str | None],
 ) -> tuple[ExecResult, Events]:
     env = test_environment(project, sandbox.root)
     env["SWE_AGENT_TESTS"] = str(sandbox.root / folder)
-    request = {"root": str(sandbox.root), "select": list(names), "restore": {"SWE_AGENT_TESTS": None}}
-    request["bytecode"] = str(sandbox.root / folder / "pycache")
+    restore = {"SWE_AGENT_TESTS": None}
+    request = {"root": str(sandbox.root), "select": list(names), "restore": restore, **compiled}
     place(sandbox, folder, request, (_SHARED, _UNITTEST))
     script = shlex.quote(str(sandbox.root / folder / _UNITTEST))
     command = unittest_command(project.test_command.command, script, project.test_command.runner, names)

@@ -87,12 +87,11 @@ class Zygote:
             "root": str(root),
             "restore": {},
             "bytecode": str(root / self._folder / "pycache"),
+            "shared_bytecode": None if bytecode is None else bytecode.seed(sandbox, self._folder),
             "path": [str(root)] if as_module else [str(project.python.parent)],
             "argv": ["pytest", *words],
             "arguments": [*words, "-o", f"cache_dir={root / FOLDER / 'pytest_cache'}"],
         }
-        if bytecode is not None:
-            bytecode.seed(sandbox, self._folder)
         sandbox.write_bytes(f"{self._folder}/setup.json", json.dumps(setup).encode())
         script = root / self._folder / "swe_agent_zygote.py"
         env = test_environment(project, root)

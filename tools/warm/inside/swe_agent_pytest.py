@@ -51,13 +51,13 @@ def start(folder):
     State.report = shared.Report(os.path.join(folder, "report.jsonl"))
     State.results = {}
     State.request.restore_environment()
-    prepare(State.request.root, State.request.bytecode)
+    prepare(State.request.root, State.request.bytecode, State.request.shared_bytecode)
 
 
-def prepare(root, bytecode):
+def prepare(root, bytecode, shared_bytecode):
     """Once for each process, before anything of the repository is imported."""
     shared.keep_bytecode_honest()
-    shared.move_bytecode(root, bytecode)
+    shared.move_bytecode(root, bytecode, shared_bytecode)
     _keep_rewritten_honest()
 
 

@@ -34,6 +34,7 @@ class Request:
         self.coverage = bool(data.get("coverage"))
         self.restore = data["restore"]
         self.bytecode = data.get("bytecode")
+        self.shared_bytecode = data.get("shared_bytecode")
 
     def restore_environment(self):
         """Undo what only the test run itself needed, so that processes that tests start do not see it."""
@@ -81,9 +82,10 @@ def cacheable(mtime):
     return time.time() - mtime >= _RACY_S and mtime >= 1 << 30
 
 
-def move_bytecode(root, folder):
+def move_bytecode(root, folder, shared):
     """Cache bytecode of the repository's modules in `folder` instead of beside them: nothing is left in the
-    tree, and nothing that lies there is believed. Installed packages keep theirs."""
+    tree, and nothing that lies there is believed. Installed packages keep theirs. What the read-only folder
+    `shared` (None: there is none) has is read there."""
     if not folder:
         return
     from importlib import _bootstrap_external as external
@@ -92,7 +94,11 @@ def move_bytecode(root, folder):
     prefix = os.path.realpath(root).rstrip(os.sep) + os.sep
 
     def moved(path):
-        return folder + os.sep + path[len(prefix) :] if path.startswith(prefix) else path
+        if not path.startswith(prefix):
+            return path
+        name = path[len(prefix) :]
+        kept = os.path.join(shared, name) if shared else ""
+        return kept if kept and os.path.exists(kept) else folder + os.sep + name
 
     def cache_from_source(path, debug_override=None, *, optimization=None):
         if debug_override is not None:

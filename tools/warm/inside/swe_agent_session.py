@@ -34,7 +34,7 @@ def session(setup, registry, sock):
         import swe_agent_report as shared
         from swe_agent_freezer import Freezer
 
-        plugin.prepare(setup["root"], setup["bytecode"])
+        plugin.prepare(setup["root"], setup["bytecode"], setup["shared_bytecode"])
         freezer = Freezer(os.path.realpath(setup["root"]), registry, OUTPUT_FD)
         watched = freezer.watch()
         for name, value in setup["restore"].items():

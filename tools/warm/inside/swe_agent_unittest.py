@@ -172,6 +172,6 @@ if __name__ == "__main__":
     report = shared.Report(os.path.join(request.folder, "report.jsonl"))
     request.restore_environment()
     shared.keep_bytecode_honest()
-    shared.move_bytecode(request.root, request.bytecode)
+    shared.move_bytecode(request.root, request.bytecode, request.shared_bytecode)
     _patch()
     main()
