@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -134,12 +135,52 @@ def test_a_session_never_writes_into_what_a_fork_shares(opener: Opener) -> None:
 def test_a_session_is_kept_within_its_memory(opener: Opener) -> None:
     sandbox = opener("namespace", limits=Limits(memory_bytes=64 << 20))
     session = sandbox.open_session(
-        ["bash", "-c", "for i in 1 2 3; do ((head -c 40M /dev/zero; sleep 60) | tail -c 39M) & done; wait; sleep 99"]
+        [
+            "bash",
+            "-c",
+            "for i in 1 2 3; do ((head -c 40M /dev/zero; sleep 60) | tail -c 39M) & done; wait; sleep 99",
+        ]
     )
     with pytest.raises(SandboxError):
         session.receive(30)
     session.close()
     assert sandbox.exec("echo next").output == "next\n"
+
+
+def test_a_fork_does_not_depend_on_the_process_that_waits_for_it(opener: Opener) -> None:
+    """The zygote keeps a process ready; one that was killed meanwhile is noticed and done without."""
+    sandbox = opener("namespace")
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        waiting = _spares(sandbox)
+        if waiting:
+            break
+        time.sleep(0.05)
+    assert waiting
+    for pid in waiting:
+        os.kill(pid, signal.SIGKILL)
+    with sandbox.fork() as child, child.fork() as grandchild:
+        assert grandchild.exec("cat untracked.txt").output == "untracked\n"
+
+
+def _spares(sandbox: Sandbox) -> list[int]:
+    """Processes 1 of sandboxes that serve nobody yet: children of the zygote that are not its holders."""
+    holder: int = sandbox._holder.pid  # pyright: ignore[reportAttributeAccessIssue]
+    zygote = _parent(holder)
+    found: list[int] = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != holder and _parent(int(entry.name)) == zygote:
+            with contextlib.suppress(OSError):
+                if (entry / "ns/pid").readlink() != Path("/proc/self/ns/pid").readlink():
+                    found.append(int(entry.name))
+    return found
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def test_a_killed_holder_is_named_and_the_others_go_on(opener: Opener) -> None:

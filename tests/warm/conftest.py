@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from swe_agent.tools.errors import SandboxError
+from swe_agent.tools.project.image import image_project
 from swe_agent.tools.project.manifest import Manifest
 from swe_agent.tools.project.runners import find_test_command
 from swe_agent.tools.project.spec import Project, TestCommand
@@ -68,5 +69,22 @@ def make(tmp_path: Path) -> Iterator[Maker]:
             except SandboxError as error:
                 pytest.skip(f"no {kind} sandbox here: {error}")
             return Workspace(sandbox, base), project
+
+        yield made
+
+
+@pytest.fixture
+def make_in_container(docker_image: str, tmp_path: Path) -> Iterator[Maker]:
+    """The same in a container, with the image's own Python and pytest."""
+    with ExitStack() as stack:
+
+        def made(files: Mapping[str, str]) -> tuple[Workspace, Project]:
+            source = tmp_path / "repository"
+            source.mkdir()
+            write_tree(source, files)
+            base = commit_all(source)
+            spec = SandboxSpec(source, tmp_path / "scratch", image=docker_image)
+            sandbox = stack.enter_context(open_sandbox("docker", spec))
+            return Workspace(sandbox, base), image_project(source, sandbox)
 
         yield made

@@ -202,3 +202,16 @@ def test_the_first_run_of_a_selection_is_cold_and_final_runs_always_are(make: Ma
 )
 def test_which_commands_can_be_warm(command: str, expected: object) -> None:
     assert pytest_arguments(command) == expected
+
+
+@pytest.mark.docker
+def test_in_a_container_runs_are_warm_too(make_in_container: Maker) -> None:
+    workspace, project = make_in_container(PACKAGE)
+    with TestRunner(project) as runner:
+        assert runner.prime(workspace, ["tests"]) == ""
+        for change in EDITS[:6]:
+            with workspace.fork() as fork:
+                edit(fork, change)
+                warm, cold = runner.run(fork, ["tests"]), runner.run(fork, ["tests"], cold=True)
+            assert warm.warm
+            assert verdict(warm) == verdict(cold)

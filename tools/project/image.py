@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import ProjectError
@@ -25,6 +27,14 @@ def image_project(
         inferences = [Inference("setup", setup, "--setup", "--setup"), *inferences]
     found = sandbox.exec("command -v python || command -v python3").output.strip().splitlines()
     python = Path(found[-1]) if found and found[-1].startswith("/") else None
+    if test_cmd is None and python is not None and python.name != "python":
+        plain, command = (
+            command,
+            replace(command, command=re.sub(r"^python(?= )", python.name, command.command)),
+        )
+        inferences = [
+            replace(found, value=found.value.replace(plain.command, command.command)) for found in inferences
+        ]
     if python is None and command.runner != "custom":
         raise ProjectError("the image has no python on its PATH: name another --image, or a --test-cmd")
     if command.runner == "pytest" and sandbox.exec([str(python), "-c", "import pytest"]).exit_code != 0:

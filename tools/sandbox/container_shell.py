@@ -23,6 +23,8 @@ PROGRAM = ["sh"]
 # On USR1 the shell kills everything but itself: how a timeout reaches a command without a process more.
 # Its own standard error would carry remarks about killed jobs.
 _PREPARE = b"trap 'kill -9 -1 2>/dev/null' USR1; exec 2>/dev/null\n"
+OWN_STDIN = "<&0"
+"""Lets a command read what is sent to the shell, which waits for it meanwhile."""
 _FRAME = struct.Struct(">BxxxI")
 _CHUNK = 1 << 16
 
@@ -43,9 +45,9 @@ class ContainerShell:
         """`attached` is what docker-py's attach_socket gives; `kill` sends USR1 to the container."""
         self._keep = attached
         self._sock: socket.socket = getattr(attached, "_sock", attached)
-        self._kill = kill
+        self.kill = kill
         self._buffer = bytearray()
-        self._send(_PREPARE)
+        self.send(_PREPARE)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
@@ -66,16 +68,9 @@ class ContainerShell:
 
         `watch` is called about once a second. Raises: ConnectionError when the shell is gone.
         """
-        token = secrets.token_hex(16)
-        end = f"\n{token} ".encode()
-        before, after = ("", stdin) if stdin.startswith("<") else (stdin + " | ", "")
-        line = (
-            f"{before}( {script} ) {after} 2>&1 & wait $!; s=$?; kill -9 -1; "
-            f"wait; printf '\\n{token} %s\\n' $s\n"
-        )
         output = BoundedOutput(output_bytes)
         start = time.monotonic()
-        self._send(line.encode("utf-8", "surrogateescape"))
+        end = self.begin(script, stdin=stdin)
         stopped: str | None = None
         next_watch = start + 1.0
         tail = b""
@@ -83,15 +78,15 @@ class ContainerShell:
             now = time.monotonic()
             if stopped is None and now >= start + timeout:
                 stopped = "timeout"
-                self._kill()
+                self.kill()
             if stopped is None and watch is not None and now >= next_watch:
                 stopped = watch()
                 if stopped is not None:
-                    self._kill()
+                    self.kill()
                 next_watch = time.monotonic() + 1.0
             limits = [start + timeout, next_watch if watch else start + timeout]
             wait = 30.0 if stopped else max(min(limits) - time.monotonic(), 0.01)
-            data = self._receive(wait, give_up=stopped is not None)
+            data = self.receive(wait, give_up=stopped is not None)
             tail += data
             found = tail.find(end)
             if found >= 0 and tail.find(b"\n", found + len(end)) >= 0:
@@ -104,15 +99,31 @@ class ContainerShell:
                 output.feed(tail[:-keep])
                 tail = tail[-keep:]
 
-    def _send(self, data: bytes) -> None:
+    def begin(self, script: str, *, stdin: str) -> bytes:
+        """Start `script` in a subshell. Returns the mark that its exit status and a line end will follow in
+        what is received, once nothing that it started is alive. Raises: ConnectionError."""
+        token = secrets.token_hex(16)
+        before, after = ("", stdin) if stdin.startswith("<") else (stdin + " | ", "")
+        if stdin == OWN_STDIN:  # a background command's 0 is /dev/null before its redirections are made
+            before, after = "exec 9<&0; ", "<&9 9<&-"
+        line = (
+            f"{before}( {script} ) {after} 2>&1 & exec 9<&-; wait $!; s=$?; kill -9 -1; "
+            f"wait; printf '\\n{token} %s\\n' $s\n"
+        )
+        self.send(line.encode("utf-8", "surrogateescape"))
+        return f"\n{token} ".encode()
+
+    def send(self, data: bytes) -> None:
+        """Raises: ConnectionError when the shell is gone."""
         self._sock.settimeout(60)
         try:
             self._sock.sendall(data)
         except OSError as error:
             raise ConnectionError(str(error)) from error
 
-    def _receive(self, wait: float, *, give_up: bool) -> bytes:
-        """What the container wrote, without the daemon's framing; empty when nothing came in time."""
+    def receive(self, wait: float, *, give_up: bool) -> bytes:
+        """What the container wrote, without the daemon's framing; empty when nothing came in `wait` seconds.
+        Raises: ConnectionError when the shell is gone, or with `give_up` when nothing came."""
         while True:
             if len(self._buffer) >= _FRAME.size:
                 _, length = _FRAME.unpack_from(self._buffer)

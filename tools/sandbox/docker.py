@@ -13,25 +13,22 @@ from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
 from ..errors import SandboxError
-from .base import ExecResult, Sandbox, SandboxSpec
+from .base import ExecResult, Sandbox, SandboxSpec, Session
+from .container_environment import look_inside
+from .container_files import raise_errno, read_script, write_script
+from .container_session import ContainerSession
 from .container_shell import PROGRAM, ContainerShell, ShellResult, assignments, literal
 from .docker_archive import file_archive
 from .docker_images import HOME as _HOME
 from .docker_images import ImageLayer, daemon_errors, prepare_tree
 from .docker_seccomp import profile
-from .environment import clean_env, shell_argv
+from .environment import shell_argv
 from .leftovers import LABEL, OWNER_LABEL
 from .ownership import owner_mark
 
 _DEPTH = 110
 """The daemon stacks about 125 layers, the image's own among them."""
 _INLINE = 256 << 10
-_PROBE = (
-    "command -v bash >/dev/null && echo bash || echo sh; id -u 2>/dev/null || echo 0; id -g 2>/dev/null || echo 0; "
-    '[ -w "$HOME" ] && echo "$HOME" || echo /tmp; echo "$PATH"; '
-    "for d in /opt/miniconda3 /opt/conda /opt/miniforge3 /root/miniconda3; do "
-    'if [ -x "$d/envs/testbed/bin/python" ]; then echo "$d"; break; fi; done'
-)
 
 
 class DockerSandbox(Sandbox):
@@ -53,6 +50,8 @@ class DockerSandbox(Sandbox):
         self._over_disk = False
         self._dirty = False
         """Whether anything ran since `_state`."""
+        self._session = False
+        """Whether a session has the shell's streams."""
         self._container: str | None = None
         self._shell: ContainerShell | None = None
         if _parent is None:
@@ -131,29 +130,21 @@ class DockerSandbox(Sandbox):
                 streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
                 attached = self._api.attach_socket(self._container, streams)
                 self._api.start(self._container)
-                self._shell = ContainerShell(attached, lambda: self._api.kill(self._container, "USR1"))
+                self._shell = ContainerShell(attached, self._kill_commands)
         except BaseException:
             self.close()
             raise
 
+    def _kill_commands(self) -> None:
+        with daemon_errors("stop the command"):
+            self._api.kill(self._container, "USR1")
+
     def _probe(self, *, copied: bool) -> None:
         """Learn what the image has: a shell, a home, a search path, a conda environment `testbed`."""
-        home = _HOME if copied else ""
-        self._env = clean_env(home or "/")
-        self._bash, self._ids = "sh", (0, 0)
-        lines = self._run(_PROBE, timeout=60).output.value().decode("utf-8", "replace").splitlines()
-        if len(lines) < 5:
+        found = look_inside(lambda script: self._run(script, timeout=60), _HOME if copied else "")
+        if found is None:
             raise SandboxError(f"the image {self._spec.image} has no usable shell")
-        self._bash, self._ids = lines[0], (int(lines[1]), int(lines[2]))
-        self._env = clean_env(home or lines[3])
-        self._env["PATH"] = lines[4]
-        if len(lines) > 5:
-            prefix = f"{lines[5]}/envs/testbed"
-            self._env |= {
-                "PATH": f"{prefix}/bin:{lines[5]}/condabin:{lines[4]}",
-                "CONDA_PREFIX": prefix,
-                "CONDA_DEFAULT_ENV": "testbed",
-            }
+        self._bash, self._ids, self._env = found.shell, found.ids, found.env
         self._dirty = False
 
     def exec(
@@ -169,14 +160,11 @@ class DockerSandbox(Sandbox):
         argv = shell_argv(cmd, self._bash) if isinstance(cmd, str) else [str(part) for part in cmd]
         if any("\0" in part for part in argv):
             return ExecResult(126, "a command cannot hold a null byte\n", 0.0)
-        words = shlex.join(argv)
-        exports = assignments({**self._env, **self._spec.env, **(env or {})})
-        place = shlex.quote(str(self.root / (cwd or "")))
         with self._lock:
             limit = "ulimit -f 0; " if self._over_disk else ""
             source, prefix = self._stdin(stdin)
             done = self._run(
-                f"{prefix}cd {place} || exit 126; {limit}{exports}exec {words}",
+                f"{prefix}{self._program(argv, cwd, env, before=limit)}",
                 stdin=source,
                 timeout=limits.wall_s if timeout is None else timeout,
                 output_bytes=limits.output_bytes,
@@ -191,14 +179,51 @@ class DockerSandbox(Sandbox):
         text = done.output.value().decode("utf-8", "replace")
         return ExecResult(code, text, done.duration_s, timed_out, done.output.truncated)
 
-    def read_bytes(self, path: str | PurePosixPath, *, max_bytes: int | None = None) -> bytes:
-        word = shlex.quote(str(self.root / path))
-        read = f"exec cat {word}" if max_bytes is None else f"exec head -c {max_bytes} {word}"
+    def _program(
+        self,
+        argv: Sequence[str],
+        cwd: str | PurePosixPath | None,
+        env: Mapping[str, str] | None,
+        *,
+        before: str = "",
+    ) -> str:
+        """Shell code that turns into a program."""
+        place = shlex.quote(str(self.root / (cwd or "")))
+        exports = assignments({**self._env, **self._spec.env, **(env or {})})
+        return f"cd {place} || exit 126; {exports}{before}exec {shlex.join(argv)}"
+
+    def open_session(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: str | PurePosixPath | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Session:
+        """See `Sandbox.open_session`. Until it is closed everything else raises SandboxError."""
         with self._lock:
-            done = self._run(
-                f"{_check_file(word, errno.ENOENT)}[ -r {word} ] || exit 13; {read}", timeout=300
-            )
-        self._raise_errno(done, path)
+            self._alive()
+            assert self._shell is not None
+            self._dirty = self._session = True
+            words = [str(part) for part in argv]
+            name, lacking = shlex.quote(words[0]), shlex.quote(f"{words[0]}: not found")
+            found = f"command -v {name} >/dev/null || {{ echo {lacking}; exit 127; }}; "
+
+            def script(before: str) -> str:
+                return self._program(words, cwd, env, before=found + before) + " 2>/dev/null"
+
+            try:
+                return ContainerSession(self._shell, script, self._watch_disk, self._end_session)
+            except ConnectionError as error:
+                raise SandboxError(f"the container is gone: {self._why(error)}") from error
+
+    def _end_session(self) -> None:
+        self._session = False
+
+    def read_bytes(self, path: str | PurePosixPath, *, max_bytes: int | None = None) -> bytes:
+        target = self.root / path
+        with self._lock:
+            done = self._run(read_script(target, max_bytes), timeout=300)
+        raise_errno(done, target)
         return done.output.value()
 
     def write_bytes(self, path: str | PurePosixPath, data: bytes) -> None:
@@ -206,18 +231,12 @@ class DockerSandbox(Sandbox):
         limit = self._spec.limits.file_bytes
         if limit is not None and len(data) > limit:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(target))
-        word, parent = shlex.quote(str(target)), shlex.quote(str(target.parent))
-        check = f"{_check_file(word, 0)}[ -d {parent} ] || mkdir -p {parent} || {{ [ -e {parent} ] && exit 20; exit 13; }}; "
         with self._lock:
             if self._over_disk and self._exceeds_disk():
                 raise OSError(errno.EDQUOT, "the disk limit of this sandbox is used up", str(target))
-            if len(data) <= _INLINE:
-                script = f"{check}{literal(data)} > {word} || exit 13"
-            else:
-                held = self._upload(data)
-                script = f"{check}cat {held} > {word}; s=$?; rm -f {held}; [ $s = 0 ] || exit 28"
-            done = self._run(script, timeout=300)
-        self._raise_errno(done, path)
+            held = None if len(data) <= _INLINE else self._upload(data)
+            done = self._run(write_script(target, data, held), timeout=300)
+        raise_errno(done, target)
 
     def fork(self) -> DockerSandbox:
         with self._lock:
@@ -266,10 +285,9 @@ class DockerSandbox(Sandbox):
             assert self._shell is not None
             self._dirty = True
             try:
-                with daemon_errors("stop the command"):
-                    return self._shell.run(
-                        script, stdin=stdin, timeout=timeout, output_bytes=output_bytes, watch=watch
-                    )
+                return self._shell.run(
+                    script, stdin=stdin, timeout=timeout, output_bytes=output_bytes, watch=watch
+                )
             except ConnectionError as error:
                 raise SandboxError(f"the container is gone: {self._why(error)}") from error
             except BaseException:
@@ -325,23 +343,8 @@ class DockerSandbox(Sandbox):
         label = self._spec.label
         return {LABEL: label, OWNER_LABEL: owner_mark(kind="docker", label=label)}
 
-    def _raise_errno(self, done: ShellResult, path: str | PurePosixPath) -> None:
-        if done.exit_code or done.stopped:
-            number = done.exit_code if done.exit_code in _ERRNOS else errno.EIO
-            raise OSError(number, os.strerror(number), str(self.root / path))
-
     def _alive(self) -> None:
         if self._closed:
             raise SandboxError("the sandbox is closed")
-
-
-_ERRNOS = {errno.ENOENT, errno.EACCES, errno.EISDIR, errno.ENOTDIR, errno.ENOSPC}
-
-
-def _check_file(word: str, missing: int) -> str:
-    """Shell code that exits with an errno unless `word` is a regular file (or absent, when that is fine)."""
-    absent = f"exit {missing}" if missing else ":"
-    return (
-        f"if [ -d {word} ]; then exit 21; elif [ -f {word} ]; then :; "
-        f"elif [ -e {word} ]; then exit 13; else {absent}; fi; "
-    )
+        if self._session:
+            raise SandboxError("a session is open in this sandbox: close it first, or use a fork")
