@@ -13,7 +13,7 @@ def _environment() -> Any:
 
     class Templates(BaseLoader):
         def get_source(self, environment: Environment, template: str) -> tuple[str, None, Any]:
-            path = resources.files(__package__) / f"{template}.md"
+            path = resources.files(__package__ or __name__) / f"{template}.md"
             if not path.is_file():
                 raise TemplateNotFound(template)
             return path.read_text(encoding="utf-8"), None, lambda: True

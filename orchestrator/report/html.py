@@ -49,7 +49,7 @@ def render_page(view: View) -> str:
     """The page as text."""
     from jinja2 import DictLoader, Environment, StrictUndefined
 
-    folder = resources.files(__package__)
+    folder = resources.files(__package__ or __name__)
     environment = Environment(
         loader=DictLoader({"page.html": (folder / "page.html").read_text(encoding="utf-8")}),
         autoescape=True,

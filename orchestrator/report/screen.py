@@ -134,8 +134,10 @@ def role_of(event: Mapping[str, Any]) -> str:
 
 def spent_line(totals: Mapping[str, Any]) -> str:
     """Calls, tokens and dollars, in all and by role; what is unknown says so."""
-    tokens = [totals.get("prompt_tokens"), totals.get("completion_tokens")]
-    known = f"{sum(tokens)} tokens" if None not in tokens else "tokens not reported"
+    tokens: list[int] = [
+        count for name in ("prompt_tokens", "completion_tokens") if (count := totals.get(name)) is not None
+    ]
+    known = f"{sum(tokens)} tokens" if len(tokens) == 2 else "tokens not reported"
     roles = ", ".join(
         f"{role} {dollars(part['cost_usd'])}"
         for role, part in (totals.get("by_role") or {}).items()

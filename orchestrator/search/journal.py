@@ -91,15 +91,14 @@ def evaluation_to(evaluation: Evaluation) -> dict[str, Any]:
 
 def evaluation_from(data: Mapping[str, Any]) -> Evaluation:
     critic, broken = data["critic"], data["broken"]
-    return Evaluation(
-        **{
-            **data,
-            "critic": CriticScore(**critic) if critic else None,
-            "broken": None if broken is None else tuple(broken),
-            "generated": frozenset(data["generated"]),
-            "cost": Cost.from_json(data["cost"]),
-        }
-    )
+    fields: dict[str, Any] = {
+        **data,
+        "critic": CriticScore(**critic) if critic else None,
+        "broken": None if broken is None else tuple(broken),
+        "generated": frozenset(data["generated"]),
+        "cost": Cost.from_json(data["cost"]),
+    }
+    return Evaluation(**fields)
 
 
 def _step_to(step: Step) -> dict[str, Any]:
@@ -115,7 +114,8 @@ def _step_to(step: Step) -> dict[str, Any]:
 
 def _step_from(data: Mapping[str, Any]) -> Step:
     evaluation = data["evaluation"]
-    return Step(**{**data, "evaluation": evaluation_from(evaluation) if evaluation else None})
+    fields: dict[str, Any] = {**data, "evaluation": evaluation_from(evaluation) if evaluation else None}
+    return Step(**fields)
 
 
 def rollout_to(rollout: Rollout) -> dict[str, Any]:
@@ -136,14 +136,13 @@ def rollout_to(rollout: Rollout) -> dict[str, Any]:
 def rollout_from(data: Mapping[str, Any]) -> Rollout:
     """The patch comes back as text; its hash is the recorded one."""
     patch, evaluation = data["patch"], data["evaluation"]
-    return Rollout(
-        **{
-            **data,
-            "status": Status(data["status"]),
-            "patch": None if patch is None else Patch(patch),
-            "steps": tuple(_step_from(step) for step in data["steps"]),
-            "cost": Cost.from_json(data["cost"]),
-            "evaluation": evaluation_from(evaluation) if evaluation else None,
-            "failures": tuple(data["failures"]),
-        }
-    )
+    fields: dict[str, Any] = {
+        **data,
+        "status": Status(data["status"]),
+        "patch": None if patch is None else Patch(patch),
+        "steps": tuple(_step_from(step) for step in data["steps"]),
+        "cost": Cost.from_json(data["cost"]),
+        "evaluation": evaluation_from(evaluation) if evaluation else None,
+        "failures": tuple(data["failures"]),
+    }
+    return Rollout(**fields)

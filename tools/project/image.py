@@ -28,13 +28,9 @@ def image_project(
     found = sandbox.exec("command -v python || command -v python3").output.strip().splitlines()
     python = Path(found[-1]) if found and found[-1].startswith("/") else None
     if test_cmd is None and python is not None and python.name != "python":
-        plain, command = (
-            command,
-            replace(command, command=re.sub(r"^python(?= )", python.name, command.command)),
-        )
-        inferences = [
-            replace(found, value=found.value.replace(plain.command, command.command)) for found in inferences
-        ]
+        named = re.sub(r"^python(?= )", python.name, command.command)
+        inferences = [replace(one, value=one.value.replace(command.command, named)) for one in inferences]
+        command = replace(command, command=named)
     if python is None and command.runner != "custom":
         raise ProjectError("the image has no python on its PATH: name another --image, or a --test-cmd")
     if command.runner == "pytest" and sandbox.exec([str(python), "-c", "import pytest"]).exit_code != 0:
