@@ -8,6 +8,7 @@ input) or says stop, running jobs are cancelled, which closes their sandboxes, a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -36,7 +37,8 @@ async def run_job(job: Job, progress: ProgressFn) -> Outcome:
     # the boundary of a worker: one instance must not take the others with it
     except Exception as error:
         if not is_disk_full(error):
-            traceback.print_exc()
+            with contextlib.suppress(OSError):  # a log that cannot be written must not cost the outcome
+                traceback.print_exc()
         reason = "disk_full" if is_disk_full(error) else "crash"
         detail = f"{type(error).__name__}: {error}"
         return Outcome(job.id, "infrastructure", reason, detail, seconds=round(time.monotonic() - started, 3))
@@ -93,7 +95,8 @@ def main() -> None:
     sys.stdout = sys.stderr
     asyncio.run(serve(source, sink))
     # threads that are stuck in a call must not keep a worker alive that has nothing left to do
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
     os._exit(0)
 
 
