@@ -207,7 +207,8 @@ class _Run:
             suite.adopt(baseline, whole=known["whole"])
         else:
             self._say("progress", {"line": "baseline tests"})
-            await suite.measure()
+            await suite.measure(left_s=self._budget.room().wall_s)
+            self._budget.check()  # a baseline that the time limit cut short is not taken for the real one
         baseline = suite.baseline
         self._recorder.append(
             "baseline",
