@@ -264,5 +264,6 @@ def _evaluate(
         f"resolved {data['resolved_instances']} of {data['total_instances']}; "
         f"{data['unresolved_instances']} unresolved, {data['empty_patch_instances']} empty, "
         f"{data['error_instances']} errors"
+        + (f", {len(data['incomplete_ids'])} without a prediction" if data["incomplete_ids"] else "")
     )
     return len(report.ids("infrastructure"))

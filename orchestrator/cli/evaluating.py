@@ -95,6 +95,10 @@ def run_eval(request: EvalRequest) -> int:
     output = _output(request)
     loaded = [load_predictions(source, instances) for source in request.sources]
     known = {instance.id for instance in instances}
+    strangers = sorted(set().union(*loaded) - known)
+    if strangers and not request.quiet and not (select.ids or select.pattern or select.window):
+        shown = ", ".join(strangers[:5]) + (", ..." if len(strangers) > 5 else "")
+        print(f"not in the dataset, not graded: {shown}", file=sys.stderr)
     total = sum(len(known & set(predictions)) for predictions in loaded)
     printed = _Printed(total, request.quiet)
     reports: list[RunReport] = []
@@ -249,6 +253,7 @@ def _print_summary(result: Mapping[str, Any]) -> None:
             f"{report['total_instances']} resolved, {report['unresolved_instances']} unresolved, "
             f"{report['empty_patch_instances']} empty, {report['error_instances']} errors "
             f"({report['infra_failure_instances']} of the infrastructure)"
+            + (f", {len(report['incomplete_ids'])} without a prediction" if report["incomplete_ids"] else "")
         )
         if report["flaky_ids"]:
             print(f"  flaky: {', '.join(report['flaky_ids'])}")

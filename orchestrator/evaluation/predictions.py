@@ -89,4 +89,6 @@ def parse_predictions(text: str, where: str) -> list[Prediction]:
         found[row["instance_id"]] = Prediction(
             row["instance_id"], patch or "", str(row.get("model_name_or_path") or "unknown")
         )
+    if not found:
+        raise UsageError(f"{where} holds no predictions")
     return list(found.values())
