@@ -315,7 +315,9 @@ class _Run:
         )
         self._recorder.append("run_finished", totals=dict(result.totals))
         if self._mask(result.patch) != result.patch:
-            self._say("warning", {"line": "the patch shows what looks like a secret; look before you publish it"})
+            self._say(
+                "warning", {"line": "the patch shows what looks like a secret; look before you publish it"}
+            )
         self._run.replace("patch.diff", result.patch)
         self._summary(result.status, result)
         for name in ("repository", "scratch", "ready"):

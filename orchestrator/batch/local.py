@@ -64,10 +64,14 @@ class _Worker:
             elif (future := self.jobs.pop(name, None)) is not None and not future.done():
                 future.set_result(outcome)
         code = await self.process.wait()
+        said = self.log.exists() and self.log.stat().st_size > 0
+        if not said:
+            self.log.unlink(missing_ok=True)
         for name, future in self.jobs.items():
             if not future.done():
                 how = f"signal {-code}" if code < 0 else f"exit code {code}"
-                detail = f"the worker process ended ({how}); its messages are in {self.log}"
+                where = f"its messages are in {self.log}" if said else "it said nothing"
+                detail = f"the worker process ended ({how}); {where}"
                 future.set_result(Outcome(name, "infrastructure", "worker_lost", detail))
         self.jobs.clear()
 

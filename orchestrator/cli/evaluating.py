@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ...tools.errors import UsageError
 from ..benchmarks.dataset import Selection, ids_of, load_benchmark, load_instances
@@ -105,13 +106,25 @@ def run_eval(request: EvalRequest) -> int:
     for number, predictions in enumerate(loaded):
         place = output if len(loaded) == 1 else output / f"seed-{number}"
         run_id = request.run_id or _run_id(request.sources[number])
-        reports.append(_grade(request, instances, predictions, mirrors, place, run_id, printed, dataset))
+        try:
+            reports.append(_grade(request, instances, predictions, mirrors, place, run_id, printed, dataset))
+        except KeyboardInterrupt:
+            stopped_grading("the same command goes on")
     result = _result(request, reports, output, dataset)
     if request.as_json:
         print(json.dumps(result, ensure_ascii=False))
     else:
         _print_summary(result)
     return PARTLY if any(report.ids("infrastructure") for report in reports) else OK
+
+
+def stopped_grading(how: str) -> NoReturn:
+    """The end of a process that was interrupted while it graded. Threads may be in the middle of a test run
+    and nothing waits for them: every verdict is on disk, and sandboxes die with this process."""
+    print(f"swe-agent: stopped while grading; the verdicts so far are kept\n{how}", file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(130)
 
 
 def _grade(
