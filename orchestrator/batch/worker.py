@@ -108,10 +108,14 @@ def main() -> None:
     for inherited in (source, sink):
         os.set_inheritable(inherited, False)
     sys.stdout = sys.stderr
-    asyncio.run(serve(source, sink))
-    # threads that are stuck in a call must not keep a worker alive that has nothing left to do
+    asyncio.run(_to_the_end(source, sink))
+
+
+async def _to_the_end(source: int, sink: int) -> None:
+    await serve(source, sink)
     with contextlib.suppress(OSError):
         sys.stderr.flush()
+    # Leaving the loop would wait for threads in the middle of a test run; sandboxes die with this process.
     os._exit(0)
 
 
