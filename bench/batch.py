@@ -1,7 +1,7 @@
 """How many trajectories one process carries: a scripted model of 2 s latency, a trivial tool per step.
 
 Each figure is a process of its own. `ours` is the agent loop over the model client with the scripted model
-(no sandbox, no record); `threads` is the smallest possible loop, a thread per trajectory that sleeps.
+(no sandbox, no record), set up like a worker process of a batch; `threads` is the smallest possible loop, a thread per trajectory that sleeps.
 Ideal wall time is steps x latency; a level holds when the wall time stays under 1.1 of it.
 
     python bench/batch.py [--levels 32 64 128 256] [--steps 5] [--latency 2.0] [--json FILE]
@@ -99,7 +99,10 @@ def _threads(count: int, steps: int, latency: float) -> None:
 def _measure(kind: str, count: int, steps: int, latency: float) -> dict[str, Any]:
     """One level in this process, after a single trajectory that warms everything up."""
     if kind == "ours":
+        from swe_agent.orchestrator.batch.worker import spare_collector
+
         asyncio.run(_ours(1, steps, 0.0))
+        spare_collector()
     base = _rss_kib()
     cpu, begin = time.process_time(), time.monotonic()
     if kind == "ours":

@@ -70,6 +70,9 @@ class SolveRequest:
     """Whether new tests written by the patch stay in it."""
     include_dirty: bool = False
     """Whether uncommitted changes of `repository` are part of the base."""
+    complete: bool = False
+    """Whether a rollout that the infrastructure failed ends the run, resumably, although others found a patch:
+    a batch's predictions must not depend on faults. Without it the best of what was found is the answer."""
 
     def model_of(self, role: str) -> str:
         return self.role_models.get(role, self.model)

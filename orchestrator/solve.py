@@ -207,7 +207,8 @@ class _Run:
             suite.adopt(baseline, whole=known["whole"])
         else:
             self._say("progress", {"line": "baseline tests"})
-            await suite.measure()
+            await suite.measure(left_s=self._budget.room().wall_s)
+            self._budget.check()  # a baseline that the time limit cut short is not taken for the real one
         baseline = suite.baseline
         self._recorder.append(
             "baseline",
@@ -314,7 +315,9 @@ class _Run:
         )
         self._recorder.append("run_finished", totals=dict(result.totals))
         if self._mask(result.patch) != result.patch:
-            self._say("warning", {"line": "the patch shows what looks like a secret; look before you publish it"})
+            self._say(
+                "warning", {"line": "the patch shows what looks like a secret; look before you publish it"}
+            )
         self._run.replace("patch.diff", result.patch)
         self._summary(result.status, result)
         for name in ("repository", "scratch", "bytecode", "ready"):

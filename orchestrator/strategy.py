@@ -50,8 +50,8 @@ class Choice:
 
 
 async def choose(stage: Stage, request: SolveRequest, recorder: Recorder, journal: RunJournal) -> Choice:
-    """Run the search to its end. Raises: ModelError, SandboxError when infrastructure ended it before any
-    candidate was found; asyncio.CancelledError."""
+    """Run the search to its end. Raises: ModelError, SandboxError when the infrastructure failed rollouts and
+    no other found a candidate, or `request.complete` asks for all of them; asyncio.CancelledError."""
     expander = Expander(stage, request, recorder, journal)
     try:
         result = await search(
@@ -64,8 +64,11 @@ async def choose(stage: Stage, request: SolveRequest, recorder: Recorder, journa
         )
     finally:
         await asyncio.shield(asyncio.to_thread(expander.close))
-    if result.selected is None and result.infrastructure and expander.failure is not None:
-        raise expander.failure
+    lost = [f.rollout.error for f in result.finished if f.rollout.status == Status.INFRASTRUCTURE]
+    if lost and (result.selected is None or request.complete):
+        raise expander.failure or SandboxError(lost[0])
+    if expander.unjudged is not None and request.complete:
+        raise expander.unjudged
     limit = any(finish.rollout.status == Status.LIMIT for finish in result.finished)
     if result.selected is None:
         why = next((finish.rollout.failures[-1] for finish in result.finished if finish.rollout.failures), "")
@@ -117,6 +120,9 @@ class Expander:
     recorder: Recorder
     journal: RunJournal
     failure: SweAgentError | None = None
+    """Why a rollout was lost to the infrastructure."""
+    unjudged: SweAgentError | None = None
+    """Why the last look at the candidates was."""
     _points: dict[str, _Point] = field(default_factory=dict[str, _Point])
 
     async def expand(self, asked: ExpandRequest) -> Rollout:
@@ -174,6 +180,13 @@ class Expander:
 
     async def judge(self, candidates: Sequence[Candidate]) -> dict[str, Evaluation]:
         """A last look before the choice: two more samples of the Tester, run on every candidate."""
+        try:
+            return await self._judge(candidates)
+        except (ModelError, SandboxError) as error:
+            self.unjudged = error
+            raise
+
+    async def _judge(self, candidates: Sequence[Candidate]) -> dict[str, Evaluation]:
         stage, known = self.stage, self.stage.reproduction
         if self.request.model_of("tester") == OFFLINE:
             return {}

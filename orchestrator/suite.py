@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -78,11 +79,13 @@ class Suite:
     _coverage: CoverageMap | None = None
     _tracing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def measure(self, runs: int = 2) -> Baseline:
-        """The baseline on the base commit, on forks of it."""
+    async def measure(self, runs: int = 2, *, left_s: float | None = None) -> Baseline:
+        """The baseline on the base commit, on forks of it; `left_s` is what the run has left of its time."""
+        ends = None if left_s is None else time.monotonic() + left_s
         reports: list[TestReport] = []
         for _ in range(runs):
-            report = await self._run(self.base, (), timeout=CAP_S, cold=True)
+            cap = CAP_S if ends is None else min(CAP_S, max(1.0, ends - time.monotonic()))
+            report = await self._run(self.base, (), timeout=cap, cold=True)
             reports.append(report)
             if report.timed_out or (not report.results and report.exit_code != 0):
                 break

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,39 +19,31 @@ _CACHE = Path("/var/tmp/swe-agent-tests")
 
 @pytest.fixture(scope="session")
 def docker_engine() -> Iterator[str]:
-    """Address of a Docker engine: the running one, else one that is started for this session."""
-    docker = pytest.importorskip("docker")
+    """Address of a Docker engine: the running one where it is whole, else one that is started for this session."""
+    pytest.importorskip("docker")
+    from servers.docker_engine import DockerEngine, answers, lost_bridge
+
     address = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
-    if _answers(docker, address):
+    missing = DockerEngine.missing()
+    if answers(address) and (missing is not None or not lost_bridge(address)):
         yield address
         return
-    if os.geteuid() != 0:
-        pytest.skip("no Docker engine answers, and starting one needs root")
-    if shutil.which("dockerd") is None:
-        pytest.skip("no Docker engine answers, and dockerd is not installed")
-    run = Path(tempfile.mkdtemp(prefix="swe-agent-dockerd-"))
-    address = f"unix://{run}/docker.sock"
-    with (run / "log").open("wb") as log:
-        command = ["dockerd", "--host", address, "--data-root", _CACHE / "docker", "--pidfile", run / "pid"]
-        command += ["--exec-root", run / "exec", "--bridge=none", "--iptables=false", "--ip6tables=false"]
-        daemon = subprocess.Popen(command, stdout=log, stderr=log)
+    if missing is not None:
+        pytest.skip(f"no Docker engine answers, and {missing}")
     before = os.environ.get("DOCKER_HOST")
+    engine = DockerEngine(_CACHE / "docker")
     try:
-        deadline = time.monotonic() + 60
-        while not _answers(docker, address):
-            if daemon.poll() is not None or time.monotonic() > deadline:
-                last = (run / "log").read_text(errors="replace").strip().splitlines()[-1:]
-                pytest.skip(f"dockerd does not start here: {' '.join(last)[-300:]}")
-            time.sleep(0.2)
-        os.environ["DOCKER_HOST"] = address
-        yield address
+        engine.start()
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    try:
+        os.environ["DOCKER_HOST"] = engine.address
+        yield engine.address
     finally:
         os.environ.pop("DOCKER_HOST", None)
         if before is not None:
             os.environ["DOCKER_HOST"] = before
-        daemon.terminate()
-        daemon.wait(60)
-        shutil.rmtree(run, ignore_errors=True)
+        engine.__exit__(None, None, None)
 
 
 @pytest.fixture(scope="session")
@@ -98,12 +89,3 @@ def _build_image(address: str) -> None:
         archive.unlink()
     finally:
         shutil.rmtree(root, ignore_errors=True)
-
-
-def _answers(docker: object, address: str) -> bool:
-    try:
-        return bool(docker.DockerClient(base_url=address, timeout=5).ping())  # pyright: ignore[reportAttributeAccessIssue]
-    except (
-        Exception
-    ):  # the SDK raises its own, requests' and urllib3's errors for an engine that is not there
-        return False

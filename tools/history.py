@@ -7,6 +7,7 @@ reflog, no FETCH_HEAD, no alternates and no object of any later commit. The sour
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -180,7 +181,20 @@ def _copy_objects(top: Path, commit: str, git_dir: Path, depth: int | None) -> N
     if marks:
         command.append("--shallow")
     lines = [*marks, commit, *(object_id for _, object_id, _ in tags)]
-    _run(top, *command, str(git_dir / "objects/pack/pack"), stdin="".join(f"{line}\n" for line in lines))
+    # Written where it stays: git drafts a pack beside the objects it has, which may be another file system,
+    # or one that is not to be written to.
+    objects = _run(top, "rev-parse", "--path-format=absolute", "--git-path", "objects").rstrip("\n")
+    place = {
+        "GIT_OBJECT_DIRECTORY": str(git_dir / "objects"),
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES": json.dumps(objects, ensure_ascii=False),
+    }
+    _run(
+        top,
+        *command,
+        str(git_dir / "objects/pack/pack"),
+        stdin="".join(f"{line}\n" for line in lines),
+        env=place,
+    )
     if borders:
         (git_dir / "shallow").write_text("".join(f"{name}\n" for name in sorted(borders)))
     packed = "".join(

@@ -15,6 +15,10 @@ PULLED = "pulled-image"
 """File in the directory of an instance with the name of the image that was pulled for it."""
 
 
+class ImageError(SandboxError):
+    """An image is not here and cannot be had, or is not what it should be."""
+
+
 def keep_within(batch: Path, budget_bytes: int) -> list[str]:
     """Removal policy of a batch: images that it pulled go, oldest first, until the rest fits the budget.
     Images in use stay. Returns those removed; raises SandboxError when no engine answers."""
@@ -46,7 +50,7 @@ def ensure_image(
 ) -> bool:
     """Have the image locally; returns whether it was pulled. `pull` is missing or never.
 
-    Raises: SandboxError when it is absent and cannot be had, or no engine answers.
+    Raises: ImageError when it is absent and cannot be had; SandboxError when no engine answers.
     """
     from docker.errors import APIError, DockerException, ImageNotFound
 
@@ -58,7 +62,7 @@ def ensure_image(
         return False
     except ImageNotFound:
         if pull == "never":
-            raise SandboxError(f"image {name} is not here, and --pull never was asked for") from None
+            raise ImageError(f"image {name} is not here, and --pull never was asked for") from None
     except (DockerException, OSError) as error:
         raise SandboxError(f"the container engine failed: {' '.join(str(error).split())[:200]}") from error
     try:
@@ -66,7 +70,7 @@ def ensure_image(
         sizes: dict[str, tuple[int, int]] = {}
         for event in client.api.pull(name, stream=True, decode=True):
             if "error" in event:
-                raise SandboxError(f"image {name} cannot be pulled: {event['error']}")
+                raise ImageError(f"image {name} cannot be pulled: {event['error']}")
             detail = event.get("progressDetail") or {}
             if event.get("id") and detail.get("total"):
                 sizes[event["id"]] = (int(detail.get("current", 0)), int(detail["total"]))
@@ -75,7 +79,7 @@ def ensure_image(
         client.images.get(name)
         return True
     except (APIError, ImageNotFound, DockerException, OSError) as error:
-        raise SandboxError(f"image {name} cannot be pulled: {' '.join(str(error).split())[:200]}") from error
+        raise ImageError(f"image {name} cannot be pulled: {' '.join(str(error).split())[:200]}") from error
 
 
 def repository_of_image(name: str, destination: Path, *, path: str = "/testbed") -> Path:
@@ -105,7 +109,7 @@ def repository_of_image(name: str, destination: Path, *, path: str = "/testbed")
             with contextlib.suppress(DockerException, OSError):
                 container.remove(force=True)
     if not (destination / ".git").exists():
-        raise SandboxError(f"image {name} holds no repository at {path}")
+        raise ImageError(f"image {name} holds no repository at {path}")
     return destination
 
 

@@ -51,7 +51,7 @@ class Outcome:
     kind: Kind
     reason: str
     """verified, not_verified, limit, no_patch; or what failed: model, sandbox, environment, repository,
-    image, disk_full, worker_lost, crash, credentials, usage, interrupted."""
+    image, disk_full, worker_lost, prediction_lost, crash, credentials, usage, interrupted."""
     detail: str = ""
     exit_code: int | None = None
     patch: str = ""

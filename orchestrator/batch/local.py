@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from .job import Job, Outcome
+from .state import is_disk_full
 
 ProgressFn = Callable[[str, Mapping[str, Any]], None]
 """(instance id, fields)."""
@@ -52,20 +53,25 @@ class _Worker:
             try:
                 message = json.loads(line)
                 event, name = message.pop("event"), message["id"]
+                outcome = Outcome.from_json(message) if event == "outcome" else None
             except (ValueError, KeyError, TypeError, AttributeError):
                 # something in the worker printed to its channel: its jobs are done again elsewhere
                 self._kill()
                 break
-            if event == "progress":
+            if outcome is None:
                 if name in self.progress:
                     self.progress[name](name, message)
             elif (future := self.jobs.pop(name, None)) is not None and not future.done():
-                future.set_result(Outcome.from_json(message))
+                future.set_result(outcome)
         code = await self.process.wait()
+        said = self.log.exists() and self.log.stat().st_size > 0
+        if not said:
+            self.log.unlink(missing_ok=True)
         for name, future in self.jobs.items():
             if not future.done():
                 how = f"signal {-code}" if code < 0 else f"exit code {code}"
-                detail = f"the worker process ended ({how}); its messages are in {self.log}"
+                where = f"its messages are in {self.log}" if said else "it said nothing"
+                detail = f"the worker process ended ({how}); {where}"
                 future.set_result(Outcome(name, "infrastructure", "worker_lost", detail))
         self.jobs.clear()
 
@@ -94,9 +100,13 @@ class LocalExecutor:
 
     async def run(self, job: Job, on_progress: ProgressFn) -> Outcome:
         async with self._slots:
-            if self._stopping:
+            try:
+                worker = await self._worker()
+            except OSError as error:  # no room for its log, no process to be had
+                reason = "disk_full" if is_disk_full(error) else "worker_lost"
+                return Outcome(job.id, "infrastructure", reason, f"a worker cannot be started: {error}")
+            if worker is None:
                 return Outcome(job.id, "interrupted", "interrupted")
-            worker = await self._worker()
             future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
             worker.jobs[job.id] = future
             worker.progress[job.id] = on_progress
@@ -113,12 +123,18 @@ class LocalExecutor:
                 worker.progress.pop(job.id, None)
                 self._retire(worker)
 
-    async def _worker(self) -> _Worker:
+    async def _worker(self) -> _Worker | None:
+        """The least busy one; None when the executor is stopping."""
         async with self._spawning:
+            if self._stopping:
+                return None
             self._workers = [item for item in self._workers if item.process.returncode is None]
             usable = [item for item in self._workers if item.served < self._recycle and _open(item)]
             if len(usable) < self._processes and all(item.jobs for item in usable):
                 usable.append(await self._spawn())
+                if self._stopping:  # `stop` did not know of the worker that was starting
+                    self.kill()
+                    return None
             return min(usable, key=lambda item: len(item.jobs))
 
     async def _spawn(self) -> _Worker:

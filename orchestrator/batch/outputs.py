@@ -36,12 +36,13 @@ class Outputs:
         self._written = time.monotonic()
 
     def predictions(self) -> dict[str, dict[str, str]]:
-        """What the harness takes, by instance id, in the order of the ids. Only finished instances."""
+        """What the harness takes, by instance id, in the order of the ids: everything in this directory that
+        is finished, those too that this call does not work on."""
         found: dict[str, dict[str, str]] = {}
-        for name in sorted(instance.id for instance in self._instances):
+        for name in self._state.finished:
             outcome = self._state.of(name).outcome
             patch = self._state.patch_of(name)
-            if outcome is not None and outcome.kind == "finished" and patch is not None:
+            if outcome is not None and patch is not None:
                 found[name] = {
                     "instance_id": name,
                     "model_name_or_path": outcome.model or self._model,

@@ -104,8 +104,8 @@ class Runner:
         self._tries: dict[str, int] = {}
         self._reserved: dict[str, float] = {}
         self._ended = Ended()
-        self._halt = asyncio.Event()
-        self._changed = asyncio.Condition()
+        self._halted = False
+        self._waiting: set[asyncio.Future[None]] = set()
         self._active = 0
         self._started = time.monotonic()
 
@@ -115,7 +115,7 @@ class Runner:
             workers = [asyncio.create_task(self._work()) for _ in range(max(1, self._plan.workers))]
             await asyncio.gather(*workers)
         finally:
-            await self._executor.stop(0.0 if self._halt.is_set() else GRACE_S)
+            await self._executor.stop(0.0 if self._halted else GRACE_S)
         try:
             self._outputs.write(force=True)
         except DiskFullError as error:
@@ -137,16 +137,15 @@ class Runner:
     def _stop(self, why: str, detail: str = "", fatal: Outcome | None = None) -> None:
         if self._ended.why is None:
             self._ended = Ended(why, detail, fatal)
-        self._halt.set()
+        self._halted = True
+        self._wake()
 
     async def _work(self) -> None:
-        while not self._halt.is_set():
+        while not self._halted:
             name = self._queue.pop()
             if name is None:
                 pause = self._queue.pause()
                 if pause is None and self._active == 0:
-                    async with self._changed:
-                        self._changed.notify_all()
                     return
                 await self._wait(pause)
                 continue
@@ -168,18 +167,22 @@ class Runner:
             finally:
                 self._active -= 1
                 self._reserved.pop(name, None)
-                async with self._changed:
-                    self._changed.notify_all()
+                self._wake()
 
     async def _wait(self, pause: float | None) -> None:
-        async def changed() -> None:
-            async with self._changed:
-                await self._changed.wait()
+        """Until an instance ends, the batch stops, or `pause` seconds are over."""
+        # Registered before the first suspension: what changes after the caller looked is not missed.
+        change: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(change)
+        try:
+            await asyncio.wait([change], timeout=pause)
+        finally:
+            self._waiting.discard(change)
 
-        waits = [asyncio.create_task(changed()), asyncio.create_task(self._halt.wait())]
-        await asyncio.wait(waits, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
-        for task in waits:
-            task.cancel()
+    def _wake(self) -> None:
+        for change in self._waiting:
+            if not change.done():
+                change.set_result(None)
 
     async def _one(self, name: str, limits: Mapping[str, Any]) -> None:
         attempt = self._state.started(name)
@@ -194,7 +197,7 @@ class Runner:
             self._plan.entry,
         )
         outcome = await self._executor.run(job, self._watcher.progress)
-        if self._halt.is_set() and outcome.reason == "worker_lost":
+        if self._halted and outcome.reason == "worker_lost":
             # killed by the stop itself: it goes on where it was
             outcome = Outcome(name, "interrupted", "interrupted")
         self._state.ended(outcome)

@@ -13,6 +13,14 @@ from typing import Any
 from .job import Outcome
 
 
+def duration(seconds: float) -> str:
+    """45 s, 12 min, 3 h 05 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
 @dataclass(slots=True)
 class Tally:
     """What a screen shows, whatever it looks like."""
@@ -117,7 +125,7 @@ class LiveScreen(PlainScreen):
         tally = self.tally
         eta = tally.eta_s
         head = Table.grid(padding=(0, 2))
-        left = "-" if eta is None else f"{eta / 60:.0f} min left"
+        left = "-" if eta is None else f"{duration(eta)} left"
         dollars = f"${tally.cost:.4f}" + (f" (+{tally.unpriced} of unknown price)" if tally.unpriced else "")
         head.add_row(
             ProgressBar(total=max(1, tally.total), completed=tally.done, width=40),

@@ -27,6 +27,7 @@ from ...tools.errors import (
     UsageError,
 )
 from ...tools.project.spec import Project, TestCommand
+from ...tools.sandbox.space import disk_is_full
 from ..benchmarks.instance import Instance
 from ..evaluation.mirror import find_mirror
 from ..evaluation.native import prepare_environment
@@ -35,13 +36,14 @@ from ..request import Limits, SolveRequest, SolveResult
 from ..run_directory import RunDirectory
 from ..solve import solve
 from .audit import audit_run
-from .images import PULLED, ensure_image, repository_of_image
+from .images import PULLED, ImageError, ensure_image, repository_of_image
 from .job import Job, Kind, Outcome, instance_from_json
 from .state import is_disk_full
 
 _REASONS: tuple[tuple[type[SweAgentError], Kind, str], ...] = (
     (CredentialsError, "fatal", "credentials"),
     (ModelError, "infrastructure", "model"),
+    (ImageError, "infrastructure", "image"),
     (SandboxError, "infrastructure", "sandbox"),
     (ProjectError, "infrastructure", "environment"),
     (RepositoryError, "infrastructure", "repository"),
@@ -102,7 +104,9 @@ async def solve_job(job: Job, progress: Callable[[Mapping[str, Any]], None]) -> 
     except (SweAgentError, OSError) as error:
         if isinstance(error, OSError) and not is_disk_full(error):
             raise
-        kind, reason = _reason(error)
+        # a program that met a full disk says so in its own words
+        full = is_disk_full(error) or disk_is_full(run.path)
+        kind, reason = ("infrastructure", "disk_full") if full else _reason(error)
         return Outcome(
             job.id,
             kind,
@@ -119,8 +123,6 @@ async def solve_job(job: Job, progress: Callable[[Mapping[str, Any]], None]) -> 
 
 
 def _reason(error: BaseException) -> tuple[Kind, str]:
-    if is_disk_full(error):
-        return "infrastructure", "disk_full"
     return next((kind, reason) for wanted, kind, reason in _REASONS if isinstance(error, wanted))
 
 
@@ -187,6 +189,10 @@ def _request(job: Job, run: RunDirectory, meter: _Meter) -> SolveRequest:
             api_base=settings.get("api_base"),
             fallbacks=tuple(settings.get("fallbacks") or ()),
             text_mode=settings.get("text_mode") or None,
+            timeout_s=float(settings.get("request_timeout", 600.0)),
+            max_retry_s=float(settings.get("retry_time", 300.0)),
+            stream=bool(settings.get("stream")),
+            token_ids=settings.get("token_ids"),
         ),
         roles=settings.get("roles") or "team",
         search=settings.get("search") or "linear",
@@ -199,6 +205,7 @@ def _request(job: Job, run: RunDirectory, meter: _Meter) -> SolveRequest:
         seed=int(settings.get("seed") or 0),
         limits=Limits(limits.get("usd"), limits.get("tokens"), limits.get("steps"), limits.get("wall_s")),  # type: ignore[arg-type]
         max_steps=int(settings.get("max_steps") or 100),
+        critic_samples=int(settings.get("critic_samples") or 1),
         sandbox=place.sandbox,
         image=place.image,
         network=bool(settings.get("network")),
@@ -206,6 +213,7 @@ def _request(job: Job, run: RunDirectory, meter: _Meter) -> SolveRequest:
         test_cmd=settings.get("test_cmd"),
         project=place.project,
         keep_tests=False,
+        complete=True,
     )
 
 

@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,8 @@ class Progress:
     """Started and not heard of since: the process was killed."""
     outcome: Outcome | None = None
     """The last one."""
+    patch_sha256: str | None = None
+    """Of the prediction, when it is finished."""
 
     @property
     def finished(self) -> bool:
@@ -46,7 +47,8 @@ class BatchState:
     """Single writer of a batch's directory."""
 
     def __init__(self, directory: Path) -> None:
-        """Raises: UsageError when another process works on the directory; DiskFullError."""
+        """Raises: UsageError when another process works on the directory or its state is damaged;
+        DiskFullError."""
         try:
             directory.mkdir(parents=True, exist_ok=True)
             self._lock = (directory / ".lock").open("a")
@@ -61,14 +63,41 @@ class BatchState:
         self.directory = directory
         self.progress: dict[str, Progress] = {}
         self._path = directory / "state.jsonl"
-        end = 0
-        if self._path.exists():
-            for event, after in _scan(self._path):
-                self._fold(event)
-                end = after
-        self._file = self._path.open("r+b" if self._path.exists() else "w+b", buffering=0)
-        self._file.truncate(end)
-        self._end = end
+        self._end = 0
+        try:
+            self._file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644), "r+b", buffering=0)
+            self._read()
+            self._file.truncate(self._end)
+        except OSError as error:
+            raise _disk_or(error, UsageError(f"{self._path} cannot be used: {error.strerror}")) from error
+        for name, progress in self.progress.items():
+            if progress.finished and not self._holds(name, progress):
+                # a prediction that is gone is no prediction: the instance is taken up again
+                progress.outcome = Outcome(
+                    name, "infrastructure", "prediction_lost", "its patch is gone or damaged"
+                )
+
+    def _read(self) -> None:
+        """Fold what the file holds; `_end` is then the end of its last whole line."""
+        with self._path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.endswith(b"\n"):
+                    return
+                try:
+                    self._fold(json.loads(line))
+                except (ValueError, KeyError, TypeError, AttributeError) as error:
+                    raise UsageError(
+                        f"{self._path}: line {number} is damaged ({error}): remove that line and run the "
+                        "command again; only what it said is forgotten"
+                    ) from error
+                self._end += len(line)
+
+    def _holds(self, name: str, progress: Progress) -> bool:
+        try:
+            data = (self.instance_directory(name) / "prediction.diff").read_bytes()
+        except OSError:
+            return False
+        return progress.patch_sha256 in (None, hashlib.sha256(data).hexdigest())
 
     def instance_directory(self, name: str) -> Path:
         return self.directory / "instances" / name
@@ -102,8 +131,13 @@ class BatchState:
             home.replace(target)
         self._append({"event": "redo", "id": name})
 
+    @property
+    def finished(self) -> list[str]:
+        """Every instance of this directory that has a prediction, sorted."""
+        return sorted(name for name, progress in self.progress.items() if progress.finished)
+
     def patch_of(self, name: str) -> str | None:
-        """The prediction of a finished instance; None when its file is gone or is another than recorded."""
+        """The prediction of a finished instance; None when its file is gone."""
         try:
             return (
                 (self.instance_directory(name) / "prediction.diff")
@@ -135,17 +169,19 @@ class BatchState:
 
     def _fold(self, event: dict[str, Any]) -> None:
         fields = {key: value for key, value in event.items() if key not in ("at", "event")}
-        name = fields.get("id", "")
+        name: str = fields["id"]
         match event["event"]:
             case "started":
                 state = self.of(name)
                 state.attempts, state.running = int(fields["attempt"]), True
             case "ended":
-                fields.pop("patch_sha256", None)
+                digest, outcome = fields.pop("patch_sha256", None), Outcome.from_json(fields)
                 state = self.of(name)
-                state.running, state.outcome = False, Outcome.from_json(fields)
+                state.running, state.outcome, state.patch_sha256 = False, outcome, digest
             case "redo":
                 self.progress[name] = Progress()
+            case unknown:
+                raise ValueError(f"event {unknown!r}")
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -180,17 +216,3 @@ def _disk_or(error: OSError, other: Exception) -> Exception:
             "the disk is full: free some space and run the same command again; nothing is lost"
         )
     return other
-
-
-def _scan(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
-    end = 0
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                event = json.loads(line)
-            except ValueError as error:
-                raise UsageError(f"{path}: line {number} is damaged: {error}") from error
-            end += len(line)
-            yield event, end

@@ -136,12 +136,15 @@ def _read_file(path: Path) -> list[dict[str, Any]]:
 def _parse(text: str, where: str) -> list[dict[str, Any]]:
     stripped = text.lstrip("\ufeff \t\r\n")
     rows: Any
+    line_at = ""
     try:
         if stripped.startswith("["):
             rows = json.loads(stripped)
         else:
             rows = []
-            for number, line in enumerate(stripped.splitlines(), 1):
+            # not splitlines: a text may hold what Unicode calls a line separator
+            for number, line in enumerate(stripped.split("\n"), 1):
+                line_at = f" line {number}"
                 if line.strip():
                     try:
                         rows.append(json.loads(line))
@@ -151,7 +154,7 @@ def _parse(text: str, where: str) -> list[dict[str, Any]]:
                             break
                         raise
     except ValueError as error:
-        raise UsageError(f"{where} is neither JSON nor JSON lines: {error}") from error
+        raise UsageError(f"{where}{line_at} is neither JSON nor JSON lines: {error}") from error
     if isinstance(rows, dict):
         rows = [rows] if "instance_id" in rows else list(rows.values())
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):

@@ -57,6 +57,10 @@ def batch(
     max_output_tokens: int = typer.Option(None, help="Output limit of one call."),
     reasoning_effort: str = typer.Option(None, help="low, medium or high, where the model offers it."),
     text_mode: bool = typer.Option(False, "--text-mode", help="Call tools as fenced text."),
+    request_timeout: float = typer.Option(600.0, help="Seconds that one model call may take."),
+    retry_time: float = typer.Option(300.0, help="Seconds that a failing call is repeated at most."),
+    stream: bool = typer.Option(False, "--stream", help="Stream calls: one that falls silent is repeated."),
+    token_ids: bool = typer.Option(None, "--token-ids/--no-token-ids", help="Ask for token ids (vLLM)."),
     roles: str = typer.Option("team", help="team or single."),
     search: str = typer.Option("linear", help="linear, best-of-n or tree."),
     samples: int = typer.Option(None, min=1, help="Rollouts at most per instance."),
@@ -73,6 +77,9 @@ def batch(
     total_budget_usd: float = typer.Option(None, help="Dollars at most of the whole batch."),
     total_timeout: str = typer.Option(None, help="Wall time at most of this call."),
     max_steps: int = typer.Option(100, min=1, help="Model calls of one role turn."),
+    critic_samples: int = typer.Option(
+        1, min=1, help="Times that the Critic's score is taken; 1: its review."
+    ),
     retries: int = typer.Option(2, min=0, help="Further attempts after an infrastructure failure."),
     backoff: str = typer.Option("5s", help="Pause before the first further attempt; doubled each time."),
     sandbox: str = typer.Option("auto", help="auto, namespace, docker or plain."),

@@ -13,10 +13,23 @@ from ...tools.errors import UsageError
 from ..batch.state import write_atomically
 from ..benchmarks.dataset import Selection, ids_of, load_benchmark, load_instances
 from ..benchmarks.instance import Instance
-from .solving import role_models, split_list
+from .solving import role_models, seconds, split_list
 
 _REDO = ("error", "limit", "empty", "unresolved", "all")
-_SAME = ("model", "role_models", "roles", "search", "samples", "seed", "name")
+_SAME = (
+    "model",
+    "role_models",
+    "roles",
+    "search",
+    "samples",
+    "width",
+    "proposers",
+    "seed",
+    "temperature",
+    "reasoning_effort",
+    "hints",
+    "name",
+)
 """Settings that may not change within one directory: the predictions would not be of one kind."""
 
 
@@ -42,6 +55,8 @@ def check(flags: Mapping[str, Any]) -> None:
     for name in ("budget_usd", "budget_tokens", "budget_steps", "total_budget_usd", "image_budget_gb"):
         if flags[name] is not None and flags[name] <= 0:
             raise UsageError(f"--{name.replace('_', '-')} must be positive, not {flags[name]}")
+    for name in ("timeout", "total_timeout", "backoff"):
+        seconds(flags[name])
     if flags["environment"] == "native" and flags["repo_mirror"] is None:
         raise UsageError("--environment native needs --repo-mirror DIR with clones of the repositories")
     if flags["repo_mirror"] is not None and not flags["repo_mirror"].is_dir():
@@ -60,6 +75,10 @@ def settings(flags: Mapping[str, Any]) -> dict[str, Any]:
         "max_output_tokens": flags["max_output_tokens"],
         "reasoning_effort": flags["reasoning_effort"],
         "text_mode": flags["text_mode"],
+        "request_timeout": flags["request_timeout"],
+        "retry_time": flags["retry_time"],
+        "stream": flags["stream"],
+        "token_ids": flags["token_ids"],
         "roles": flags["roles"],
         "search": search,
         "samples": flags["samples"] or (1 if search == "linear" else 8),
@@ -68,6 +87,7 @@ def settings(flags: Mapping[str, Any]) -> dict[str, Any]:
         "seed": flags["seed"],
         "hints": flags["hints"],
         "max_steps": flags["max_steps"],
+        "critic_samples": flags["critic_samples"],
         "sandbox": flags["sandbox"],
         "network": flags["network"] == "on",
         "setup": flags["setup"],
@@ -134,20 +154,22 @@ def remember(
 ) -> None:
     """batch.json: what this directory is. Raises: UsageError when it was something else."""
     path = output / "batch.json"
-    if path.exists():
-        try:
-            before = json.loads(path.read_text("utf-8"))["settings"]
-        except (ValueError, KeyError) as error:
-            raise UsageError(f"{path} is damaged: name another --output") from error
-        for key in _SAME:
-            if before.get(key) != settings[key]:
-                raise UsageError(
-                    f"{output} holds a batch with {key.replace('_', '-')} {before.get(key)!r}, not {settings[key]!r}: "
-                    "name another --output"
-                )
     dataset = flags["dataset"]
     if dataset != "-" and Path(dataset).exists():
         dataset = str(Path(dataset).absolute())
+    if path.exists():
+        now = {"dataset": dataset, "split": flags["split"], "benchmark": flags["benchmark"]}
+        try:
+            file = json.loads(path.read_text("utf-8"))
+            before = {**{key: file[key] for key in now}, **{key: file["settings"].get(key) for key in _SAME}}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UsageError(f"{path} is damaged: name another --output") from error
+        for key, value in {**now, **{key: settings[key] for key in _SAME}}.items():
+            if before[key] != value:
+                raise UsageError(
+                    f"{output} holds a batch with {key.replace('_', '-')} {before[key]!r}, not {value!r}: "
+                    "name another --output"
+                )
     data = {
         "dataset": dataset,
         "split": flags["split"],

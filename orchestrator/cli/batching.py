@@ -19,13 +19,14 @@ from ..batch.job import SOLVE, Outcome
 from ..batch.local import Executor, LocalExecutor
 from ..batch.outputs import Outputs
 from ..batch.runner import Ended, Plan, Runner, run_batch
-from ..batch.screen import PlainScreen, make_screen
+from ..batch.screen import PlainScreen, duration, make_screen
 from ..batch.state import BatchState, DiskFullError
 from ..benchmarks.instance import Instance
 from ..run_directory import runs_root
 from .batch_setup import check, default_name, preflight, remember
 from .batch_setup import instances as chosen_instances
 from .batch_setup import settings as settings_of
+from .evaluating import stopped_grading
 from .solving import seconds, split_list
 
 OK, USAGE, CREDENTIALS, PARTLY = 0, 2, 6, 9
@@ -49,7 +50,7 @@ def run(flags: dict[str, Any]) -> int:
     try:
         remember(output, flags, settings, instances)
         _put_back(state, instances, flags["redo"])
-        return asyncio.run(_run(flags, settings, instances, state))
+        return _run(flags, settings, instances, state)
     except DiskFullError as error:
         print(f"swe-agent: {error}\n{resume_line(output)}", file=sys.stderr)
         return PARTLY
@@ -57,7 +58,7 @@ def run(flags: dict[str, Any]) -> int:
         state.close()
 
 
-async def _run(
+def _run(
     flags: Mapping[str, Any], settings: dict[str, Any], instances: list[Instance], state: BatchState
 ) -> int:
     plan = Plan(
@@ -82,9 +83,9 @@ async def _run(
     budget = flags["image_budget_gb"]
     tidy = partial(keep_within, state.directory, int(budget * 1e9)) if budget is not None else None
     runner = Runner(plan, instances, state, executor, outputs, screen, tidy=tidy)
-    loop = asyncio.get_running_loop()
 
     def install(handle: Any) -> None:
+        loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, handle, number)
 
@@ -95,9 +96,14 @@ async def _run(
 
     started, ungraded = time.monotonic(), 0
     with screen:
-        ended, caught = await run_batch(runner, install, on_stop)
+        ended, caught = asyncio.run(run_batch(runner, install, on_stop))
+        # after the loop, which would keep ^C from whoever is grading
         if ended.why in (None, "partly") and flags["eval_"]:
-            ungraded = _evaluate(flags, instances, state, outputs, screen)
+            try:
+                ungraded = _evaluate(flags, instances, state, outputs, screen)
+            except KeyboardInterrupt:
+                screen.__exit__(None, None, None)
+                stopped_grading(resume_line(state.directory))
     _report(screen, outputs, ended, state.directory, time.monotonic() - started)
     if flags["json_"]:
         print(
@@ -119,7 +125,7 @@ def _report(screen: PlainScreen, outputs: Outputs, ended: Ended, output: Path, t
     counts = ", ".join(f"{count} {reason}" for reason, count in sorted(summary["by_reason"].items()))
     cost = "unknown" if summary["cost_usd"] is None else f"${summary['cost_usd']:.4f}"
     screen.line(
-        f"{summary['finished']} of {summary['instances']} have a prediction ({counts}); cost {cost}; {took:.0f} s"
+        f"{summary['finished']} of {summary['instances']} have a prediction ({counts}); cost {cost}; {duration(took)}"
     )
     for name, reasons in summary["by_repository"].items():
         screen.line(
@@ -226,6 +232,7 @@ def _evaluate(
     from ..evaluation.official import chosen_harness, official_grader
     from ..evaluation.predictions import load_predictions
 
+    screen.line("grading")
     place = state.directory / "evaluation"
     predictions = (
         load_predictions(str(state.directory / "preds.json"), instances) if outputs.predictions() else {}
@@ -264,5 +271,6 @@ def _evaluate(
         f"resolved {data['resolved_instances']} of {data['total_instances']}; "
         f"{data['unresolved_instances']} unresolved, {data['empty_patch_instances']} empty, "
         f"{data['error_instances']} errors"
+        + (f", {len(data['incomplete_ids'])} without a prediction" if data["incomplete_ids"] else "")
     )
     return len(report.ids("infrastructure"))

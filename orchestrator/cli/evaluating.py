@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ...tools.errors import UsageError
 from ..benchmarks.dataset import Selection, ids_of, load_benchmark, load_instances
@@ -95,19 +96,35 @@ def run_eval(request: EvalRequest) -> int:
     output = _output(request)
     loaded = [load_predictions(source, instances) for source in request.sources]
     known = {instance.id for instance in instances}
+    strangers = sorted(set().union(*loaded) - known)
+    if strangers and not request.quiet and not (select.ids or select.pattern or select.window):
+        shown = ", ".join(strangers[:5]) + (", ..." if len(strangers) > 5 else "")
+        print(f"not in the dataset, not graded: {shown}", file=sys.stderr)
     total = sum(len(known & set(predictions)) for predictions in loaded)
     printed = _Printed(total, request.quiet)
     reports: list[RunReport] = []
     for number, predictions in enumerate(loaded):
         place = output if len(loaded) == 1 else output / f"seed-{number}"
         run_id = request.run_id or _run_id(request.sources[number])
-        reports.append(_grade(request, instances, predictions, mirrors, place, run_id, printed, dataset))
+        try:
+            reports.append(_grade(request, instances, predictions, mirrors, place, run_id, printed, dataset))
+        except KeyboardInterrupt:
+            stopped_grading("the same command goes on")
     result = _result(request, reports, output, dataset)
     if request.as_json:
         print(json.dumps(result, ensure_ascii=False))
     else:
         _print_summary(result)
     return PARTLY if any(report.ids("infrastructure") for report in reports) else OK
+
+
+def stopped_grading(how: str) -> NoReturn:
+    """The end of a process that was interrupted while it graded. Threads may be in the middle of a test run
+    and nothing waits for them: every verdict is on disk, and sandboxes die with this process."""
+    print(f"swe-agent: stopped while grading; the verdicts so far are kept\n{how}", file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(130)
 
 
 def _grade(
@@ -249,6 +266,7 @@ def _print_summary(result: Mapping[str, Any]) -> None:
             f"{report['total_instances']} resolved, {report['unresolved_instances']} unresolved, "
             f"{report['empty_patch_instances']} empty, {report['error_instances']} errors "
             f"({report['infra_failure_instances']} of the infrastructure)"
+            + (f", {len(report['incomplete_ids'])} without a prediction" if report["incomplete_ids"] else "")
         )
         if report["flaky_ids"]:
             print(f"  flaky: {', '.join(report['flaky_ids'])}")

@@ -59,30 +59,27 @@ def evaluate(
         _keep(directory, prediction, done[0])
         return done
 
-    with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
-        running: set[Future[list[Grade]]] = set()
-        queue = iter(todo)
-        try:
-            while True:
-                while len(running) < max(1, workers) and (item := next(queue, None)) is not None:
-                    running.add(pool.submit(work, item))
-                if not running:
-                    break
-                finished, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    results = future.result()
-                    first = results[0]
-                    if _differ(results):
-                        flaky.add(first.instance_id)
-                        first = replace(
-                            first, notes=(*first.notes, "flaky: repeats of this prediction disagree")
-                        )
-                    grades[first.instance_id] = first
-                    on_grade(first)
-        except BaseException:
-            for future in running:
-                future.cancel()
-            raise
+    pool = ThreadPoolExecutor(max_workers=max(1, workers))
+    running: set[Future[list[Grade]]] = set()
+    queue = iter(todo)
+    try:
+        while True:
+            while len(running) < max(1, workers) and (item := next(queue, None)) is not None:
+                running.add(pool.submit(work, item))
+            if not running:
+                break
+            finished, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                results = future.result()
+                first = results[0]
+                if _differ(results):
+                    flaky.add(first.instance_id)
+                    first = replace(first, notes=(*first.notes, "flaky: repeats of this prediction disagree"))
+                grades[first.instance_id] = first
+                on_grade(first)
+    finally:
+        # nothing runs after a whole pass; an interrupt does not wait for a test run of half an hour
+        pool.shutdown(wait=False, cancel_futures=True)
     models = [predictions[instance.id].model for instance in todo]
     model = models[0] if len(set(models)) == 1 else "mixed"
     known_ids = tuple(instance.id for instance in instances)

@@ -61,7 +61,8 @@ def parse_predictions(text: str, where: str) -> list[Prediction]:
         loaded: Any = json.loads(text)
     except ValueError:
         try:
-            loaded = [json.loads(line) for line in text.splitlines() if line.strip()]
+            # not splitlines: a patch may hold what Unicode calls a line separator
+            loaded = [json.loads(line) for line in text.split("\n") if line.strip()]
         except ValueError as error:
             raise UsageError(f"{where} is neither JSON nor JSON lines: {error}") from error
     if isinstance(loaded, dict):
@@ -88,4 +89,6 @@ def parse_predictions(text: str, where: str) -> list[Prediction]:
         found[row["instance_id"]] = Prediction(
             row["instance_id"], patch or "", str(row.get("model_name_or_path") or "unknown")
         )
+    if not found:
+        raise UsageError(f"{where} holds no predictions")
     return list(found.values())

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ async def faulty(job: Job, progress: Any) -> Outcome:
         case "credentials":
             return Outcome(job.id, "fatal", "credentials", "the key was refused")
         case "slow":
-            await asyncio.sleep(3600)
+            await asyncio.to_thread(time.sleep, 3600)  # a test run: nothing cancels a thread
         case "empty":
             return _finished(job, "")
     await asyncio.sleep(float(job.settings.get("seconds", 0.0)))

@@ -169,10 +169,10 @@ def rows(count: int) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("form", ["list", "lines", "object"])
 def test_files(tmp_path: Path, form: str) -> None:
     path = tmp_path / ("d.jsonl" if form == "lines" else "d.json")
-    data = rows(3)
+    data = [{**row, "hints_text": "a\u2028b\x85c"} for row in rows(3)]
     text = {
         "list": json.dumps(data),
-        "lines": "\n".join(map(json.dumps, data)),
+        "lines": "\n".join(json.dumps(row, ensure_ascii=False) for row in data),
         "object": json.dumps({row["instance_id"]: row for row in data}, indent=1),
     }[form]
     path.write_text(text)
@@ -197,7 +197,7 @@ def test_a_dataset_that_is_not_there(name: str, words: str) -> None:
 
 def test_a_damaged_file_and_a_double_id(tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text('{"instance_id": 1}\n{oops')
-    with pytest.raises(UsageError, match="neither JSON"):
+    with pytest.raises(UsageError, match="line 2 is neither JSON"):
         load_instances(str(tmp_path / "bad.jsonl"))
     (tmp_path / "twice.json").write_text(json.dumps([ROW, ROW]))
     with pytest.raises(UsageError, match="twice"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from pathlib import Path
 
 import pytest
@@ -183,21 +184,23 @@ def test_exact_mcnemar() -> None:
 
 def test_predictions_in_every_form() -> None:
     rows = [
-        {"instance_id": "a", "model_name_or_path": "m", "model_patch": "p"},
+        {"instance_id": "a", "model_name_or_path": "m", "model_patch": "p\u2028\x85q"},
         {"instance_id": "b", "model_patch": None},
     ]
     forms = [
         json.dumps(rows),
-        "\n".join(map(json.dumps, rows)),
+        "\n".join(json.dumps(row, ensure_ascii=False) for row in rows),
         json.dumps({row["instance_id"]: row for row in rows}),
     ]
     for text in forms:
         found = parse_predictions(text, "x")
         assert [(item.instance_id, item.patch, item.is_empty) for item in found] == [
-            ("a", "p", False),
+            ("a", "p\u2028\x85q", False),
             ("b", "", True),
         ]
     for bad in (
+        "",
+        "[]",
         "[1]",
         '[{"model_patch": ""}]',
         json.dumps([rows[0], rows[0]]),
@@ -237,3 +240,24 @@ def test_evaluate_resumes_by_patch_and_flags_flaky_instances(tmp_path: Path) -> 
     seen.clear()
     evaluate(instances, {"ok": Prediction("ok", "another patch", "m/x")}, grader, tmp_path, run_id="r")
     assert seen == ["ok"]
+
+
+def test_an_interrupt_waits_for_no_test_run_and_keeps_the_verdicts(tmp_path: Path) -> None:
+    chosen = [Instance(f"i{n}", "a/b", "0" * 40, "x", Evaluation.poisoned(f"i{n}")) for n in range(2)]
+    answers = {item.id: Prediction(item.id, "patch", "m") for item in chosen}
+    end = threading.Event()
+
+    def judge(instance: Instance, prediction: Prediction, logs: Path) -> Grade:
+        if instance.id == "i1":
+            end.wait(60)
+        return Grade(instance.id, "resolved")
+
+    def interrupted(grade: Grade) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(chosen, answers, judge, tmp_path, run_id="r", workers=2, on_grade=interrupted)
+    assert not end.is_set()
+    assert (tmp_path / "instances/i0/report.json").exists()
+    assert not (tmp_path / "instances/i1/report.json").exists()
+    end.set()

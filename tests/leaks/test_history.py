@@ -150,6 +150,35 @@ def test_dirty_needs_head(source: Repo, tmp_path: Path) -> None:
         prepare_repository(source.path, "v1", tmp_path / "w", include_dirty=True)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting another file system needs root")
+def test_a_copy_on_another_file_system_from_a_source_that_cannot_be_written_to(
+    source: Repo, tmp_path: Path
+) -> None:
+    other, shown = tmp_path / "other", tmp_path / 'shown: "read-only"'
+    other.mkdir()
+    shown.mkdir()
+    mounts = (
+        ["mount", "-t", "tmpfs", "tmpfs", other],
+        ["mount", "--bind", source.path, shown],
+        ["mount", "-o", "remount,ro,bind", shown],
+    )
+    try:
+        for mount in mounts:
+            if subprocess.run(mount, capture_output=True).returncode != 0:
+                pytest.skip("this machine does not let root mount")
+        base = source.git("rev-parse", "HEAD~1")
+        assert prepare_repository(shown, base, other / "copy") == base
+        assert (
+            git(other / "copy", "log", "--format=%H").split()
+            == source.git("log", "--format=%H", base).split()
+        )
+        assert not (other / "copy/.git/objects/info/alternates").exists()
+        git(other / "copy", "fsck", "--full", "--strict")
+    finally:
+        for place in (shown, other):
+            subprocess.run(["umount", place], capture_output=True)
+
+
 @pytest.mark.parametrize("depth", [1, 2, 99])
 def test_depth(source: Repo, tmp_path: Path, depth: int) -> None:
     work = tmp_path / "work"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 import time
@@ -238,3 +239,22 @@ def test_a_kind_that_does_not_exist_or_a_source_that_is_missing(kind: str, tmp_p
         open_sandbox("nope", spec)
     with pytest.raises(SandboxError):
         open_sandbox(kind, spec)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+@pytest.mark.parametrize("kind", ["namespace", "plain"])
+def test_a_full_disk_of_the_host_is_no_answer_of_a_command(kind: str, opener: Opener, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(small)]
+    if subprocess.run(command, capture_output=True).returncode != 0:
+        pytest.skip("this machine does not let root mount a tmpfs")
+    try:
+        with opener(kind, scratch=small / "scratch") as sandbox:
+            assert sandbox.exec("echo x > a").exit_code == 0
+            with pytest.raises(SandboxError, match="free some space"):
+                sandbox.exec("head -c 32M /dev/zero > b; true")
+            with pytest.raises(SandboxError, match="free some space"):
+                sandbox.write_bytes("c", bytes(1 << 20))
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=True)

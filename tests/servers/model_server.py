@@ -7,7 +7,7 @@ A reply is an object. An answer: {content, reasoning_content, tool_calls [{name,
 finish_reason, usage, logprobs, token_ids, prompt_token_ids, refusal}. A refusal: {status, message, code?,
 param?, headers?}. A fault: {fault: reset | hang | cut | garbage | empty | cut_stream | silent_stream}.
 Anything else as it is: {raw: {...}} or {raw_text: "...", content_type}. `delay_s` comes before any of them,
-`chunk_delay_s` between the events of a stream. The script is a list of replies, or
+`chunk_delay_s` between the events of a stream; `gate`, a threading.Event, must be set before the answer is sent. The script is a list of replies, or
 {"routes": [{"when": text of the first message, "replies": [...]}], "replies": [...], "models": [...]};
 a list's last reply repeats.
 """
@@ -173,6 +173,8 @@ class ModelServer:
         self.most_open_calls = max(self.most_open_calls, self.open_calls)
         try:
             await asyncio.sleep(reply.get("delay_s", 0))
+            while "gate" in reply and not reply["gate"].is_set():
+                await asyncio.sleep(0.02)
             return await self._send_reply(reply, request, writer)
         finally:
             self.open_calls -= 1

@@ -132,7 +132,8 @@ class Sandbox(ABC):
 
         `cwd` is relative to `root` unless absolute. On timeout the whole process group dies.
         Data: non-zero exit, timeout, truncated output, killed by a limit.
-        Raises: SandboxError when the sandbox itself is gone or cannot run anything.
+        Raises: SandboxError when the sandbox itself is gone or cannot run anything, or the host's disk is
+        full.
         """
 
     @abstractmethod

@@ -19,6 +19,7 @@ from .holder import protocol
 from .holder.mounts import HOME
 from .identity import Identity
 from .session import PipeSession
+from .space import require_space
 from .spawner import ZYGOTE, Holder, HolderError
 
 _SHM_BYTES = 256 << 20
@@ -141,6 +142,7 @@ class NamespaceSandbox(Sandbox):
         finally:
             if source is not None:
                 os.close(source)
+        require_space(self._family.directory)
         return ExecResult(
             code,
             payload.decode("utf-8", "replace"),
@@ -245,6 +247,7 @@ class NamespaceSandbox(Sandbox):
             why = "it was closed" if self._closed else "its holder process was killed from outside"
             raise SandboxError(f"the sandbox is gone: {why}")
         if reply[1]:
+            require_space(self._family.directory)
             if request["op"] in ("read", "write"):
                 raise OSError(reply[1], os.strerror(reply[1]), request["path"])
             raise SandboxError(f"the sandbox failed: {reply[4].decode('utf-8', 'replace')}")

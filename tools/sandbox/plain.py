@@ -22,6 +22,7 @@ from .environment import clean_env, shell_argv
 from .holder.output import BoundedOutput
 from .ownership import mark_owner
 from .session import PipeSession
+from .space import require_space
 from .trees import copy_tree, remove_tree
 
 _log = logging.getLogger(__name__)
@@ -103,12 +104,14 @@ class PlainSandbox(Sandbox):
         with self._lock:
             self._running.add(process)
         try:
-            return self._follow(process, stdin, start, limits.wall_s if timeout is None else timeout)
+            result = self._follow(process, stdin, start, limits.wall_s if timeout is None else timeout)
         finally:
             _kill_group(process)
             process.wait()
             with self._lock:
                 self._running.discard(process)
+        require_space(self._home)
+        return result
 
     def _follow(
         self, process: subprocess.Popen[bytes], stdin: bytes | None, start: float, timeout: float
@@ -179,7 +182,11 @@ class PlainSandbox(Sandbox):
             target.parent.mkdir(parents=True, exist_ok=True)
         except FileExistsError as error:
             raise NotADirectoryError(f"{target.parent} is not a directory") from error
-        target.write_bytes(data)
+        try:
+            target.write_bytes(data)
+        except OSError:
+            require_space(self._home)
+            raise
 
     def open_session(
         self,
