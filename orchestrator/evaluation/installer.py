@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from ...tools.errors import ProjectError
 from .interpreter import Interpreter, uv_path
@@ -30,6 +31,7 @@ _PASSED_ON = (
 _PREFIXES = ("UV_", "PIP_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 _TIMEOUT_S = 1800
 _VCS = re.compile(r"(^|@\s*)(git|hg|svn|bzr)\+")
+_ERROR = re.compile(r"(\w+\.)*\w*(Error|Exception): |fatal: ")
 LATER = "2024-08-15"
 """Second cut-off date: when the specifications' newest pins were out. Older pins may need newer parts."""
 
@@ -175,6 +177,11 @@ class Installer:
             log.write(f"({time.monotonic() - started:.1f} s, exit {done.returncode})\n".encode())
             return done.returncode
 
-    def fail(self, what: str) -> None:
-        tail = self._log.read_text("utf-8", "replace").strip().splitlines()[-3:]
-        raise ProjectError(f"{what}: {' / '.join(tail)[:500]}; the whole log is {self._log}")
+    def fail(self, what: str) -> NoReturn:
+        """Raises: ProjectError with the last error of the log."""
+        lines = [
+            line.strip() for line in self._log.read_text("utf-8", "replace").splitlines() if line.strip()
+        ]
+        errors = [line for line in lines if _ERROR.match(line) and "subprocess-exited" not in line]
+        why = errors[-1] if errors else " / ".join(lines[-3:])
+        raise ProjectError(f"{what}: {why[:400]}; the whole log is {self._log}")
