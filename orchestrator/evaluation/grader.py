@@ -17,6 +17,7 @@ from ...tools.errors import SandboxError, SweAgentError
 from ...tools.sandbox import Sandbox, open_sandbox
 from ..benchmarks.instance import Instance
 from .adaptations import before_tests, httpbin_for, open_for_tests
+from .declared import new_requirements, with_requirements
 from .grading import END, EXIT_CODE, PATCH_FAILED, START, TESTS_TIMED_OUT, Verdict, grade_log
 from .logs import parser_named
 from .native import NativeEnvironment, prepare_environment
@@ -90,6 +91,8 @@ def grade(instance: Instance, prediction: Prediction, options: GraderOptions, lo
     try:
         (logs / "patch.diff").write_text(prediction.patch, "utf-8", "surrogateescape")
         environment = prepare_environment(instance, options.mirrors, purpose="grader", cache=options.cache)
+        if more := new_requirements(environment.repository, prediction.patch, environment.spec.extras):
+            environment = with_requirements(environment, more)
         seconds["environment"] = round(time.monotonic() - started, 3)
         with grading():
             result = _judge(

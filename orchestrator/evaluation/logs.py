@@ -19,6 +19,7 @@ _COLOUR = re.compile(r"\[\d+m")
 _CONTROL = dict.fromkeys(range(1, 32))
 _OPTION = re.compile(r"(.*?)\[(.*)\]")
 _SYMPY_FAILURE = re.compile(r"_* (.*)\.py:(.*) _*")
+_VERBOSE_LINE = re.compile(rf"(\S+\.py::\S.*?) ({'|'.join(STATUSES)})\b.*\[ *\d+%\]$")
 _DJANGO_INTERRUPTED = tuple(
     re.compile(pattern, re.MULTILINE)
     for pattern in (
@@ -104,7 +105,8 @@ def parse_seaborn(log: str) -> dict[str, str]:
 
 
 def parse_sympy(log: str) -> dict[str, str]:
-    """`bin/test -C --verbose`: `test_name ok|F|E`, and a rule of underscores over each failure."""
+    """`bin/test -C --verbose`: `test_name ok|F|E`, and a rule of underscores over each failure. From 1.13
+    on it runs pytest, `path::test_name STATUS [ 9%]`; those ids are recorded whole and without their path."""
     result = {f"{found[1]}.py:{found[2]}": FAILED for found in _SYMPY_FAILURE.finditer(log)}
     for raw in log.split("\n"):
         line = raw.strip()
@@ -112,6 +114,8 @@ def parse_sympy(log: str) -> dict[str, str]:
             for suffix, status in ((" E", ERROR), (" F", FAILED), (" ok", PASSED)):
                 if line.endswith(suffix):
                     result[line.split()[0]] = status
+        elif found := _VERBOSE_LINE.match(line):
+            result[found[1]] = result[found[1].rsplit("::", 1)[-1]] = found[2]
     return result
 
 

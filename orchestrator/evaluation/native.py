@@ -8,29 +8,28 @@ runs in never share a repository or a virtual environment. Building is serialise
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from ...tools.errors import ProjectError
 from ...tools.sandbox import DEFAULT_ROOT, Limits, SandboxSpec
 from ..benchmarks.instance import Instance
 from ..run_directory import cache_root
 from . import mirror as mirrors
 from .builder import Builder
+from .installer import Installer
 from .interpreter import Interpreter, find_interpreter
+from .layer import copy_layer
+from .locks import locked
 from .requirements import conda_requirements_at, requirements_at
 from .spec import EnvironmentSpec, spec_for, version_note
 
 Purpose = Literal["agent", "grader"]
-_SCHEMA = 3
+_SCHEMA = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +50,8 @@ class NativeEnvironment:
     build_s: float
     """Seconds the build took; for one from the cache, what it took then."""
     cached: bool
+    own_venv: Path | None = None
+    """A virtual environment in place of the directory's own."""
 
     @property
     def repository(self) -> Path:
@@ -58,7 +59,7 @@ class NativeEnvironment:
 
     @property
     def venv(self) -> Path:
-        return self.directory / "venv"
+        return self.own_venv or self.directory / "venv"
 
     @property
     def env(self) -> dict[str, str]:
@@ -115,7 +116,7 @@ def prepare_environment(
     root = cache_directory(cache).absolute()
     directory = root / f"{instance.repo.replace('/', '__')}-{key[:20]}"
     root.mkdir(parents=True, exist_ok=True)
-    with _locked(root / f"{directory.name}.lock"):
+    with locked(root / f"{directory.name}.lock"):
         found = _load(directory, spec)
         if found is not None:
             return found
@@ -126,11 +127,24 @@ def prepare_environment(
         notes = [note for note in (version_note(instance),) if note]
         if interpreter.short != spec.python:
             notes.append(f"Python {interpreter.short} instead of {spec.python}, which this machine lacks")
+        if requirements == ["pytest"]:
+            notes.append(
+                f"{' and '.join((*spec.requirements, *spec.conda))} list nothing: pytest alone was installed"
+            )
         if spec.system:
             notes.append(f"system packages of the official image, not installed: {', '.join(spec.system)}")
         mirrors.checkout(mirror, instance.base_commit, directory / "testbed")
-        builder = Builder(directory, spec, interpreter, command_env(directory / "venv", spec), cutoff)
-        builder.build(requirements)
+        env = command_env(directory / "venv", spec)
+        notes += copy_layer(
+            root / "layers",
+            directory / "venv",
+            lambda home: Installer(home, spec, command_env(home / "venv", spec), cutoff),
+            interpreter,
+            requirements,
+            purpose,
+        )
+        builder = Builder(directory, spec, env, cutoff)
+        builder.build()
         repository = directory / "testbed"
         mirrors.git(repository, "add", "-u")
         mirrors.git(
@@ -151,7 +165,7 @@ def prepare_environment(
             interpreter.prefix,
             commit,
             builder.cutoff,
-            (*notes, *builder.notes),
+            tuple(dict.fromkeys((*notes, *builder.notes))),
             round(time.monotonic() - started, 2),
             cached=False,
         )
@@ -171,7 +185,8 @@ def _requirements(instance: Instance, spec: EnvironmentSpec, mirror: Path) -> li
             found += conda_requirements_at(mirror, commit, spec.conda) if spec.conda else []
             if found:
                 return found
-    return []
+    # no list to go by: what runs most suites at least
+    return ["pytest"] if spec.requirements or spec.conda else []
 
 
 def _cutoff(instance: Instance, spec: EnvironmentSpec, mirror: Path) -> str | None:
@@ -230,13 +245,3 @@ def _load(directory: Path, spec: EnvironmentSpec) -> NativeEnvironment | None:
         fields["build_s"],
         cached=True,
     )
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError as error:
-            raise ProjectError(f"{path} cannot be locked: {error}") from error
-        yield

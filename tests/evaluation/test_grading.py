@@ -48,6 +48,9 @@ def log(body: str, code: int | None = None, *, before: str = "") -> str:
         ("matplotlib", "PASSED t.py::a[MouseButton.LEFT]\n", {"t.py::a[1]": "PASSED"}),
         ("sympy", "test_a ok\ntest_b F\ntest_c E\ntest_d f\n____ sympy/core/tests/test_x.py:test_b ____\n",
          {"test_a": "PASSED", "test_b": "FAILED", "test_c": "ERROR", "sympy/core/tests/test_x.py:test_b": "FAILED"}),
+        ("sympy", "sympy/core/tests/test_x.py::test_a PASSED        [ 66%]\nsympy/core/tests/test_x.py::test_b FAILED [100%]\n",
+         {"sympy/core/tests/test_x.py::test_a": "PASSED", "test_a": "PASSED",
+          "sympy/core/tests/test_x.py::test_b": "FAILED", "test_b": "FAILED"}),
         ("django", "test_a (m.C) ... ok\ntest_b (m.C) ... FAIL\ntest_c (m.C) ... skipped 'no'\ntest_d (m.C) ... ERROR\n"
                    "test_e (m.C) ... some output\nok\nERROR: test_f (m.C)\n",
          {"test_a (m.C)": "PASSED", "test_b (m.C)": "FAILED", "test_c (m.C)": "SKIPPED", "test_d (m.C)": "ERROR",

@@ -117,6 +117,10 @@ class TestNative:
             "wrong": (wrong, "unresolved_ids"),
             "broken": (broken, "error_ids"),
             "empty": ("", "empty_patch_ids"),
+            # a fix that brings a dependency: the harness installs the project again once it is applied
+            "dependency": (patch(BUG, "import appdirs\n" + FIX, "src/calc.py", home / "p6")
+                           + patch(SETUP, SETUP.replace('version = "1.0"', 'version = "1.0"\ndependencies = ["appdirs"]'),
+                                   "pyproject.toml", home / "p7"), "resolved_ids"),
             # it edits the test that judges it: the test files are taken back to the base first
             "cheat": (patch(TESTS, "def test_mean(): pass\ndef test_zero(): pass\n", "tests/test_calc.py", home / "p4"),
                       "unresolved_ids"),
@@ -152,6 +156,7 @@ class TestNative:
             for purpose in ("agent", "grader")
         ]
         assert made[1].cached
+        assert len(list((world["home"] / "cache/native/layers").glob("*/layer.json"))) == 2
         assert made[0].repository != made[1].repository
         inodes = [
             {path.stat().st_ino for path in item.repository.rglob("*") if path.is_file()} for item in made
