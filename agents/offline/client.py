@@ -16,7 +16,7 @@ from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage, 
 from autogen_core.tools import Tool, ToolSchema
 from pydantic import BaseModel
 
-from .reading import Turn, broken_in, failing_in, proposals_in, read_run, read_turn
+from .reading import Turn, broken_in, failing_in, message_in, proposals_in, read_run, read_turn
 
 MODEL = "offline/repair"
 NEEDS_TEST = "needs a failing test, or a language model: see --model"
@@ -181,6 +181,8 @@ def _writer(turn: Turn, schemas: Mapping[str, Any]) -> Move:
         return _give_up(
             "Every edit that makes the failing tests pass breaks another test; nothing was left changed."
         )
+    if not any(step.ok for step in asked) and (why := message_in(asked[0])):
+        return _give_up(f"No edit could be tried: {why}. A language model may get further: see --model.")
     return _give_up(
         "No small edit was found that makes the failing tests pass. The search tries edits of known kinds only; "
         "a language model may get further: see --model."

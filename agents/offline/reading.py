@@ -118,3 +118,13 @@ def proposals_in(step: Step) -> list[dict[str, Any]]:
         return []
     found = value.get("proposals") if isinstance(value, dict) else None
     return [p for p in found if isinstance(p, dict) and p.get("edits")] if isinstance(found, list) else []
+
+
+def message_in(step: Step) -> str:
+    """What a proposeRepairs result says of a search that found nothing, "" when it says nothing."""
+    try:
+        value = json.loads(step.text)
+    except ValueError:
+        return ""
+    said = value.get("message") if isinstance(value, dict) else None
+    return said if isinstance(said, str) else ""

@@ -260,7 +260,9 @@ def main(request_path: str) -> int:
         )
         return 1
     files = sorted({f for f in (file_of(t, root) for t in request["failing"]) if f})
-    options = pytest_arguments((), request.get("arguments", ())) if pytest is not None else []
+    # Ids are relative to the root of the repository, whatever a project below it says.
+    arguments = [*request.get("arguments", ()), f"--rootdir={root}"]
+    options = pytest_arguments((), arguments) if pytest is not None else []
     if pytest is not None:
         preload()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
