@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +13,8 @@ from typing import Any, Self
 from platformdirs import user_cache_path, user_state_path
 
 from ..tools.errors import UsageError
+
+_LOCK = ".lock"
 
 
 def runs_root() -> Path:
@@ -34,7 +37,8 @@ class RunDirectory:
 
     @classmethod
     def new(cls, slug: str, output: Path | None = None) -> RunDirectory:
-        """A fresh directory. Raises: UsageError when `output` already holds a run or is not a directory."""
+        """A fresh directory. Raises: UsageError when `output` already holds a run or anything else (a run
+        that is removed takes its whole directory with it), or is not a directory."""
         if output is None:
             stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
             base = runs_root() / f"{stamp}-{slug}"
@@ -50,6 +54,8 @@ class RunDirectory:
             )
         try:
             path.mkdir(parents=True, exist_ok=True)
+            if any(entry.name != _LOCK for entry in path.iterdir()):
+                raise UsageError(f"{path} is not empty: name another --output")
         except OSError as error:
             raise UsageError(f"cannot create {path}: {error.strerror}; name another --output") from error
         run = cls(path)
@@ -73,7 +79,7 @@ class RunDirectory:
 
     def claim(self) -> Self:
         """Refuse a second process on the same run. Raises: UsageError."""
-        file = (self.path / ".lock").open("a")
+        file = (self.path / _LOCK).open("a")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -86,6 +92,12 @@ class RunDirectory:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    def discard(self) -> None:
+        """Remove a fresh directory in which no run began."""
+        if not self.events.exists():
+            shutil.rmtree(self.path, ignore_errors=True)
+        self.release()
 
     @property
     def events(self) -> Path:

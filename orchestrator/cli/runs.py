@@ -7,6 +7,8 @@ from typing import Any
 
 import typer
 
+from ...tools.excerpt import printable
+
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="List, show, remove or clean up runs.")
 
 
@@ -28,7 +30,8 @@ def list_(json_: bool = typer.Option(False, "--json", help="A JSON object a line
             )
         else:
             code = result.get("exit_code")
-            print(f"{run.path.name:<60} {'-' if code is None else code:>3}  {summary.get('status', '')}")
+            status = printable(str(summary.get("status", "")))
+            print(f"{run.path.name:<60} {'-' if code is None else code:>3}  {status}")
     return 0
 
 
@@ -50,12 +53,12 @@ def show(
     result: dict[str, Any] = summary.get("result") or {}
     request = summary["request"]
     print(f"run:      {directory.path}")
-    print(f"issue:    {request['issue']['id']}: {request['issue']['title']}")
+    print(f"issue:    {request['issue']['id']}: {printable(request['issue']['title'])}")
     print(f"model:    {request['model']}   roles: {request['roles']}   search: {request['search']}")
-    print(f"status:   {summary['status']}")
+    print(f"status:   {printable(summary['status'])}")
     for name in ("fixed", "broken", "still_failing", "flaky"):
         for test in result.get(name, []):
-            print(f"{name.replace('_', ' ') + ':':<14} {test}")
+            print(f"{name.replace('_', ' ') + ':':<14} {printable(test)}")
     if result.get("confidence") is not None:
         print(f"confidence: {result['confidence']:.2f}  {'; '.join(result['reasons'])}")
     counts: dict[str, int] = {}
