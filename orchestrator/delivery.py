@@ -28,7 +28,7 @@ def apply_patch(run: Path, repository: Path) -> Path:
     Returns the root of the working tree. Raises: PatchError with git's words, nothing changed then."""
     root = working_tree(repository)
     directory = RunDirectory(run)
-    if not directory.patch.exists() or not directory.patch.read_text().strip():
+    if not directory.read_patch().strip():
         raise UsageError(f"{run} has no patch")
     _git_apply(root, directory.patch)
     applied = _applied(directory)

@@ -124,7 +124,7 @@ class RunDirectory:
     def read(self) -> dict[str, Any]:
         """`run.json`, or an empty dict. Raises: UsageError when it is damaged."""
         try:
-            return json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+            return json.loads((self.path / "run.json").read_text("utf-8", "surrogateescape"))
         except FileNotFoundError:
             return {}
         except ValueError as error:
@@ -135,6 +135,13 @@ class RunDirectory:
     def write(self, summary: dict[str, Any]) -> None:
         """Replace `run.json` atomically."""
         self.replace("run.json", json.dumps(summary, indent=2, ensure_ascii=False, default=str) + "\n")
+
+    def read_patch(self) -> str:
+        """`patch.diff`, "" when there is none; bytes that are not UTF-8 are lone surrogates."""
+        try:
+            return self.patch.read_bytes().decode("utf-8", "surrogateescape")
+        except FileNotFoundError:
+            return ""
 
     def replace(self, name: str, text: str) -> None:
         """Replace a file of the run atomically: a killed process leaves the old or the new one."""

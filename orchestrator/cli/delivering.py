@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...tools.errors import UsageError
 from ..issue import Issue
+from ..report.output import write_text
 from ..request import SolveRequest, SolveResult
 
 if TYPE_CHECKING:
@@ -52,14 +52,11 @@ class Delivery:
         """What --patch asks for, verified or not. Raises: UsageError."""
         if self.patch is None or not result.patch:
             return
-        data = result.patch.encode("utf-8", "surrogateescape")
         if self.patch == "-":
-            sys.stdout.flush()
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
+            write_text(result.patch)
             return
         try:
-            Path(self.patch).write_bytes(data)
+            Path(self.patch).write_bytes(result.patch.encode("utf-8", "surrogateescape"))
         except OSError as error:
             raise UsageError(
                 f"cannot write --patch {self.patch}: {error.strerror}; the patch is {result.run}/patch.diff"

@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from ...tools.excerpt import printable
+from ..report.output import print_json, write_text
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="List, show, remove or clean up runs.")
 
@@ -15,19 +16,13 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help="List, show, 
 @app.command("list")
 def list_(json_: bool = typer.Option(False, "--json", help="A JSON object a line.")) -> int:
     """Every run under the state folder, newest last."""
-    import json
-
     from ..run_directory import all_runs
 
     for run in all_runs():
         summary = run.read()
         result = summary.get("result") or {}
         if json_:
-            print(
-                json.dumps(
-                    {"run": str(run.path), "status": summary.get("status"), **result}, ensure_ascii=False
-                )
-            )
+            print_json({"run": str(run.path), "status": summary.get("status"), **result})
         else:
             code = result.get("exit_code")
             status = printable(str(summary.get("status", "")))
@@ -65,8 +60,7 @@ def show(
     for event in read_events(directory.events):
         counts[event["type"]] = counts.get(event["type"], 0) + 1
     print("events:   " + ", ".join(f"{count} {type}" for type, count in sorted(counts.items())))
-    if directory.patch.exists():
-        print(directory.patch.read_text(), end="")
+    write_text(directory.read_patch())
     return 0
 
 
@@ -111,11 +105,8 @@ def diff(first: str = typer.Argument(), second: str = typer.Argument()) -> int:
 
     from ..run_directory import RunDirectory
 
-    texts = []
-    for name in (first, second):
-        path = RunDirectory.existing(name).patch
-        texts.append(path.read_text().splitlines(keepends=True) if path.exists() else [])
-    print("".join(difflib.unified_diff(*texts, fromfile=first, tofile=second)), end="")
+    texts = [RunDirectory.existing(name).read_patch().splitlines(keepends=True) for name in (first, second)]
+    write_text("".join(difflib.unified_diff(*texts, fromfile=first, tofile=second)))
     return 0
 
 

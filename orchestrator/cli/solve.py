@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +87,7 @@ def solve(
     from tempfile import TemporaryDirectory
 
     from ...tools.errors import SweAgentError
+    from ..report.output import print_json
     from ..report.screen import Screen
     from .delivering import Delivery
     from .main import exit_code_of
@@ -120,7 +120,7 @@ def solve(
         done |= {"exit_code": exit_code_of(error), "delivery_error": str(error)}
     screen.finished(result, done)
     if json_:
-        print(json.dumps({**result.to_json(), "issue": request.issue.id, **done}, ensure_ascii=False))
+        print_json({**result.to_json(), "issue": request.issue.id, **done})
     if failure is not None:
         raise failure
     return result.exit_code

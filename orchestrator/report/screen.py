@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from typing import Any
 
 from ...tools.excerpt import printable
 from ..request import SolveResult
+from .output import print_json
 
 _QUIET_TYPES = {"message", "toolset", "agent", "call", "budget"}
 
@@ -38,7 +38,7 @@ class Screen:
     def __call__(self, type: str, fields: Mapping[str, Any]) -> None:
         """A Listener of the recorder."""
         if self._stream and type != "progress":
-            print(json.dumps({"type": type, **fields}, ensure_ascii=False, default=str), flush=True)
+            print_json({"type": type, **fields})
         show = getattr(self, f"_on_{type}", None)
         if show is not None:
             show(fields)
