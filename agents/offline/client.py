@@ -126,7 +126,10 @@ def _tester(turn: Turn, schemas: Mapping[str, Any]) -> Move:
         if known:
             return "Running the tests that are said to fail.", [("runTests", {"tests": known})]
         return "Running the whole suite to see what fails.", [("runTests", {})]
-    failing = list(read_run(runs[-1].text).failing) if runs else failing_in(turn.task)
+    seen = read_run(runs[-1].text) if runs else None
+    failing = list(seen.failing) if seen else failing_in(turn.task)
+    # What is not installed here cannot be repaired, and says nothing about the code.
+    failing = [test for test in failing if not seen or test not in seen.lacking] or failing
     named = [test for test in failing if test in turn.task.split() or _name(test) in _words(turn.task)]
     failing = (named if named and not failing_in(turn.task) else failing)[:200]
     if not failing:
