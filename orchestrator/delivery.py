@@ -26,9 +26,9 @@ _AUTHOR = Actor("swe-agent", "swe-agent@localhost")
 def apply_patch(run: Path, repository: Path) -> Path:
     """Apply `patch.diff` of a run to the working tree of `repository`; nothing is staged or committed.
     Returns the root of the working tree. Raises: PatchError with git's words, nothing changed then."""
-    root = _root(repository)
+    root = working_tree(repository)
     directory = RunDirectory(run)
-    if not directory.patch.exists() or not directory.patch.read_text().strip():
+    if not directory.read_patch().strip():
         raise UsageError(f"{run} has no patch")
     _git_apply(root, directory.patch)
     applied = _applied(directory)
@@ -53,12 +53,8 @@ def undo_patch(run: Path) -> Path:
 def commit_branch(repository: Path, branch: str, patch: str, base: str, issue: Issue) -> str:
     """Commit the patch on a new branch without touching the working tree or the index. Returns the commit.
     Raises: UsageError when the branch exists or its name is bad; PatchError."""
-    root = _root(repository)
-    repo = Repo(root)
-    if subprocess.run(["git", "check-ref-format", "--branch", branch], capture_output=True).returncode != 0:
-        raise UsageError(f"--branch {branch!r} is not a valid branch name")
-    if branch in (head.name for head in repo.heads):
-        raise UsageError(f"--branch {branch}: it exists already; name another")
+    repo = check_branch(repository, branch)
+    root = working_tree(repository)
     try:
         parent = repo.commit(base)
     except (ValueError, BadName) as error:
@@ -90,6 +86,16 @@ def commit_branch(repository: Path, branch: str, patch: str, base: str, issue: I
     return commit.hexsha
 
 
+def check_branch(repository: Path, branch: str) -> Repo:
+    """The repository, if `branch` can be made in it. Raises: UsageError, RepositoryError."""
+    repo = Repo(working_tree(repository))
+    if subprocess.run(["git", "check-ref-format", "--branch", branch], capture_output=True).returncode != 0:
+        raise UsageError(f"--branch {branch!r} is not a valid branch name")
+    if branch in (head.name for head in repo.heads):
+        raise UsageError(f"--branch {branch}: it exists already; name another")
+    return repo
+
+
 def open_pr(issue: Issue, result: SolveResult, *, ready: bool, fork: str, force: bool) -> str:
     """Publish the patch as a pull (merge) request. Returns its URL. Raises: ForgeError, UsageError."""
     from .forges import open_pull_request
@@ -117,7 +123,8 @@ def pull_request_body(issue: Issue, result: SolveResult) -> str:
     return "\n".join(lines).strip() + "\n"
 
 
-def _root(repository: Path) -> Path:
+def working_tree(repository: Path) -> Path:
+    """The root of the checkout. Raises: RepositoryError when there is none."""
     try:
         root = Repo(repository, search_parent_directories=True).working_tree_dir
     except (InvalidGitRepositoryError, NoSuchPathError) as error:

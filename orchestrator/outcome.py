@@ -8,14 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from ..tools.patch import Patch
+from ..tools.test_report import Baseline
 from .request import SolveResult
 from .suite import Check
 
 OK, NO_PATCH, NOT_VERIFIED, LIMIT = 0, 3, 4, 5
-NO_TEST = (
-    "no test fails on the base commit, and the offline model needs a failing test: add one that shows the "
-    "issue, or name a language model with --model"
-)
+
+
+def no_test(baseline: Baseline) -> str:
+    """Why the offline model has nothing to go by, and what to do."""
+    if baseline.problem:
+        return (
+            f"the tests could not be run on the base commit: {baseline.problem}; say how to run them with "
+            "--setup and --test-cmd, for the offline model needs a failing test, or name a language model "
+            "with --model"
+        )
+    return (
+        "no test fails on the base commit, and the offline model needs a failing test: add one that shows the "
+        "issue, or name a language model with --model"
+    )
 
 
 @dataclass(frozen=True, slots=True)

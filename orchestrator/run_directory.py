@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +13,8 @@ from typing import Any, Self
 from platformdirs import user_cache_path, user_state_path
 
 from ..tools.errors import UsageError
+
+_LOCK = ".lock"
 
 
 def runs_root() -> Path:
@@ -34,7 +37,8 @@ class RunDirectory:
 
     @classmethod
     def new(cls, slug: str, output: Path | None = None) -> RunDirectory:
-        """A fresh directory. Raises: UsageError when `output` already holds a run or is not a directory."""
+        """A fresh directory. Raises: UsageError when `output` already holds a run or anything else (a run
+        that is removed takes its whole directory with it), or is not a directory."""
         if output is None:
             stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
             base = runs_root() / f"{stamp}-{slug}"
@@ -50,6 +54,8 @@ class RunDirectory:
             )
         try:
             path.mkdir(parents=True, exist_ok=True)
+            if any(entry.name != _LOCK for entry in path.iterdir()):
+                raise UsageError(f"{path} is not empty: name another --output")
         except OSError as error:
             raise UsageError(f"cannot create {path}: {error.strerror}; name another --output") from error
         run = cls(path)
@@ -73,7 +79,7 @@ class RunDirectory:
 
     def claim(self) -> Self:
         """Refuse a second process on the same run. Raises: UsageError."""
-        file = (self.path / ".lock").open("a")
+        file = (self.path / _LOCK).open("a")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -86,6 +92,12 @@ class RunDirectory:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    def discard(self) -> None:
+        """Remove a fresh directory in which no run began."""
+        if not self.events.exists():
+            shutil.rmtree(self.path, ignore_errors=True)
+        self.release()
 
     @property
     def events(self) -> Path:
@@ -117,7 +129,7 @@ class RunDirectory:
     def read(self) -> dict[str, Any]:
         """`run.json`, or an empty dict. Raises: UsageError when it is damaged."""
         try:
-            return json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+            return json.loads((self.path / "run.json").read_text("utf-8", "surrogateescape"))
         except FileNotFoundError:
             return {}
         except ValueError as error:
@@ -128,6 +140,13 @@ class RunDirectory:
     def write(self, summary: dict[str, Any]) -> None:
         """Replace `run.json` atomically."""
         self.replace("run.json", json.dumps(summary, indent=2, ensure_ascii=False, default=str) + "\n")
+
+    def read_patch(self) -> str:
+        """`patch.diff`, "" when there is none; bytes that are not UTF-8 are lone surrogates."""
+        try:
+            return self.patch.read_bytes().decode("utf-8", "surrogateescape")
+        except FileNotFoundError:
+            return ""
 
     def replace(self, name: str, text: str) -> None:
         """Replace a file of the run atomically: a killed process leaves the old or the new one."""

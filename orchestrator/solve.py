@@ -17,7 +17,7 @@ from ..tools.patch import Patch
 from ..tools.run_tests import TestRunner
 from ..tools.secrets import Masker, host_secrets
 from ..tools.test_report import Baseline, Outcome
-from .outcome import NO_TEST, Found, conclude
+from .outcome import Found, conclude, no_test
 from .oversight import oversee
 from .prepare import Prepared, copy_repository, prepare
 from .record.events import EventLog, read_events
@@ -146,15 +146,12 @@ class _Run:
 
     async def _search(self, prepared: Prepared, suite: Suite, team: Team) -> SolveResult:
         request = self._request
+        why = no_test(suite.baseline)
         if self._only_offline() and not suite.baseline.failing:
-            return conclude(
-                prepared.base_commit, Found(why=NO_TEST), run=self._run.path, totals=self._totals()
-            )
+            return conclude(prepared.base_commit, Found(why=why), run=self._run.path, totals=self._totals())
         reproduction = await self._reproduction(team, suite)
         if self._only_offline() and not reproduction.targets:
-            return conclude(
-                prepared.base_commit, Found(why=NO_TEST), run=self._run.path, totals=self._totals()
-            )
+            return conclude(prepared.base_commit, Found(why=why), run=self._run.path, totals=self._totals())
         base = await asyncio.to_thread(prepared.workspace.fork)
         try:
             for path, text in reproduction.files.items():
@@ -203,7 +200,8 @@ class _Run:
         known = self._journal.last("baseline")
         if known is not None:
             outcomes = {test: Outcome(value) for test, value in known["tests"].items()}
-            baseline = Baseline(outcomes, frozenset(known["flaky"]), known["duration_s"], known["runs"])
+            flaky, problem = frozenset[str](known["flaky"]), known.get("problem")
+            baseline = Baseline(outcomes, flaky, known["duration_s"], known["runs"], problem)
             suite.adopt(baseline, whole=known["whole"])
         else:
             self._say("progress", {"line": "baseline tests"})
@@ -217,6 +215,7 @@ class _Run:
             duration_s=baseline.duration_s,
             runs=baseline.runs,
             whole=suite.whole,
+            problem=baseline.problem,
         )
 
     async def _reproduction(self, team: Team, suite: Suite) -> Reproduction:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from ..tools.coverage_map import CoverageMap, select
@@ -22,6 +22,8 @@ MOST_TESTS = 200
 """Tests chosen by coverage for one candidate, at most."""
 FAST_S = 120.0
 """A suite up to this long is run whole for every candidate."""
+SUSPECTS, RERUNS = 20, 5
+"""Tests that broke are run again on the base, at most so many, so often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ class Suite:
     fast_s: float = FAST_S
     trace_s: float = TRACE_S
     _coverage: CoverageMap | None = None
+    _steady: set[str] = field(default_factory=set[str])
+    """Tests that were run again on the base and never changed their mind."""
     _tracing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def measure(self, runs: int = 2, *, left_s: float | None = None) -> Baseline:
@@ -115,9 +119,34 @@ class Suite:
             if not selection:
                 return Check(Comparison(), None, frozenset(targets), frozenset(), whole=False)
         report = await self._run(workspace, selection, timeout=None, cold=final)
-        comparison = compare(self.baseline, report, partial=not whole or report.timed_out)
+        partial = not whole or report.timed_out
+        comparison = compare(self.baseline, report, partial=partial)
+        if await self._find_flaky(comparison.broken):
+            comparison = compare(self.baseline, report, partial=partial)
         wanted = frozenset(targets)
         return Check(comparison, report, wanted, wanted & report.passing, whole)
+
+    async def _find_flaky(self, broken: frozenset[str]) -> bool:
+        """Two runs do not find every flaky test. What broke is run again on the base; a test that both passes
+        and fails there is flaky, and nothing it says counts. (One that always fails when it is run without
+        the others proves nothing.) Whether one was found."""
+        open_ = {test: set[bool]() for test in broken - self._steady}
+        if not 0 < len(open_) <= SUSPECTS:
+            return False
+        left, flaky = self.fast_s, set[str]()
+        for _ in range(RERUNS):
+            report = await self._run(self.base, sorted(open_.keys() - flaky), timeout=left, cold=True)
+            for test, result in report.results.items():
+                if test in open_:
+                    open_[test].add(result.outcome.good)
+            flaky = {test for test, seen in open_.items() if len(seen) > 1}
+            left -= report.duration_s
+            if left <= 0 or flaky == open_.keys():
+                break
+        self._steady |= open_.keys() - flaky
+        if flaky:
+            self.adopt(replace(self.baseline, flaky=self.baseline.flaky | flaky), whole=self.whole)
+        return bool(flaky)
 
     async def executing(self, patch: Patch) -> list[str]:
         """Tests known to the baseline that execute the lines a patch touches, nearest first. The suite is

@@ -267,7 +267,9 @@ class _Tests:
 def _tests_in(source: str) -> _Tests:
     checks: Counter[str] = Counter()
     skips = 0
-    for node in ast.walk(ast.parse(source, "<checked source>")):
+    # Bytes: a declared encoding counts.
+    data = source.encode("utf-8", "surrogateescape")
+    for node in ast.walk(ast.parse(data, "<checked source>")):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.startswith("test"):
             checks[node.name] += sum(_is_check(part) for part in ast.walk(node))
         elif isinstance(node, (ast.Attribute, ast.Name)):
@@ -303,8 +305,10 @@ def _faults(workspace: Workspace, patch: Patch) -> Iterator[str]:
     for path, text in patch.after.items():
         if text is None or not checkable(path):
             continue
-        fault = syntax_fault(path, text.encode())
+        fault = syntax_fault(path, text.encode("utf-8", "surrogateescape"))
         old = patch.before.get(path)
-        if fault is not None and not (old is not None and syntax_fault(path, old.encode())):
+        if fault is not None and not (
+            old is not None and syntax_fault(path, old.encode("utf-8", "surrogateescape"))
+        ):
             where = f" at line {fault.line}" if fault.line else ""
             yield f"{path} does not parse: {fault.message}{where}"

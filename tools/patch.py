@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from io import StringIO
 
 from unidiff.errors import UnidiffParseError
 from unidiff.patch import PatchSet
@@ -38,7 +39,8 @@ class Patch:
     def parsed(self) -> PatchSet:
         """The diff as unidiff sees it. Raises: PatchError when it is malformed."""
         try:
-            return PatchSet(self.text.splitlines(keepends=True))
+            # At line feeds alone: a form feed or a line separator of the source ends no line of a patch.
+            return PatchSet(StringIO(self.text, newline="\n"))
         except (UnidiffParseError, UnicodeDecodeError) as error:
             raise PatchError(f"the patch is not a valid unified diff: {error}") from error
 
@@ -87,7 +89,7 @@ def _normal_form(path: str, text: str | None) -> str:
         return "\0absent"
     if path.endswith((".py", ".pyi")):
         try:
-            tree = ast.parse(text)
+            tree = ast.parse(text.encode("utf-8", "surrogateescape"))
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return text
         for node in ast.walk(tree):

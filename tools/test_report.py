@@ -10,6 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from .excerpt import clip_line, printable
+
+_NO_TESTS = 5
+"""Exit code of pytest, and of unittest since Python 3.12, when there is no test."""
+
 
 class Outcome(StrEnum):
     PASSED = "passed"
@@ -62,6 +67,21 @@ class TestReport:
     warm: bool = False
     """Whether a preloaded process ran it; such a verdict is feedback, never the final one."""
 
+    @property
+    def problem(self) -> str | None:
+        """Why no test ran at all, in the words of the run; None when one did."""
+        if self.results:
+            return None
+        if self.timed_out:
+            return "they were killed at the time limit before one ended"
+        if self.exit_code in (0, _NO_TESTS) and not self.collection_errors:
+            return "no test was found"
+        text = "\n".join((printable(self.output), *self.collection_errors))
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        errors = [line[1:].strip() for line in lines if line.startswith("E  ")]
+        said = [*lines[-1:], *errors[-1:]] or ["no output"]
+        return f"{clip_line(said[-1], 300)} (exit code {self.exit_code})"
+
     def ids(self, *outcomes: Outcome) -> frozenset[str]:
         return frozenset(test for test, result in self.results.items() if result.outcome in outcomes)
 
@@ -82,6 +102,8 @@ class Baseline:
     flaky: frozenset[str] = frozenset()
     duration_s: float | None = None
     runs: int = 1
+    problem: str | None = None
+    """Why no test ran; None when some did."""
 
     @classmethod
     def of(cls, reports: Iterable[TestReport]) -> Baseline:
@@ -94,7 +116,8 @@ class Baseline:
             if len({outcome is not None and outcome.good for outcome in seen}) > 1:
                 flaky.add(test)
             outcomes[test] = next(outcome for outcome in seen if outcome is not None)
-        return cls(outcomes, frozenset(flaky), runs[0].duration_s if runs else None, len(runs))
+        problem = next((run.problem for run in runs if run.problem), None) if not outcomes else None
+        return cls(outcomes, frozenset(flaky), runs[0].duration_s if runs else None, len(runs), problem)
 
     @property
     def failing(self) -> frozenset[str]:

@@ -13,6 +13,9 @@ from .sandbox import ExecResult, Sandbox
 
 _GIT = "git -c core.quotepath=off -c core.fsmonitor=false -c core.hooksPath=/dev/null -c gc.auto=0"
 _INDEX = ".git/swe-agent-index"
+_OUTPUT = ".git/swe-agent-output"
+"""What git says goes through a file: the output of a command is decoded with replacement, and a patch or a
+name that is not UTF-8 would be damaged."""
 
 
 class Workspace:
@@ -84,21 +87,22 @@ class Workspace:
         self.sandbox.write_bytes(path, text.encode("utf-8", "surrogateescape"))
 
     def _git(self, script: str) -> str:
-        done = self.sandbox.exec(script, timeout=300)
-        if done.exit_code != 0 or done.truncated:
-            why = "its output is too long" if done.truncated else done.output.strip()[-500:]
-            raise PatchError(f"no diff can be taken of the working tree: {why}")
-        return done.output
+        done = self.sandbox.exec(f"{{ {script}; }} > {_OUTPUT}", timeout=300)
+        if done.exit_code != 0:
+            raise PatchError(f"no diff can be taken of the working tree: {done.output.strip()[-500:]}")
+        return self.read_text(_OUTPUT)
 
     def _text_now(self, path: str) -> str | None:
         try:
-            return self.sandbox.read_bytes(path).decode("utf-8")
-        except (OSError, UnicodeDecodeError):
+            return _text(self.sandbox.read_bytes(path))
+        except OSError:
             return None
 
     def _text_at_base(self, path: str) -> str | None:
-        done = self.sandbox.exec(["git", "show", f"{self.base_commit}:{path}"])
-        return done.output if done.exit_code == 0 and not done.truncated else None
+        done = self.sandbox.exec(
+            f'git show "$WANTED" > {_OUTPUT}', env={"WANTED": f"{self.base_commit}:{path}"}
+        )
+        return _text(self.sandbox.read_bytes(_OUTPUT)) if done.exit_code == 0 else None
 
     def __enter__(self) -> Self:
         return self
@@ -107,3 +111,7 @@ class Workspace:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _text(data: bytes) -> str | None:
+    return None if b"\0" in data else data.decode("utf-8", "surrogateescape")

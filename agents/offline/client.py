@@ -16,7 +16,7 @@ from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage, 
 from autogen_core.tools import Tool, ToolSchema
 from pydantic import BaseModel
 
-from .reading import Turn, broken_in, failing_in, proposals_in, read_run, read_turn
+from .reading import Turn, broken_in, failing_in, message_in, proposals_in, read_run, read_turn
 
 MODEL = "offline/repair"
 NEEDS_TEST = "needs a failing test, or a language model: see --model"
@@ -126,7 +126,10 @@ def _tester(turn: Turn, schemas: Mapping[str, Any]) -> Move:
         if known:
             return "Running the tests that are said to fail.", [("runTests", {"tests": known})]
         return "Running the whole suite to see what fails.", [("runTests", {})]
-    failing = list(read_run(runs[-1].text).failing) if runs else failing_in(turn.task)
+    seen = read_run(runs[-1].text) if runs else None
+    failing = list(seen.failing) if seen else failing_in(turn.task)
+    # What is not installed here cannot be repaired, and says nothing about the code.
+    failing = [test for test in failing if not seen or test not in seen.lacking] or failing
     named = [test for test in failing if test in turn.task.split() or _name(test) in _words(turn.task)]
     failing = (named if named and not failing_in(turn.task) else failing)[:200]
     if not failing:
@@ -181,6 +184,8 @@ def _writer(turn: Turn, schemas: Mapping[str, Any]) -> Move:
         return _give_up(
             "Every edit that makes the failing tests pass breaks another test; nothing was left changed."
         )
+    if not any(step.ok for step in asked) and (why := message_in(asked[0])):
+        return _give_up(f"No edit could be tried: {why}. A language model may get further: see --model.")
     return _give_up(
         "No small edit was found that makes the failing tests pass. The search tries edits of known kinds only; "
         "a language model may get further: see --model."

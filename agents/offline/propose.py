@@ -31,7 +31,18 @@ from .package import engine_archive
 
 _GRACE_S = 90.0
 _RESTARTS = 5
-_OPTIONS = ("-c", "-o", "-p", "--rootdir", "--import-mode", "--confcutdir", "--override-ini", "--config-file")
+_OPTIONS = (
+    "-c",
+    "-o",
+    "-p",
+    "--rootdir",
+    "--import-mode",
+    "--confcutdir",
+    "--override-ini",
+    "--config-file",
+    "--doctest-glob",
+)
+_SWITCHES = ("--doctest-modules",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +120,11 @@ def propose(
         return Proposals(message="there is no failing test to repair")
     if project.python is None:
         return Proposals(message="the project has no Python interpreter")
+    if project.test_command.runner not in ("pytest", "unittest"):
+        return Proposals(
+            message="candidates are judged by pytest or unittest, and the tests here are run by "
+            f"`{project.test_command.command}`"
+        )
     paths = _tracked(workspace)
     editable = [path for path in paths if path.endswith(".py") and may_edit(path)]
     request: dict[str, Any] = {
@@ -168,7 +184,7 @@ def runner_options(command: str) -> list[str]:
         if word in _OPTIONS:
             value = next(rest, None)
             kept += [word, value] if value is not None else []
-        elif word.partition("=")[0] in _OPTIONS:
+        elif word in _SWITCHES or word.partition("=")[0] in _OPTIONS:
             kept.append(word)
     return kept
 

@@ -16,6 +16,9 @@ _BAD = re.compile(r"^(?:FAILED|ERROR) (\S.*)$", re.MULTILINE)
 _BROKEN_LINE = re.compile(r"^BROKEN (\S.*)$", re.MULTILINE)
 _BROKEN = re.compile(r"^BROKEN by your change: (\d+): (.+)$", re.MULTILINE)
 _FIXED = re.compile(r"^fixed \(failed before your change\): (\d+): (.+)$", re.MULTILINE)
+_LACKING = re.compile(
+    r"^ERROR (\S.*)\n(?:(?!FAILED |ERROR ).*\n)*?.*\bModuleNotFoundError: No module named", re.MULTILINE
+)
 _KILLED = "The run was killed at its time limit"
 
 
@@ -94,6 +97,8 @@ class RunSeen:
     killed: bool
     compared: bool
     """Whether it was told against a baseline."""
+    lacking: frozenset[str] = frozenset()
+    """Failing tests that cannot be imported because a module is not installed."""
 
 
 def read_run(text: str) -> RunSeen:
@@ -107,6 +112,7 @@ def read_run(text: str) -> RunSeen:
         0 if fixed is None else int(fixed.group(1)),
         killed,
         compared,
+        frozenset(match[1].strip() for match in _LACKING.finditer(text)),
     )
 
 
@@ -118,3 +124,13 @@ def proposals_in(step: Step) -> list[dict[str, Any]]:
         return []
     found = value.get("proposals") if isinstance(value, dict) else None
     return [p for p in found if isinstance(p, dict) and p.get("edits")] if isinstance(found, list) else []
+
+
+def message_in(step: Step) -> str:
+    """What a proposeRepairs result says of a search that found nothing, "" when it says nothing."""
+    try:
+        value = json.loads(step.text)
+    except ValueError:
+        return ""
+    said = value.get("message") if isinstance(value, dict) else None
+    return said if isinstance(said, str) else ""

@@ -77,9 +77,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except errors.SweAgentError as error:
         if os.environ.get("SWE_AGENT_TRACEBACK"):
             raise
+        from ...tools.excerpt import printable
         from ...tools.secrets import Masker, host_secrets
 
-        line = Masker(host_secrets()).mask(" ".join(str(error).split()))
+        line = Masker(host_secrets()).mask(" ".join(printable(str(error)).split()))
         print(f"swe-agent: {line}", file=sys.stderr)
         return exit_code_of(error)
     except BrokenPipeError:

@@ -7,28 +7,26 @@ from typing import Any
 
 import typer
 
+from ...tools.excerpt import printable
+from ..report.output import print_json, write_text
+
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="List, show, remove or clean up runs.")
 
 
 @app.command("list")
 def list_(json_: bool = typer.Option(False, "--json", help="A JSON object a line.")) -> int:
     """Every run under the state folder, newest last."""
-    import json
-
     from ..run_directory import all_runs
 
     for run in all_runs():
         summary = run.read()
         result = summary.get("result") or {}
         if json_:
-            print(
-                json.dumps(
-                    {"run": str(run.path), "status": summary.get("status"), **result}, ensure_ascii=False
-                )
-            )
+            print_json({"run": str(run.path), "status": summary.get("status"), **result})
         else:
             code = result.get("exit_code")
-            print(f"{run.path.name:<60} {'-' if code is None else code:>3}  {summary.get('status', '')}")
+            status = printable(str(summary.get("status", "")))
+            print(f"{run.path.name:<60} {'-' if code is None else code:>3}  {status}")
     return 0
 
 
@@ -50,20 +48,19 @@ def show(
     result: dict[str, Any] = summary.get("result") or {}
     request = summary["request"]
     print(f"run:      {directory.path}")
-    print(f"issue:    {request['issue']['id']}: {request['issue']['title']}")
+    print(f"issue:    {request['issue']['id']}: {printable(request['issue']['title'])}")
     print(f"model:    {request['model']}   roles: {request['roles']}   search: {request['search']}")
-    print(f"status:   {summary['status']}")
+    print(f"status:   {printable(summary['status'])}")
     for name in ("fixed", "broken", "still_failing", "flaky"):
         for test in result.get(name, []):
-            print(f"{name.replace('_', ' ') + ':':<14} {test}")
+            print(f"{name.replace('_', ' ') + ':':<14} {printable(test)}")
     if result.get("confidence") is not None:
         print(f"confidence: {result['confidence']:.2f}  {'; '.join(result['reasons'])}")
     counts: dict[str, int] = {}
     for event in read_events(directory.events):
         counts[event["type"]] = counts.get(event["type"], 0) + 1
     print("events:   " + ", ".join(f"{count} {type}" for type, count in sorted(counts.items())))
-    if directory.patch.exists():
-        print(directory.patch.read_text(), end="")
+    write_text(directory.read_patch())
     return 0
 
 
@@ -108,11 +105,8 @@ def diff(first: str = typer.Argument(), second: str = typer.Argument()) -> int:
 
     from ..run_directory import RunDirectory
 
-    texts = []
-    for name in (first, second):
-        path = RunDirectory.existing(name).patch
-        texts.append(path.read_text().splitlines(keepends=True) if path.exists() else [])
-    print("".join(difflib.unified_diff(*texts, fromfile=first, tofile=second)), end="")
+    texts = [RunDirectory.existing(name).read_patch().splitlines(keepends=True) for name in (first, second)]
+    write_text("".join(difflib.unified_diff(*texts, fromfile=first, tofile=second)))
     return 0
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -86,28 +84,43 @@ def solve(
     is printed. Your checkout is never touched unless --apply or --branch is given.
     """
     flags: dict[str, Any] = dict(locals())
+    from tempfile import TemporaryDirectory
+
+    from ...tools.errors import SweAgentError
+    from ..report.output import print_json
     from ..report.screen import Screen
-    from .solving import Delivery, build_request, dry_run_lines, resume_request, run_solve
+    from .delivering import Delivery
+    from .main import exit_code_of
+    from .solving import build_request, dry_run_lines, resume_request, run_solve
 
     screen = Screen(quiet=quiet, stream=json_stream)
+    delivery = Delivery(
+        patch=patch, apply=apply, branch=branch, open_pr=open_pr, ready=ready, fork=fork, force=force
+    )
     if resume is not None:
         request, run = resume_request(resume)
-    else:
-        request, run = build_request(flags, screen)
-    if dry_run:
-        for line in dry_run_lines(request):
-            print(line)
+        delivery.check(request.issue, local=not request.repository.is_relative_to(run.path))
+        delivery.check_repository(request.repository)
+    elif dry_run:
+        with TemporaryDirectory(prefix="swe-agent-dry-run-") as scratch:
+            request, _ = build_request(flags, screen, delivery, Path(scratch))
+            print("\n".join(dry_run_lines(request)))
         return 0
+    else:
+        request, run = build_request(flags, screen, delivery, None)
     assert run is not None
     result = run_solve(request, run, screen)
-    delivery = Delivery(apply=apply, branch=branch, open_pr=open_pr, ready=ready, fork=fork, force=force)
-    code, extra = delivery.deliver(request, result, screen)
-    if patch is not None and result.patch:
-        if patch == "-":
-            sys.stdout.write(result.patch)
-        else:
-            Path(patch).write_bytes(result.patch.encode("utf-8", "surrogateescape"))
-    screen.finished(result)
+    done: dict[str, Any] = {}
+    failure: SweAgentError | None = None
+    try:
+        delivery.write(result)
+        delivery.deliver(request, result, screen, done)
+    except SweAgentError as error:
+        failure = error
+        done |= {"exit_code": exit_code_of(error), "delivery_error": str(error)}
+    screen.finished(result, done)
     if json_:
-        print(json.dumps({**result.to_json(), "issue": request.issue.id, **extra}, ensure_ascii=False))
-    return code
+        print_json({**result.to_json(), "issue": request.issue.id, **done})
+    if failure is not None:
+        raise failure
+    return result.exit_code

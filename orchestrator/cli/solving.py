@@ -7,19 +7,22 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...agents.models.calls import ModelOptions, Sampling
 from ...tools.errors import UsageError
+from ...tools.excerpt import printable
 from ..issue import Issue
 from ..request import OFFLINE, Limits, SolveRequest, SolveResult
 from ..run_directory import RunDirectory
-from .sources import check_local, find_repository, read_issue, scratch_folder, slug_of
+from .sources import check_local, find_repository, read_issue, slug_of
 
 if TYPE_CHECKING:
     from ..report.screen import Screen
+    from .delivering import Delivery
 
 
 def seconds(text: str | None) -> float | None:
@@ -31,7 +34,7 @@ def seconds(text: str | None) -> float | None:
         value = float(text[:-1] if unit else text) * (unit or 1)
     except ValueError:
         raise UsageError(f"{text!r} is not a duration: write 90s, 30m or 2h") from None
-    if not value > 0:
+    if not (value > 0 and isfinite(value)):
         raise UsageError(f"a duration must be positive, not {text!r}")
     return value
 
@@ -53,9 +56,11 @@ def role_models(text: str) -> dict[str, str]:
     return models
 
 
-def build_request(flags: Mapping[str, Any], screen: Screen) -> tuple[SolveRequest, RunDirectory | None]:
+def build_request(
+    flags: Mapping[str, Any], screen: Screen, delivery: Delivery, scratch: Path | None
+) -> tuple[SolveRequest, RunDirectory | None]:
     """Read the flags, fetch the issue, find the repository. Fatal mistakes are found before anything is
-    cloned or spent. Raises: UsageError, CredentialsError, IssueError, ForgeError, RepositoryError."""
+    cloned or spent, and leave no run behind. With `scratch`, a folder for a clone, no run is begun. Raises: UsageError, CredentialsError, IssueError, ForgeError, RepositoryError."""
     _check_choices(flags)
     model = flags["model"]
     proposers = split_list(flags["proposers"]) or (("offline",) if model == OFFLINE else ("llm",))
@@ -109,16 +114,18 @@ def build_request(flags: Mapping[str, Any], screen: Screen) -> tuple[SolveReques
     if not issue.text.strip():
         raise UsageError("the issue is empty: say what is wrong with --text, --file or --issue")
     screen.line(f"issue {issue.id}: {issue.title}", "bold")
-    check_local(flags, issue)
-    if flags["dry_run"]:
-        run = None
-        folder = scratch_folder()
-    else:
-        run = RunDirectory.new(slug_of(issue), flags["output"])
-        folder = run.path / "work" / "clone"
-    issue, repository = find_repository(flags, issue, folder, screen)
-    request = replace(request, issue=issue, repository=repository, base=request.base or issue.base_commit)
-    request = _trusting(request, flags["trust_repo"], screen)
+    delivery.check(issue, local=check_local(flags, issue))
+    run = RunDirectory.new(slug_of(issue), flags["output"]) if scratch is None else None
+    folder = run.path / "work" / "clone" if run is not None else Path(scratch or "") / "clone"
+    try:
+        issue, repository = find_repository(flags, issue, folder, screen)
+        request = replace(request, issue=issue, repository=repository, base=request.base or issue.base_commit)
+        request = _trusting(request, flags["trust_repo"], screen)
+        delivery.check_repository(repository)
+    except BaseException:
+        if run is not None:
+            run.discard()
+        raise
     return request, run
 
 
@@ -192,46 +199,6 @@ def run_solve(request: SolveRequest, run: RunDirectory, screen: Screen) -> Solve
     return result
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """What is to be done with a patch beyond the run directory."""
-
-    apply: bool
-    branch: str | None
-    open_pr: bool
-    ready: bool
-    fork: str
-    force: bool
-
-    def deliver(
-        self, request: SolveRequest, result: SolveResult, screen: Screen
-    ) -> tuple[int, dict[str, Any]]:
-        """Apply, commit or publish a verified patch. Returns the exit code and fields for --json; a delivery
-        that fails keeps the patch (exit 8 or 2)."""
-        extra: dict[str, Any] = {}
-        if not (self.apply or self.branch or self.open_pr) or not result.patch or result.run is None:
-            return result.exit_code, extra
-        if not result.verified:
-            screen.line(
-                "not delivered: the patch is not verified (swe-agent apply does it all the same)", "yellow"
-            )
-            return result.exit_code, extra
-        from .. import delivery
-
-        if self.apply:
-            extra["applied_to"] = str(delivery.apply_patch(result.run, request.repository))
-        if self.branch:
-            extra["commit"] = delivery.commit_branch(
-                request.repository, self.branch, result.patch, result.base_commit or "HEAD", request.issue
-            )
-        if self.open_pr:
-            extra["pull_request"] = delivery.open_pr(
-                request.issue, result, ready=self.ready, fork=self.fork, force=self.force
-            )
-            screen.line(f"pull request: {extra['pull_request']}")
-        return result.exit_code, extra
-
-
 def dry_run_lines(request: SolveRequest) -> list[str]:
     """What would be done, a line each; nothing is built, run or spent."""
     from ...tools.project.detect import detect_project
@@ -247,7 +214,7 @@ def dry_run_lines(request: SolveRequest) -> list[str]:
         lines.append(f"{found.what}: {found.value} ({found.why}){f' [{found.flag}]' if found.flag else ''}")
     lines.append(f"model: {request.model}; roles: {request.roles}; search: {request.search}")
     lines.append(f"sandbox: {request.sandbox}, network {'on' if request.network else 'off'}")
-    return lines
+    return [printable(line) for line in lines]
 
 
 def _check_choices(flags: Mapping[str, Any]) -> None:
@@ -272,10 +239,23 @@ def _check_choices(flags: Mapping[str, Any]) -> None:
         "budget_tokens",
         "budget_steps",
         "budget_usd",
+        "max_output_tokens",
+        "request_timeout",
+        "retry_time",
     ):
-        if flags[name] is not None and flags[name] <= 0:
+        if flags[name] is not None and not (flags[name] > 0 and isfinite(flags[name])):
             raise UsageError(f"--{name.replace('_', '-')} must be positive, not {flags[name]}")
-    given = [name for name in ("issue", "text", "file", "instance", "example") if flags.get(name)]
+    if flags["temperature"] is not None and not (
+        flags["temperature"] >= 0 and isfinite(flags["temperature"])
+    ):
+        raise UsageError(f"--temperature must be 0 or more, not {flags['temperature']}")
+    if flags["image"] and flags["sandbox"] not in ("auto", "docker"):
+        raise UsageError(f"--image needs --sandbox docker, not {flags['sandbox']}")
+    given = [
+        name
+        for name in ("issue", "text", "file", "instance", "example")
+        if flags.get(name) not in (None, False)
+    ]
     if len(given) != 1:
         raise UsageError(
             "say which issue: one of --issue URL, --text T, --file F, --instance ID --dataset D, --example"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,17 +21,11 @@ def read_issue(flags: Mapping[str, Any], screen: Screen) -> Issue:
         from ...examples import issue_text
 
         return Issue.from_text(issue_text(), source="example")
-    if flags["text"]:
+    if flags["text"] is not None:
         return Issue.from_text(flags["text"])
-    if flags["file"]:
-        if flags["file"] == "-":
-            return Issue.from_text(sys.stdin.read(), source="file")
-        try:
-            data = Path(flags["file"]).read_bytes()
-        except OSError as error:
-            raise UsageError(f"cannot read --file {flags['file']}: {error.strerror}") from error
-        return Issue.from_text(data.decode("utf-8", "replace"), source="file")
-    if flags["instance"]:
+    if flags["file"] is not None:
+        return Issue.from_text(_read_text(flags["file"]), source="file")
+    if flags["instance"] is not None:
         return _instance(flags["dataset"], flags["instance"])
     from ..forges import fetch_issue
 
@@ -43,6 +38,19 @@ def read_issue(flags: Mapping[str, Any], screen: Screen) -> Issue:
         if value and value != "open":
             screen.line(f"  {what}: {value}", "yellow")
     return issue
+
+
+def _read_text(name: str) -> str:
+    """A file's text, - is stdin: UTF-8, or UTF-16 with a byte order mark. Raises: UsageError."""
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read --file {name}: {error.strerror}") from error
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = data.decode("utf-16" if wide else "utf-8-sig", "replace")
+    if "\0" in text:
+        raise UsageError(f"--file {name} is not text: write the issue in plain text or Markdown")
+    return text
 
 
 def _instance(dataset: str, name: str) -> Issue:
@@ -77,26 +85,22 @@ def _is_remote(where: str) -> bool:
     return "://" in where or where.startswith("git@")
 
 
-def check_local(flags: Mapping[str, Any], issue: Issue) -> None:
-    """A local repository must be one. Raises: RepositoryError."""
+def check_local(flags: Mapping[str, Any], issue: Issue) -> bool:
+    """Whether the repository is a checkout of the user's, and not to be cloned or made; then it must be a git
+    repository. Raises: RepositoryError."""
     from ...tools.errors import RepositoryError
 
     where = flags["repo"] or issue.repository or "."
     if flags.get("example") or _is_remote(where):
-        return
+        return False
     path = Path(where).expanduser()
     if not path.is_dir():
-        raise RepositoryError(f"--repo {where}: no such directory")
+        raise RepositoryError(f"--repo {where}: {'not a' if path.exists() else 'no such'} directory")
     if not (path / ".git").exists() and not (path / "HEAD").exists():
         raise RepositoryError(
             f"--repo {where} is not a git repository: run `git init` and commit there first"
         )
-
-
-def scratch_folder() -> Path:
-    import tempfile
-
-    return Path(tempfile.mkdtemp(prefix="swe-agent-dry-run-")) / "clone"
+    return True
 
 
 def slug_of(issue: Issue) -> str:

@@ -11,7 +11,8 @@ The vocabulary. Ids are strings unique in the run; `node` names a search node, "
 - run_started: schema, run_id, issue, repository, base_commit, config (no secrets), versions, seed, is_llm;
   optional: instance_id, source, benchmark, split, licence (a benchmark instance is never exported by accident)
 - resumed: version (another process goes on with the run)
-- inference: what, value, why, flag          - baseline: tests {id: outcome}, flaky [id], duration_s
+- inference: what, value, why, flag          - baseline: tests {id: outcome}, flaky [id], duration_s, runs,
+  whole, problem|null (why no test ran)
 - toolset: name, tools [schema]              - agent: name, role, model, sampling, toolset, is_llm
 - message: id, parent|null, agent, node, role, content, reasoning|null, tool_calls [{id, type,
   function {name, arguments (raw string)}}], tool_call_id|null, name|null, sampled, error|null

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping
+from shlex import quote
 from typing import Any
 
+from ...tools.excerpt import printable
 from ..request import SolveResult
+from .output import print_json
 
 _QUIET_TYPES = {"message", "toolset", "agent", "call", "budget"}
 
@@ -24,9 +26,10 @@ class Screen:
         self._terminal = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and not os.environ.get("CI")
 
     def line(self, text: str, style: str = "") -> None:
-        """One line for people."""
+        """One line for people. What an issue, a model or a test put into it cannot steer the terminal."""
         if self._quiet:
             return
+        text = printable(text)
         if self._terminal and style:
             codes = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
             text = f"\x1b[{codes[style]}m{text}\x1b[0m"
@@ -35,7 +38,7 @@ class Screen:
     def __call__(self, type: str, fields: Mapping[str, Any]) -> None:
         """A Listener of the recorder."""
         if self._stream and type != "progress":
-            print(json.dumps({"type": type, **fields}, ensure_ascii=False, default=str), flush=True)
+            print_json({"type": type, **fields})
         show = getattr(self, f"_on_{type}", None)
         if show is not None:
             show(fields)
@@ -60,6 +63,8 @@ class Screen:
         took = f" in {f['duration_s']:.1f} s" if f.get("duration_s") is not None else ""
         flaky = f", {len(f['flaky'])} flaky" if f["flaky"] else ""
         self.line(f"  baseline: {len(tests)} tests, {len(bad)} failing{flaky}{took}, {f['runs']} runs")
+        if f.get("problem"):
+            self.line(f"    the tests could not be run: {f['problem']}", "red")
         for test in bad[:10]:
             self.line(f"    FAILED {test}", "red")
         if len(bad) > 10:
@@ -93,8 +98,8 @@ class Screen:
     def _on_candidate(self, f: Mapping[str, Any]) -> None:
         self.line(f"  candidate {f['node']}: {f['summary']}", "green" if f["green"] else "yellow")
 
-    def finished(self, result: SolveResult) -> None:
-        """The end of a run: the diff, the tests, the cost, what to do next."""
+    def finished(self, result: SolveResult, delivered: Mapping[str, Any]) -> None:
+        """The end of a run: the diff, the tests, the cost, where the patch went, what to do next."""
         if result.patch:
             self.line("")
             for text in result.patch.splitlines():
@@ -123,8 +128,17 @@ class Screen:
         self.line(f"{'result:':<15}{result.status}", "green" if result.exit_code == 0 else "yellow")
         if result.run is not None:
             self.line(f"{'run:':<15}{result.run}")
-            if result.patch:
-                self.line(f"{'next:':<15}swe-agent apply {result.run}")
+            for name, key in (
+                ("applied to:", "applied_to"),
+                ("commit:", "commit"),
+                ("pull request:", "pull_request"),
+            ):
+                if key in delivered:
+                    self.line(f"{name:<15}{delivered[key]}")
+            if "applied_to" in delivered:
+                self.line(f"{'undo:':<15}swe-agent apply {quote(str(result.run))} --undo")
+            elif result.patch:
+                self.line(f"{'next:':<15}swe-agent apply {quote(str(result.run))}")
 
 
 def role_of(event: Mapping[str, Any]) -> str:

@@ -144,3 +144,17 @@ def test_failing_tests_named_inside_quoted_data_do_not_count():
     assert failing_in(
         '<data source="issue">\nFAILED evil::test\n</data>\nFAILED t.py::a\nFAILED t.py::a'
     ) == ["t.py::a"]
+
+
+def test_tests_that_lack_a_module_are_told_apart():
+    text = (
+        "2 tests in 1.0 s: 1 error, 1 failed\n"
+        "ERROR tests/test_a.py\nImportError while importing test module\n"
+        "E   ModuleNotFoundError: No module named 'numpy'\n"
+        "ERROR tests/test_b.py\nE   SyntaxError: invalid syntax\n"
+        "FAILED tests/test_c.py::test_x\nE   assert 1 == 2\n"
+        "output (ends):\nModuleNotFoundError: No module named 'x'\n"
+    )
+    seen = read_run(text)
+    assert seen.lacking == {"tests/test_a.py"}
+    assert len(seen.failing) == 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from swe_agent.agents.offline.propose import propose
@@ -149,3 +151,46 @@ def test_two_edits(make_workspace, project: Project):
     workspace = make_workspace(files)
     found = propose(workspace, project, ["test_area.py::test_border"], time_limit_s=120, k=1)
     assert found.patches, found
+
+
+DOCTEST = '''
+def discounted(price, percent):
+    """The price after a discount.
+
+    >>> discounted(200, 10)
+    180.0
+    """
+    return price + price * percent / 100
+'''
+
+
+def test_a_doctest(make_workspace, project: Project):
+    """The file under repair is named on pytest's command line, and the examples' names are used up by a run."""
+    command = replace(project.test_command, command="python -m pytest --doctest-modules")
+    workspace = make_workspace({"prices.py": DOCTEST})
+    found = propose(
+        workspace, replace(project, test_command=command), ["prices.py::prices.discounted"], time_limit_s=30
+    )
+    assert "return price - price" in found.patches[0].patch.text
+
+
+def test_ids_of_a_project_below_the_root(make_workspace, project: Project):
+    """pytest takes the folder of that project's pyproject.toml for its root; our ids are the repository's."""
+    workspace = make_workspace(
+        {
+            "one/pyproject.toml": "[project]\nname = 'one'\n",
+            "one/stats.py": MEDIAN,
+            "one/test_stats.py": MEDIAN_TEST,
+        }
+    )
+    found = propose(workspace, project, ["one/test_stats.py::test_even"], time_limit_s=30)
+    assert found.patches, found
+    assert found.patches[0].files == ("one/stats.py",)
+
+
+def test_a_runner_that_it_does_not_know_is_named(make_workspace, project: Project):
+    command = replace(project.test_command, command="make test", runner="custom")
+    workspace = make_workspace({"stats.py": MEDIAN})
+    found = propose(workspace, replace(project, test_command=command), ["command"])
+    assert not found.patches
+    assert "`make test`" in found.message

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from swe_agent.tools.errors import ProjectError
 from swe_agent.tools.project.interpreters import choose, installed, requires_python
 from swe_agent.tools.project.manifest import Manifest
+from swe_agent.tools.project.nested import nested_projects
 from swe_agent.tools.project.requirements import find_requirements
 from swe_agent.tools.project.resolve import host_requirements, import_paths, locked_versions
 from swe_agent.tools.project.runners import find_test_command, is_simple, runner_of
@@ -51,6 +52,12 @@ RUNNERS = {
     "tox": ({"tox.ini": "[testenv]\ncommands = python -m unittest discover -v {posargs}\n"}, "python -m unittest discover -v", "unittest"),
     "make, one command": ({"Makefile": "test:\n\t@python3 -m unittest discover -s t\n"}, "python -m unittest discover -s t", "unittest"),
     "make, a recipe": ({"Makefile": "all:\n\ttrue\ntest: all\n\t./a\n\t./b\n"}, "make test", "custom"),
+    "a manage.py below": (
+        {"api/manage.py": "import django\n", "api/shop/tests.py": "import unittest\n"},
+        "cd api && python manage.py test", "django",
+    ),
+    "tests.py": ({"a.py": "", "tests.py": "def test_x(): pass\n"}, "python -m pytest -o python_files=tests.py", "pytest"),
+    "doctests": ({"a.py": "def f():\n    \"\"\"\n    >>> f()\n    \"\"\"\n"}, "python -m pytest --doctest-modules", "pytest"),
     "nothing": ({"a.py": ""}, "python -m pytest", "pytest"),
 }  # fmt: skip
 
@@ -245,3 +252,51 @@ def test_links_out_of_the_repository_are_not_read(tmp_path: Path) -> None:
     repository = Manifest(tmp_path / "repo")
     assert repository.pyproject == {}
     assert repository.text("setup.py") == ""
+
+
+PACKAGE = "[project]\nname = 'p'\nversion = '1'\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "nested"),
+    [
+        ({"a/pyproject.toml": PACKAGE, "a/tests/test_a.py": "", "b/pyproject.toml": PACKAGE}, ["a"]),
+        (
+            {"x/y/setup.py": "", "x/y/test_a.py": "", "z/requirements.txt": "", "z/test_z.py": ""},
+            ["x/y", "z"],
+        ),
+        ({"a/pyproject.toml": PACKAGE, "a/test_a.py": "", "test_root.py": ""}, []),
+        ({"pyproject.toml": PACKAGE, "a/pyproject.toml": PACKAGE, "a/test_a.py": ""}, []),
+        ({"requirements.txt": "", "a/pyproject.toml": PACKAGE, "a/test_a.py": ""}, []),
+        (
+            {
+                "pyproject.toml": "[tool.uv.workspace]\nmembers = ['p/*', '../out']\nexclude = ['p/c']\n",
+                "p/a/pyproject.toml": PACKAGE,
+                "p/b/pyproject.toml": "",
+                "p/c/pyproject.toml": PACKAGE,
+            },
+            ["p/a"],
+        ),
+    ],
+)
+def test_projects_below_the_root(files: dict[str, str], nested: list[str], tmp_path: Path) -> None:
+    assert nested_projects(manifest(tmp_path / "repo", files)) == nested
+
+
+def test_what_projects_below_the_root_need(tmp_path: Path) -> None:
+    files = {
+        "a/pyproject.toml": f"{PACKAGE}[project.optional-dependencies]\ntest = ['tomli']\n",
+        "a/test_a.py": "",
+        "b/requirements.txt": "six\n",
+        "b/test_b.py": "",
+    }
+    found = find_requirements(manifest(tmp_path, files), runner="pytest")
+    assert found.nested == ["a[test]"]
+    assert found.files == ["b/requirements.txt"]
+
+
+def test_the_environment_that_tox_sets(tmp_path: Path) -> None:
+    tox = "[testenv]\nsetenv =\n  MODE = test\n  HERE = {toxinidir}/x\n  PATH = /x\ncommands = pytest\n"
+    command, said = find_test_command(manifest(tmp_path, {"tox.ini": tox, "test_a.py": ""}))
+    assert command.env == {"MODE": "test"}
+    assert said[-1].value == "MODE=test"

@@ -139,6 +139,47 @@ def test_a_repository_that_cannot_be_installed_names_the_flag(tmp_path: Path) ->
     assert not list((tmp_path / "cache" / "environments").glob("*/ready.json"))
 
 
+REFUSES = """
+def get_requires_for_build_editable(config_settings=None): return []
+def build_editable(directory, config_settings=None, metadata_directory=None):
+    raise SystemExit("error: Multiple top-level packages discovered in a flat-layout: ['demo', 'docs'].")
+build_wheel = build_editable
+"""
+
+
+def test_several_packages_that_setuptools_refuses_are_imported_from_the_tree(tmp_path: Path) -> None:
+    files = {
+        **FILES,
+        "backend.py": REFUSES,
+        "demo/__init__.py": "VALUE, VERSION = 1, '1.0'\n",
+        "docs/__init__.py": "",
+    }
+    del files["src/demo/__init__.py"]
+    base = repository(tmp_path / "repo", files)
+    project = prepare_project(tmp_path / "repo", cache=tmp_path / "cache")
+    notes = [note for note in project.inferences if note.what == "not installed"]
+    assert "flat-layout" in notes[0].why
+    spec = SandboxSpec(tmp_path / "repo", tmp_path / "scratch", read_only=project.read_only, env=project.env)
+    with open_sandbox("auto", spec) as sandbox:
+        workspace = Workspace(sandbox, base, env=project.shell_environment(sandbox.root))
+        assert len(TestRunner(project).run(workspace).passing) == 2
+
+
+def test_projects_below_the_root_are_installed(tmp_path: Path) -> None:
+    files = {f"one/{name}": text for name, text in FILES.items() if name != ".gitignore"}
+    base = repository(tmp_path / "repo", {**files, ".gitignore": "_version.py\n"})
+    command = "python -m unittest discover -s one/tests -t one"
+    project = prepare_project(tmp_path / "repo", cache=tmp_path / "cache", test_cmd=command)
+    spec = SandboxSpec(tmp_path / "repo", tmp_path / "scratch", read_only=project.read_only, env=project.env)
+    with open_sandbox("auto", spec) as sandbox:
+        unpack_artefacts(sandbox, project)
+        workspace = Workspace(sandbox, base, env=project.shell_environment(sandbox.root))
+        assert len(TestRunner(project).run(workspace).passing) == 2
+    (tmp_path / "repo/one/pyproject.toml").write_text(FILES["pyproject.toml"] + "# other\n")
+    again = prepare_project(tmp_path / "repo", cache=tmp_path / "cache", test_cmd=command)
+    assert again.python != project.python
+
+
 def test_setup_replaces_the_installation_and_its_files_are_kept(tmp_path: Path) -> None:
     base = repository(tmp_path / "repo", {"check.sh": "test -f built/x.txt\n", "a.txt": ""})
     project = prepare_project(

@@ -46,6 +46,7 @@ def test_plain_warns(swe_agent: Run, parking: Path, script: Callable[..., str]) 
     )
     assert done.code == 0, done.err
     assert "NO WALLS" in done.err
+    assert done.err.count("has no walls") == 1
 
 
 def test_missing_image_is_the_daemons_own_words(

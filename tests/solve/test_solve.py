@@ -308,35 +308,6 @@ def test_dry_run_spends_nothing(swe_agent: Run, parking: Path, tmp_path: Path) -
     assert not (tmp_path / "state").exists()
 
 
-@pytest.mark.parametrize(
-    ("flags", "code", "words"),
-    [
-        (["--text", "x", "--repo", "nowhere"], 2, "no such directory"),
-        (["--text", "x", "--repo", "."], 2, "not a git repository"),
-        (["--text", "x", "--repo", "PARKING", "--base", "deadbeef"], 2, "no commit deadbeef"),
-        (["--text", "x", "--repo", "PARKING", "--model", "nosuch/model"], 6, "unknown provider"),
-        (["--text", "x", "--repo", "PARKING", "--model", "openai/gpt-4o"], 6, "OPENAI_API_KEY"),
-        (["--text", "x", "--repo", "PARKING", "--search", "deep"], 2, "--search"),
-        (["--text", "  ", "--repo", "PARKING"], 2, "empty"),
-        (["--repo", "PARKING"], 2, "--issue"),
-        (["--text", "x", "--file", "y"], 2, "exclude each other"),
-        (["--file", "gone.md"], 2, "cannot read"),
-        (["--resume", "gone"], 2, "not a run"),
-        (["--issue", "gibberish"], 8, "names no issue"),
-        (["--text", "x", "--repo", "PARKING", "--timeout", "soon"], 2, "duration"),
-    ],
-)
-def test_mistakes_of_the_user(
-    swe_agent: Run, parking: Path, tmp_path: Path, flags: list[str], code: int, words: str
-) -> None:
-    done = swe_agent("solve", *[str(parking) if flag == "PARKING" else flag for flag in flags], "-q")
-    assert done.code == code, done.err
-    lines = [line for line in done.err.splitlines() if line]
-    assert len(lines) == 1
-    assert words in lines[0]
-    assert done.out == ""
-
-
 def test_secrets_stay_out(swe_agent: Run, parking: Path, script: Callable[..., str], tmp_path: Path) -> None:
     key = "sk-proj-" + "Zx9" * 16
     token = "ghp_" + "A1b2" * 9

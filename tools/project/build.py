@@ -14,10 +14,12 @@ from ..sandbox import Limits, Sandbox, SandboxSpec, open_sandbox
 from .installer import INSTALL_TIMEOUT_S, Installer, Outcome, last_lines
 from .manifest import Manifest
 from .requirements import Requirements
-from .resolve import requirement_inputs
+from .resolve import declared_dependencies, requirement_inputs
 from .spec import Inference
 
-_FORMAT = 1
+_FORMAT = 2
+_FLAT_LAYOUT = "discovered in a flat-layout"
+"""setuptools refuses to guess among several top-level packages or modules."""
 _LIMITS = Limits(
     wall_s=INSTALL_TIMEOUT_S, memory_bytes=None, cpu_s=None, processes=4096, file_bytes=None, disk_bytes=None
 )
@@ -94,7 +96,8 @@ class Build:
         self.note("versions", f"{len(locked)} pinned", "the repository's lock file")
 
     def in_sandbox(self, sandbox: Sandbox, command: str) -> Outcome:
-        self.say(f"$ {command}")
+        self.log.append(f"$ {command}")
+        self.plan.on_line(f"$ {self.installer.shown(command)}")
         done = sandbox.exec(command, timeout=INSTALL_TIMEOUT_S)
         self.log.append(done.output)
         return Outcome(done.exit_code == 0, done.output)
@@ -126,17 +129,42 @@ def install_each(build: Build, sandbox: Sandbox, requirements: list[str]) -> Non
     """All at once; when that fails one by one, so that a single bad requirement does not spoil the rest."""
     if not requirements:
         return
-    command = build.installer.sandbox_command(_arguments(requirements))
-    if build.in_sandbox(sandbox, command).ok:
+    together = build.in_sandbox(sandbox, build.installer.sandbox_command(_arguments(requirements)))
+    if together.ok:
         return
     for requirement in requirements:
-        done = build.in_sandbox(sandbox, build.installer.sandbox_command(_arguments([requirement])))
+        done = together
+        if len(requirements) > 1:
+            done = build.in_sandbox(sandbox, build.installer.sandbox_command(_arguments([requirement])))
         if not done.ok:
             build.note("not installed", requirement, last_lines(done.output, 2))
 
 
 def _arguments(requirements: list[str]) -> list[str]:
     return [word for line in requirements for word in (shlex.split(line) if line[:1] == "-" else [line])]
+
+
+def install_nested(build: Build, sandbox: Sandbox) -> None:
+    """Install the projects below the root editable: in one go, for they may need one another."""
+    compat = _compat(build)
+    nested = build.plan.requirements.nested
+    lines = [["-e", f"./{project}"] for project in nested]
+    words = [word for line in lines for word in line]
+    together = build.in_sandbox(sandbox, build.installer.sandbox_command([*words, *compat]))
+    if together.ok:
+        return
+    for project, line in zip(nested, lines, strict=True):
+        done = together
+        if len(lines) > 1:
+            done = build.in_sandbox(sandbox, build.installer.sandbox_command([*line, *compat]))
+        if not done.ok:
+            build.note("not installed", project, last_lines(done.output, 2))
+
+
+def _compat(build: Build) -> list[str]:
+    """Path entries rather than import hooks: tools that look at sys.path, like linters and doc builders, see
+    nothing through hooks."""
+    return ["--config-setting" if build.installer.uv else "--config-settings", "editable_mode=compat"]
 
 
 def install_repository(build: Build, sandbox: Sandbox) -> bool:
@@ -156,10 +184,8 @@ def install_repository(build: Build, sandbox: Sandbox) -> bool:
 
 
 def _install_editable(build: Build, sandbox: Sandbox) -> bool:
-    """Path entries rather than import hooks (`editable_mode=compat`): tools that look at sys.path, like
-    linters and doc builders, see nothing through hooks."""
     extras = f"[{','.join(build.plan.requirements.extras)}]" if build.plan.requirements.extras else ""
-    compat = ["--config-setting" if build.installer.uv else "--config-settings", "editable_mode=compat"]
+    compat = _compat(build)
     attempts = [
         ["-e", f".{extras}", *compat],
         ["-e", f".{extras}"],
@@ -173,12 +199,23 @@ def _install_editable(build: Build, sandbox: Sandbox) -> bool:
                 build.note("not installed", f"extras {extras}", last_lines(first, 2))
             return True
         first = first or done.output
+    manifest = build.plan.manifest
+    if _FLAT_LAYOUT in first:
+        # Its authors cannot install it either: they run the tests in the checkout.
+        why = next(line for line in first.splitlines() if _FLAT_LAYOUT in line)
+        build.note("not installed", "the repository; imported from its folders", last_lines(why))
+        install_each(build, sandbox, declared_dependencies(manifest))
+        return False
+    if build.in_sandbox(sandbox, build.installer.sandbox_command(["-e", ".", "--no-deps", *compat])).ok:
+        build.note("dependencies", "one by one", last_lines(first, 2))
+        install_each(build, sandbox, declared_dependencies(manifest))
+        return True
     # A build backend older than PEP 660 (setuptools < 64 by a pin) has no editable wheels.
-    build.wheels(["setuptools<81", "wheel", *_build_requires(build.plan.manifest)])
+    build.wheels(["setuptools<81", "wheel", *_build_requires(manifest)])
     done = build.in_sandbox(
         sandbox, build.installer.sandbox_command(["--no-build-isolation", "-e", f".{extras}"])
     )
-    if not done.ok and build.plan.manifest.has("setup.py"):
+    if not done.ok and manifest.has("setup.py"):
         done = build.in_sandbox(
             sandbox, f"{shlex.quote(str(build.installer.python))} setup.py develop --no-deps"
         )

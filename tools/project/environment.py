@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import ProjectError
 from ..sandbox import Sandbox
-from .build import Build, Plan, install_each, install_repository
+from .build import Build, Plan, install_each, install_nested, install_repository
 from .installer import last_lines
 from .resolve import host_requirements, locked_versions
 from .spec import Inference
@@ -110,15 +110,18 @@ def _build(plan: Plan, folder: Path) -> Environment:
         complete = build.wheels(wanted)
         if not complete:
             build.say("wheels alone do not do; resolving in the sandbox")
-        if not complete or deferred or plan.requirements.install_repository:
+        requirements = plan.requirements
+        if not complete or deferred or requirements.install_repository or requirements.nested:
             with build.sandbox() as sandbox:
                 root = sandbox.root
                 before = _others(sandbox)
                 if not complete:
                     install_each(build, sandbox, wanted)
                 install_each(build, sandbox, deferred)
-                if plan.requirements.install_repository:
+                if requirements.install_repository:
                     installed = install_repository(build, sandbox)
+                if requirements.nested:
+                    install_nested(build, sandbox)
                 _keep_artefacts(build, sandbox, before)
         _ensure_pytest(build)
     shutil.rmtree(build.private, ignore_errors=True)

@@ -173,6 +173,12 @@ class Installer:
         """Shell command that installs `arguments` inside the build sandbox."""
         return shlex.join([*self._install(str(self.uv_in_sandbox)), *arguments])
 
+    def shown(self, command: str) -> str:
+        """A command of ours as people would type it."""
+        for long, short in ((f"{self.uv_in_sandbox} pip", "uv pip"), (f"{self.python} -m pip", "pip")):
+            command = command.replace(long, short)
+        return command.replace(f" --python {self.python}", "")
+
     @property
     def uv_in_sandbox(self) -> Path | None:
         """uv where the sandbox can see it: a copy of its own, so that nothing beside it is shown."""
@@ -248,4 +254,5 @@ def _looks_offline(output: str) -> bool:
 def last_lines(output: str, count: int = 6) -> str:
     """The last lines that say something, joined into one line."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith("hint:")] or lines
     return " | ".join(lines[-count:])[-900:] or "no output"

@@ -13,6 +13,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from .implied import implied_by_configuration, implied_by_imports
 from .manifest import Manifest, dig, strings
+from .nested import nested_projects
+from .poetry import poetry_requirements
 from .spec import Inference
 
 TEST_NAMES = ("test", "tests", "testing", "unittest", "unit-test", "unit-tests", "testutils")
@@ -28,6 +30,8 @@ class Requirements:
     extras: list[str] = field(default_factory=list[str])
     names: list[str] = field(default_factory=list[str])
     files: list[str] = field(default_factory=list[str])
+    nested: list[str] = field(default_factory=list[str])
+    """Projects below the root to be installed as well: `folder` or `folder[extra]`."""
     inferences: list[Inference] = field(default_factory=list[Inference])
 
     @property
@@ -52,6 +56,7 @@ def find_requirements(manifest: Manifest, *, runner: str) -> Requirements:
     _extras(manifest, found)
     _groups(manifest, found)
     _requirement_files(manifest, found)
+    _nested(manifest, found)
     if not found.tests_declared or found.files == ["requirements.txt"]:
         _tox(manifest, found)
         _nox(manifest, found)
@@ -74,6 +79,27 @@ def find_requirements(manifest: Manifest, *, runner: str) -> Requirements:
             "the tests import it, nothing declares it",
         )
     return found
+
+
+def _nested(manifest: Manifest, found: Requirements) -> None:
+    for folder in nested_projects(manifest):
+        inner = Manifest(manifest.repository / folder)
+        its = Requirements(install_repository=inner.installable)
+        _extras(inner, its)
+        _groups(inner, its)
+        _requirement_files(inner, its)
+        if its.install_repository:
+            extras = f"[{','.join(its.extras)}]" if its.extras else ""
+            found.nested.append(f"{folder}{extras}")
+            found.inferences.append(
+                Inference("install", f"{folder}{extras}, editable", _packaging(inner), "--setup")
+            )
+        found.add(its.names, f"dependency groups of {folder}")
+        if files := [f"{folder}/{path}" for path in its.files]:
+            found.files += files
+            found.inferences.append(
+                Inference("requirements files", ", ".join(files), "found in the repository", "--setup")
+            )
 
 
 def _packaging(manifest: Manifest) -> str:
@@ -119,9 +145,12 @@ def _groups(manifest: Manifest, found: Requirements) -> None:
     poetry = manifest.toml("tool", "poetry", "group")
     if isinstance(poetry, Mapping):
         for name in _pick(poetry):
-            found.add(_poetry(dig(poetry, name, "dependencies")), f"pyproject.toml poetry group {name}")
+            found.add(
+                poetry_requirements(dig(poetry, name, "dependencies")), f"pyproject.toml poetry group {name}"
+            )
     found.add(
-        _poetry(manifest.toml("tool", "poetry", "dev-dependencies")), "pyproject.toml poetry dev-dependencies"
+        poetry_requirements(manifest.toml("tool", "poetry", "dev-dependencies")),
+        "pyproject.toml poetry dev-dependencies",
     )
     pdm = manifest.toml("tool", "pdm", "dev-dependencies")
     if isinstance(pdm, Mapping):
@@ -150,47 +179,6 @@ def _expand_group(groups: Mapping[str, Any], name: str, seen: set[str]) -> list[
         elif isinstance(entry, Mapping) and isinstance(entry.get("include-group"), str):
             names += _expand_group(groups, entry["include-group"], seen)
     return names
-
-
-def _poetry(table: Any) -> list[str]:
-    """Poetry's dependency table as requirement strings; path and git dependencies are left out."""
-    names: list[str] = []
-    for name, value in table.items() if isinstance(table, Mapping) else ():
-        constraint: Any = value
-        extras = marker = ""
-        if isinstance(value, list) and value and isinstance(value[0], Mapping):
-            constraint = {}
-        if isinstance(constraint, Mapping):
-            if any(key in constraint for key in ("path", "git", "url")) or constraint.get("optional"):
-                continue
-            extras = f"[{','.join(strings(constraint.get('extras')))}]" if constraint.get("extras") else ""
-            marker = f"; {constraint['markers']}" if isinstance(constraint.get("markers"), str) else ""
-            constraint = constraint.get("version", "*")
-        if name != "python" and isinstance(constraint, str):
-            names.append(f"{name}{extras}{_poetry_range(constraint)}{marker}")
-    return names
-
-
-def _poetry_range(text: str) -> str:
-    """`^1.2`, `~1.2`, `1.*`, `*` as PEP 440 specifiers (python-poetry.org/docs/dependency-specification)."""
-    parts: list[str] = []
-    for part in (p.strip() for p in text.split(",")):
-        if part in ("", "*"):
-            continue
-        match = re.fullmatch(r"([\^~])\s*(\d+(?:\.\d+)*)(.*)", part)
-        if match:
-            numbers = [int(n) for n in match[2].split(".")]
-            if match[1] == "~":
-                at = min(1, len(numbers) - 1)
-            else:
-                at = next((i for i, n in enumerate(numbers) if n), len(numbers) - 1)
-            upper = [*numbers[:at], numbers[at] + 1]
-            parts += [f">={match[2]}{match[3]}", f"<{'.'.join(map(str, upper))}"]
-        elif re.match(r"\d", part):
-            parts.append(f"=={part}")
-        elif "||" not in part:
-            parts.append(part)
-    return ",".join(parts)
 
 
 def _requirement_files(manifest: Manifest, found: Requirements) -> None:
@@ -252,7 +240,7 @@ def _tox_line(manifest: Manifest, line: str, found: Requirements) -> list[str]:
             found.files.append(match[1])
             found.inferences.append(Inference("requirements files", match[1], "tox deps", "--setup"))
         return []
-    return [text] if text and text[0] != "-" and "{" not in text and _valid(text) else []
+    return [text] if text and text[0] != "-" and "{" not in text and is_requirement(text) else []
 
 
 def _nox(manifest: Manifest, found: Requirements) -> None:
@@ -276,7 +264,7 @@ def _nox(manifest: Manifest, found: Requirements) -> None:
                 for flag, word in zip(["", *words], words, strict=False):
                     if flag in ("-r", "--requirement") and manifest.has(word):
                         found.files += [word] if word not in found.files else []
-                    elif word[:1] not in "-." and flag[:1] != "-" and _valid(word):
+                    elif word[:1] not in "-." and flag[:1] != "-" and is_requirement(word):
                         names.append(word)
                     elif match := re.fullmatch(r"\.\[([\w,.\s-]+)\]", word):
                         found.extras += [
@@ -323,7 +311,7 @@ def file_lines(manifest: Manifest, path: str, seen: set[str]) -> list[str]:
     return lines
 
 
-def _valid(text: str) -> bool:
+def is_requirement(text: str) -> bool:
     try:
         Requirement(text)
     except InvalidRequirement:

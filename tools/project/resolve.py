@@ -9,7 +9,8 @@ from pathlib import PurePosixPath
 from packaging.requirements import InvalidRequirement, Requirement
 
 from .manifest import Manifest, dig, strings
-from .requirements import Requirements, file_lines
+from .poetry import poetry_requirements
+from .requirements import Requirements, file_lines, is_requirement
 
 _KEY_FILES = ("pyproject.toml", "setup.cfg", "setup.py", "MANIFEST.in", "meson.build", "CMakeLists.txt")
 
@@ -59,6 +60,22 @@ def host_requirements(manifest: Manifest, found: Requirements) -> tuple[list[str
         else:
             named.append(text)
     return list(dict.fromkeys(named)), list(dict.fromkeys(deferred))
+
+
+def declared_dependencies(manifest: Manifest) -> list[str]:
+    """What the repository needs at run time as far as its files say so without being run; for an
+    installation that cannot find it out."""
+    lines = [
+        *strings(manifest.toml("project", "dependencies")),
+        *manifest.cfg(manifest.setup_cfg, "options", "install_requires").splitlines(),
+        *strings(manifest.setup_arguments.get("install_requires")),
+        *poetry_requirements(manifest.toml("tool", "poetry", "dependencies")),
+    ]
+    dynamic = manifest.toml("tool", "setuptools", "dynamic", "dependencies", "file")
+    for path in [dynamic] if isinstance(dynamic, str) else strings(dynamic):
+        lines += file_lines(manifest, path, set())
+    texts = [re.sub(r"(^|\s)#.*$", "", line).strip() for line in lines]
+    return list(dict.fromkeys(text for text in texts if is_requirement(text)))
 
 
 def locked_versions(manifest: Manifest) -> list[str]:
@@ -116,6 +133,9 @@ def requirement_inputs(manifest: Manifest, found: Requirements) -> list[str]:
     texts += locked_versions(manifest)
     if found.install_repository:
         texts += [f"{path}:{manifest.text(path)}" for path in _KEY_FILES]
+    for nested in found.nested:
+        folder = nested.partition("[")[0]
+        texts += [nested, *(f"{folder}/{path}:{manifest.text(f'{folder}/{path}')}" for path in _KEY_FILES)]
     return texts
 
 

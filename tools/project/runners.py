@@ -11,6 +11,7 @@ from .spec import Inference, Runner, TestCommand
 PYTEST = "python -m pytest"
 UNITTEST = "python -m unittest discover"
 _SHELL = set("|&;<>()$`\n")
+_PLACES = ("PATH", "PYTHONPATH", "PYTHONHOME", "HOME", "TMPDIR", "VIRTUAL_ENV")
 
 
 def find_test_command(manifest: Manifest, wanted: str | None = None) -> tuple[TestCommand, list[Inference]]:
@@ -24,12 +25,37 @@ def find_test_command(manifest: Manifest, wanted: str | None = None) -> tuple[Te
         *_pytest_signs(manifest),
         *_commands_of_others(manifest),
         *_unittest(manifest),
+        *_doctests(manifest),
     ):
         runner = runner_of(command)
-        return TestCommand(command, runner, junit_of(command)), [_said(command, runner, why)]
+        env = _tox_environment(manifest)
+        said = [_said(command, runner, why)]
+        if env:
+            shown = " ".join(f"{name}={shlex.quote(value)}" for name, value in env.items())
+            said.append(Inference("test environment", shown, "tox's setenv", "--test-cmd"))
+        return TestCommand(command, runner, junit_of(command), env), said
     return TestCommand(PYTEST, "pytest"), [
         _said(PYTEST, "pytest", "no tests were recognised; pytest is the default")
     ]
+
+
+def _tox_environment(manifest: Manifest) -> dict[str, str]:
+    """Variables that tox sets for every environment; those made of tox's own values, and those that say
+    where programs and modules are, are left out."""
+    lines = [
+        line
+        for key in ("setenv", "set_env")
+        for line in manifest.cfg(manifest.tox, "testenv", key).splitlines()
+    ]
+    table = manifest.toml("tool", "tox", "env_run_base", "set_env")
+    pairs = [line.partition("=")[::2] for line in lines if "=" in line]
+    pairs += [(k, v) for k, v in (table.items() if isinstance(table, dict) else ()) if isinstance(v, str)]
+    env = {name.strip(): value.strip() for name, value in pairs}
+    return {
+        name: value
+        for name, value in env.items()
+        if re.fullmatch(r"[A-Za-z_]\w*", name) and "{" not in value and name not in _PLACES
+    }
 
 
 def runner_of(command: str) -> Runner:
@@ -65,6 +91,15 @@ def _django(manifest: Manifest) -> list[tuple[str, str]]:
         return [("python manage.py test", "manage.py is a Django project's")]
     if manifest.has("runtests.py") and "django" in manifest.text("runtests.py"):
         return [("python runtests.py", "runtests.py sets Django up")]
+    below = [path for path in manifest.python_files if path.endswith("/manage.py") and path.count("/") < 3]
+    outside = (
+        [t for t in manifest.test_files if not t.startswith(f"{below[0].removesuffix('manage.py')}")]
+        if below
+        else []
+    )
+    if len(below) == 1 and not outside and "django" in manifest.text(below[0]):
+        folder = below[0].removesuffix("/manage.py")
+        return [(f"cd {shlex.quote(folder)} && python manage.py test", f"{below[0]} is a Django project's")]
     return []
 
 
@@ -136,7 +171,19 @@ def _unittest(manifest: Manifest) -> list[tuple[str, str]]:
             folder = path.rsplit("/", 1)[0] if "/" in path else "."
             return [(_discover(manifest, folder), f"{path} uses unittest")]
     if manifest.test_files:
-        return [(PYTEST, f"{manifest.test_files[0]} looks like a test")]
+        names = {path.rsplit("/", 1)[-1] for path in manifest.test_files}
+        found = any(name.startswith("test_") or name.endswith("_test.py") for name in names)
+        # pytest does not look into `tests.py` by itself.
+        patterns = "" if found else f" -o python_files={shlex.quote(' '.join(sorted(names)[:20]))}"
+        return [(f"{PYTEST}{patterns}", f"{manifest.test_files[0]} looks like a test")]
+    return []
+
+
+def _doctests(manifest: Manifest) -> list[tuple[str, str]]:
+    """Where there are no test files, the examples in docstrings are the tests."""
+    for path in manifest.python_files[:2000]:
+        if re.search(r"^[ \t]*>>> ", manifest.text(path), re.MULTILINE):
+            return [(f"{PYTEST} --doctest-modules", f"{path} holds doctests, and there are no test files")]
     return []
 
 

@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path, PurePosixPath
 from shutil import which
 from typing import ClassVar
@@ -32,6 +33,12 @@ _WARNING = (
 )
 
 
+@cache
+def _warn() -> None:
+    """Once in a process: a run opens several."""
+    _log.warning(_WARNING)
+
+
 class PlainSandbox(Sandbox):
     """Copies of the source tree under the scratch directory; commands are ordinary processes.
 
@@ -45,7 +52,7 @@ class PlainSandbox(Sandbox):
     def __init__(self, spec: SandboxSpec, *, _parent: PlainSandbox | None = None) -> None:
         """Raises: SandboxError when the source is missing or cannot be copied."""
         if _parent is None:
-            _log.warning(_WARNING)
+            _warn()
         source = spec.source if _parent is None else Path(_parent.root)
         if not source.is_dir():
             raise SandboxError(f"{source} is not a directory: name the repository to work on")

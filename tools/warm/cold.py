@@ -20,6 +20,8 @@ _SHARED = "swe_agent_report.py"
 _PYTEST = "swe_agent_pytest.py"
 _COVERAGE = "swe_agent_coverage.py"
 _UNITTEST = "swe_agent_unittest.py"
+_NOT_STARTED = (126, 127)
+"""What a shell ends with when it cannot run a command: that says nothing about the code."""
 
 
 def test_environment(project: Project, root: PurePosixPath) -> dict[str, str]:
@@ -191,7 +193,8 @@ def _label(name: str, top: str) -> str:
 def _custom(
     sandbox: Sandbox, project: Project, names: Sequence[str], timeout: float
 ) -> tuple[ExecResult, Events]:
-    """Any other command: JUnit XML where it writes some, else its exit code as one test, `command`.
+    """Any other command: JUnit XML where it writes some, else its exit code as one test, `command`; none
+    when the command could not be started.
     `{tests}` in the command is replaced by the selection; without it the whole command runs."""
     command = project.test_command.command
     command = command.replace("{tests}", " ".join(shlex.quote(name) for name in names))
@@ -207,7 +210,7 @@ def _custom(
             events.uncollected[path] = str(error)
     if pattern:
         sandbox.exec(f"rm -f -- {_glob(pattern)}")
-    if not events.results:
+    if not events.results and done.exit_code not in _NOT_STARTED:
         outcome = Outcome.PASSED if done.exit_code == 0 else Outcome.FAILED
         message = "" if outcome.good else ends(done.output)[-4000:]
         events.results["command"] = TestResult(outcome, done.duration_s, message)

@@ -311,7 +311,10 @@ class Search:
         if result["status"] == "error":
             result["status"] = "ok"
         if not best:
-            result["message"] = result["message"] or "no candidate made the failing tests pass"
+            nothing = "no candidate made the failing tests pass"
+            if not self.tried:
+                nothing = "the failing tests reach no line that may be edited"
+            result["message"] = result["message"] or nothing
         result["stats"] = {
             "tried": self.tried, "first_s": self.first_s, "number": self.number, "statuses": self.statuses,
             "screened_s": self.screened_s, "per_s": self.tried / self.screened_s if self.screened_s > 0 else None,

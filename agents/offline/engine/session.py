@@ -241,6 +241,10 @@ def main(request_path: str) -> int:
     seed, workers, hints {files, functions, lines, words}, arguments (for pytest), scratch, result."""
     with open(request_path, encoding="utf-8") as handle:
         request = json.load(handle)
+    if sys.version_info < (3, 8):
+        message = f"the search needs Python 3.8 or newer, and the tests run with {sys.version.split()[0]}"
+        _write(request, {"status": "old-python", "message": message, "plausible": [], "stats": {}})
+        return 1
     root = request["root"]
     os.chdir(root)
     sys.path.insert(0, root)
@@ -260,7 +264,9 @@ def main(request_path: str) -> int:
         )
         return 1
     files = sorted({f for f in (file_of(t, root) for t in request["failing"]) if f})
-    options = pytest_arguments((), request.get("arguments", ())) if pytest is not None else []
+    # Ids are relative to the root of the repository, whatever a project below it says.
+    arguments = [*request.get("arguments", ()), f"--rootdir={root}"]
+    options = pytest_arguments((), arguments) if pytest is not None else []
     if pytest is not None:
         preload()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -281,6 +287,8 @@ def main(request_path: str) -> int:
     finally:
         if plugin.errors and not session.result["message"]:
             session.result["message"] = plugin.errors[0][:400]
+        if session.result["status"] == "error" and not session.result["message"]:
+            session.result["message"] = "the search broke off before its first candidate"
         session.result["stats"]["seconds"] = time.monotonic() - session.started
         _write(request, session.result)
         sys.stdout.flush()

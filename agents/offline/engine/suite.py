@@ -82,6 +82,9 @@ class Suite:
         self.items = list(items)
         self.recorder = recorder
         self.parameters: dict[int, list[Any]] = {}
+        # The runner of a doctest empties the names that its examples see.
+        doctests = {index: getattr(item, "dtest", None) for index, item in enumerate(self.items)}
+        self.names = {index: (test.globs, dict(test.globs)) for index, test in doctests.items() if test}
 
     def keep_parameters(self) -> None:
         """Remember pristine copies of parametrised inputs: mutants alter them in place."""
@@ -110,6 +113,10 @@ class Suite:
         for table, pristine in self.parameters.get(test, ()):
             table.clear()
             table.update(_copied(pristine))
+        if test in self.names:
+            names, whole = self.names[test]
+            names.clear()
+            names.update(whole)
         self.recorder.reset()
         start = time.perf_counter()
         error: BaseException | None = None
