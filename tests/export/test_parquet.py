@@ -18,7 +18,10 @@ def test_parquet_and_json_lines_hold_the_same_rows(tmp_path, capsys):
     assert "sft/train.parquet" in capsys.readouterr().out
     for kind in ("sft", "sft_pc", "sft_tokens", "dpo", "kto", "reward", "orm", "prm", "grpo", "rollouts"):
         table = datasets.load_dataset(
-            "parquet", data_files=str(out / kind / "train.parquet"), split="train", cache_dir=str(tmp_path / "cache")
+            "parquet",
+            data_files=str(out / kind / "train.parquet"),
+            split="train",
+            cache_dir=str(tmp_path / "cache"),
         )
         lines = [json.loads(line) for line in (out / kind / "train.jsonl").read_text().splitlines()]
         assert list(table) == lines, kind

@@ -8,9 +8,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from sandbox.walls import base, box
 
 from swe_agent.tools.errors import SandboxError
 from swe_agent.tools.sandbox import Limits, Sandbox, SandboxSpec, open_sandbox
+
+__all__ = ["base", "box"]
 
 LIMITS = Limits(
     memory_bytes=512 << 20,
