@@ -137,6 +137,11 @@ class Spares:
             theirs.close()
             self._spares[kind] = Spare(kind, ours)
 
+    def retire(self) -> None:
+        """Keep none until the next request."""
+        self.drop()
+        self._wanted.clear()
+
     def leave(self) -> None:
         """In a forked child: keep nothing of them."""
         self.drop()

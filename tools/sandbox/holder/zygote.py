@@ -10,6 +10,7 @@ import _socket
 import os
 import select
 import signal
+import time
 from typing import Any, NoReturn
 
 from . import kernel, protocol
@@ -20,6 +21,8 @@ from .spare import MOST_TREES, Spares, StepError, become_holder, enter, fork_fir
 _IDLE_MS = 5
 """Nobody waits for a fork any more when no request came for this long."""
 _REAP_MS = 1000
+_KEEP_S = 30.0
+"""A spare holds on to the mounts of the host: without forks for this long there is none."""
 
 
 def main(descriptor: int) -> None:
@@ -34,12 +37,16 @@ def main(descriptor: int) -> None:
     spares = Spares()
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
+    asked = time.monotonic()
     while True:
         # Holders end whenever their owner closes them; the timeout only bounds how long they stay zombies.
         if not poll.poll(_IDLE_MS if spares.missing else _REAP_MS):
+            if time.monotonic() - asked > _KEEP_S:
+                spares.retire()
             spares.make(sock)
             _reap()
             continue
+        asked = time.monotonic()
         received = protocol.receive_request(sock)
         if received is None:
             return
