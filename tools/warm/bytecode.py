@@ -70,9 +70,9 @@ def unpack(archive: bytes, folder: Path) -> None:
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         for member in tar:
             parts = PurePosixPath(member.name).parts
-            if not member.isfile() or not member.name.endswith(".pyc") or parts[:1] != ("pycache",):
+            if not member.isfile() or member.issparse() or not member.name.endswith(".pyc"):
                 continue
-            if ".." in parts or (data := tar.extractfile(member)) is None:
+            if parts[:1] != ("pycache",) or ".." in parts or (data := tar.extractfile(member)) is None:
                 continue
             target = folder.joinpath(*parts[1:])
             target.parent.mkdir(parents=True, exist_ok=True)
