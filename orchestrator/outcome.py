@@ -13,6 +13,7 @@ from .request import SolveResult
 from .suite import Check
 
 OK, NO_PATCH, NOT_VERIFIED, LIMIT = 0, 3, 4, 5
+AT_LIMIT = "no patch: a limit was reached before one was found; raise the --budget or --timeout"
 
 
 def no_test(baseline: Baseline) -> str:
@@ -62,7 +63,7 @@ def conclude(
         code = NO_PATCH
         status = f"no patch: {found.why or 'no candidate was found'}"
         if found.limit:
-            status = "no patch: a limit was reached before one was found; raise the --budget or --timeout"
+            status = AT_LIMIT
     elif verified:
         assert check is not None
         code = OK

@@ -12,7 +12,7 @@ from typing import Any
 from .. import __version__
 from ..agents.budget import Budget, BudgetLimits
 from ..agents.models.factory import check_model
-from ..tools.errors import SweAgentError
+from ..tools.errors import BudgetExceeded, SweAgentError
 from ..tools.patch import Patch
 from ..tools.run_tests import TestRunner
 from ..tools.secrets import Masker, host_secrets
@@ -127,7 +127,13 @@ class _Run:
         request = self._request
         runner = TestRunner(prepared.project, log_dir=self._run.logs, bytecode=self._run.bytecode)
         suite = Suite(runner, prepared.workspace)
-        await self._baseline(suite)
+        try:
+            await self._baseline(suite)
+        except BudgetExceeded:
+            await asyncio.to_thread(runner.close)
+            return conclude(
+                prepared.base_commit, Found(limit=True), run=self._run.path, totals=self._totals()
+            )
         team = Team(
             request,
             prepared.project,
@@ -196,7 +202,8 @@ class _Run:
         )
 
     async def _baseline(self, suite: Suite) -> None:
-        """Twice on the base commit before anyone edits; a resumed run takes over what was measured."""
+        """Twice on the base commit before anyone edits; a resumed run takes over what was measured.
+        Raises: BudgetExceeded."""
         known = self._journal.last("baseline")
         if known is not None:
             outcomes = {test: Outcome(value) for test, value in known["tests"].items()}
@@ -206,7 +213,7 @@ class _Run:
         else:
             self._say("progress", {"line": "baseline tests"})
             await suite.measure(left_s=self._budget.room().wall_s)
-            self._budget.check()  # a baseline that the time limit cut short is not taken for the real one
+            self._budget.check()  # what the time limit cut short is no baseline to work from
         baseline = suite.baseline
         self._recorder.append(
             "baseline",

@@ -32,6 +32,7 @@ from ..benchmarks.instance import Instance
 from ..evaluation.mirror import find_mirror
 from ..evaluation.native import prepare_environment
 from ..evaluation.spec import EnvironmentSpec, known_repositories
+from ..outcome import AT_LIMIT
 from ..request import Limits, SolveRequest, SolveResult
 from ..run_directory import RunDirectory
 from ..solve import solve
@@ -154,7 +155,7 @@ def _outcome(job: Job, run: RunDirectory, result: Mapping[str, Any], started: fl
     return Outcome(
         job.id,
         "finished",
-        _BY_EXIT.get(code, "not_verified"),
+        "limit" if result["status"] == AT_LIMIT else _BY_EXIT.get(code, "not_verified"),
         str(result["status"]),
         code,
         result["patch"],

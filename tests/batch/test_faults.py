@@ -231,6 +231,15 @@ def test_a_killed_batch(home: Path, model: Model, clean: Mapping[str, Any]) -> N
     assert predictions(output) == clean
 
 
+def test_the_time_limit_holds_for_the_baseline_too(home: Path, model: Model) -> None:
+    output = home / "out"
+    slow = ["--test-cmd", "sleep 300", "--timeout", "2s", "--instances", NAMES[0]]
+    assert finish([*local(home, model, output), *slow], home) == 0, said(home)
+    assert rows(output)[NAMES[0]]["reason"] == "limit"
+    assert model.asked == []
+    assert not (output / "instances" / NAMES[0] / "work/scratch").exists()
+
+
 @pytest.mark.docker
 def test_a_missing_image_and_a_stopped_engine(
     tmp_path: Path, model: Model, docker_engine: str, docker_image: str, clean: Mapping[str, Any]
