@@ -2,7 +2,9 @@
 
 The server lives in a virtual environment of its own in the cache, with a certificate of its own
 authority. Inside the sandbox it listens on two free ports of the loopback; a `sitecustomize` on the test
-command's PYTHONPATH resolves the name httpbin.org to them and trusts the authority. Nothing leaves the machine.
+command's PYTHONPATH resolves the name httpbin.org to them and trusts the authority. An address that
+nothing routes to times out, as on a network: suites test their time limits on one. Nothing leaves the
+machine.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ from .interpreter import find_interpreter, uv_path
 
 _WANTED = re.compile(r"httpbin\.org|HTTPBIN_URL")
 _PACKAGES = ("httpbin==0.10.2", "gunicorn==21.2.0", "trustme", "setuptools<81")
-_RESOLVER = """\
-import os, socket
+RESOLVER = """\
+import errno, os, socket, time
 _ports = dict(zip(("80", "443"), os.environ.get("HTTPBIN_PORTS", "").split(":")))
 _names = {"httpbin.org", "www.httpbin.org"}
 _lookup = socket.getaddrinfo
@@ -36,9 +38,21 @@ def load_verify_locations(self, *args, **kwargs):
     _load(self, *args, **kwargs)
     _load(self, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tls", "client.pem"))
 
+def connect(self, address):
+    try:
+        return _connect(self, address)
+    except OSError as error:
+        wait = self.gettimeout()
+        if error.errno != errno.ENETUNREACH or not wait:
+            raise
+        time.sleep(wait)
+        raise socket.timeout("timed out")
+
 if _ports:
     import ssl
     socket.getaddrinfo = getaddrinfo
+    _connect = socket.socket.connect
+    socket.socket.connect = connect
     _load = ssl.SSLContext.load_verify_locations
     ssl.SSLContext.load_verify_locations = load_verify_locations
 """
@@ -97,7 +111,7 @@ def wants_httpbin(texts: Iterable[str]) -> bool:
 
 def prepare_httpbin(cache: Path) -> Httpbin | None:
     """The server from the cache, else installed into it; None when it cannot be had."""
-    home = cache / "httpbin-3"
+    home = cache / "httpbin-4"
     cache.mkdir(parents=True, exist_ok=True)
     interpreter = find_interpreter("3.11")
     with (cache / "httpbin.lock").open("a") as lock:
@@ -144,6 +158,6 @@ def _install(home: Path, python: str) -> bool:
             ).returncode:
                 return False
     (home / "site").mkdir(exist_ok=True)
-    (home / "site/sitecustomize.py").write_text(_RESOLVER)
+    (home / "site/sitecustomize.py").write_text(RESOLVER)
     (home / "ready").touch()
     return True

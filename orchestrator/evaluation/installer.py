@@ -32,6 +32,8 @@ _PREFIXES = ("UV_", "PIP_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy
 _TIMEOUT_S = 1800
 _VCS = re.compile(r"(^|@\s*)(git|hg|svn|bzr)\+")
 _ERROR = re.compile(r"(\w+\.)*\w*(Error|Exception): |fatal: ")
+_UNREACHABLE = re.compile(r"error sending request for url \((\S*/simple/)")
+"""An index that is down says nothing about a package: an environment without it must not be kept."""
 LATER = "2024-08-15"
 """Second cut-off date: when the specifications' newest pins were out. Older pins may need newer parts."""
 
@@ -142,7 +144,15 @@ class Installer:
             "--python",
             str(self.venv / "bin/python"),
         ]
-        return self.run([*command, "--index-strategy", "unsafe-best-match", *flags, *target])
+        before = self._log.stat().st_size if self._log.exists() else 0
+        code = self.run([*command, "--index-strategy", "unsafe-best-match", *flags, *target])
+        if code != 0 and (
+            found := _UNREACHABLE.search(self._log.read_bytes()[before:].decode("utf-8", "replace"))
+        ):
+            raise ProjectError(
+                f"the package index cannot be reached ({found[1]}); the whole log is {self._log}"
+            )
+        return code
 
     def _cutoff_flags(self, date: str | None) -> list[str]:
         if not date:

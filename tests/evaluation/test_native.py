@@ -75,13 +75,17 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {"home": home, "mirrors": mirrors, "row": row, "base": base}
 
 
-def evaluate(world: dict[str, Any], predictions: str, output: str, *more: str) -> tuple[int, dict[str, Any]]:
+def evaluate(
+    world: dict[str, Any], predictions: str, output: str, *more: str, env: dict[str, str] | None = None
+) -> tuple[int, dict[str, Any]]:
     command = [
         sys.executable, "-m", "swe_agent", "eval", "--dataset", str(world["home"] / "data.json"),
         "--predictions", predictions, "--repo-mirror", str(world["mirrors"]), "--output", str(world["home"] / output),
         "--cache", str(world["home"] / "cache"), "--harness", "native", "--json", *more,
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=250)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=250, env={**os.environ, **(env or {})}
+    )
     assert done.stdout.strip(), done.stderr
     return done.returncode, json.loads(done.stdout)
 
@@ -167,6 +171,21 @@ class TestNative:
             assert later != world["base"]
             assert run_git(item.repository, "cat-file", "-t", later, check=False) == ""
             assert run_git(item.repository, "rev-list", "--all").split()[-1] == world["base"]
+
+    def test_an_index_that_is_down_is_infrastructure(self, world: dict[str, Any]) -> None:
+        nowhere = "http://127.0.0.1:9/simple"
+        env = {
+            "UV_DEFAULT_INDEX": nowhere,
+            "UV_INDEX_URL": nowhere,
+            "UV_HTTP_RETRIES": "0",
+            "UV_FIND_LINKS": "",
+        }
+        options = ("--cache", str(world["home"] / "cold"), "--instances", "acme__calc-1")
+        code, report = evaluate(world, "gold", "down", *options, env=env)
+        assert code == 9
+        assert report["infra_failure_ids"] == ["acme__calc-1"]
+        assert "index cannot be reached" in report["failure_reasons"]["acme__calc-1"]
+        assert not list((world["home"] / "cold/native").glob("*/environment.json"))
 
     def test_a_mirror_that_lacks_the_commit_is_infrastructure(self, world: dict[str, Any]) -> None:
         home = world["home"]
