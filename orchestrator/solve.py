@@ -201,7 +201,8 @@ class _Run:
         if known is not None:
             outcomes = {test: Outcome(value) for test, value in known["tests"].items()}
             flaky, problem = frozenset[str](known["flaky"]), known.get("problem")
-            baseline = Baseline(outcomes, flaky, known["duration_s"], known["runs"], problem)
+            lacking = tuple[str, ...](known.get("lacking") or ())
+            baseline = Baseline(outcomes, flaky, known["duration_s"], known["runs"], problem, lacking)
             suite.adopt(baseline, whole=known["whole"])
         else:
             self._say("progress", {"line": "baseline tests"})
@@ -215,6 +216,7 @@ class _Run:
             runs=baseline.runs,
             whole=suite.whole,
             problem=baseline.problem,
+            lacking=list(baseline.lacking),
         )
 
     async def _reproduction(self, team: Team, suite: Suite) -> Reproduction:
@@ -313,7 +315,9 @@ class _Run:
         )
         self._recorder.append("run_finished", totals=dict(result.totals))
         if self._mask(result.patch) != result.patch:
-            self._say("warning", {"line": "the patch shows what looks like a secret; look before you publish it"})
+            self._say(
+                "warning", {"line": "the patch shows what looks like a secret; look before you publish it"}
+            )
         self._run.replace("patch.diff", result.patch)
         self._summary(result.status, result)
         for name in ("repository", "scratch", "ready"):

@@ -66,6 +66,11 @@ class Screen:
         self.line(f"  baseline: {len(tests)} tests, {len(bad)} failing{flaky}{took}, {f['runs']} runs")
         if f.get("problem"):
             self.line(f"    the tests could not be run: {f['problem']}", "red")
+        if f.get("lacking"):
+            modules = ", ".join(f["lacking"][:10])
+            self.line(
+                f"    tests cannot import {modules}: if it is not installed, say how with --setup", "yellow"
+            )
         for test in bad[:10]:
             self.line(f"    FAILED {test}", "red")
         if len(bad) > 10:
