@@ -208,7 +208,8 @@ class _Run:
         if known is not None:
             outcomes = {test: Outcome(value) for test, value in known["tests"].items()}
             flaky, problem = frozenset[str](known["flaky"]), known.get("problem")
-            baseline = Baseline(outcomes, flaky, known["duration_s"], known["runs"], problem)
+            lacking = tuple[str, ...](known.get("lacking") or ())
+            baseline = Baseline(outcomes, flaky, known["duration_s"], known["runs"], problem, lacking)
             suite.adopt(baseline, whole=known["whole"])
         else:
             self._say("progress", {"line": "baseline tests"})
@@ -223,6 +224,7 @@ class _Run:
             runs=baseline.runs,
             whole=suite.whole,
             problem=baseline.problem,
+            lacking=list(baseline.lacking),
         )
 
     async def _reproduction(self, team: Team, suite: Suite) -> Reproduction:

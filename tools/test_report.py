@@ -6,12 +6,14 @@ two baseline runs is flaky and does not count.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from .excerpt import clip_line, printable
 
+_LACKING = re.compile(r"\bModuleNotFoundError: No module named '([\w.]+)'")
 _NO_TESTS = 5
 """Exit code of pytest, and of unittest since Python 3.12, when there is no test."""
 
@@ -93,6 +95,11 @@ class TestReport:
     def passing(self) -> frozenset[str]:
         return self.ids(Outcome.PASSED, Outcome.XFAILED)
 
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """Failure texts of the tests that failed."""
+        return tuple(result.message for result in self.results.values() if result.outcome.bad)
+
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
@@ -104,6 +111,8 @@ class Baseline:
     runs: int = 1
     problem: str | None = None
     """Why no test ran; None when some did."""
+    lacking: tuple[str, ...] = ()
+    """Modules that failing tests wanted to import and that are not there."""
 
     @classmethod
     def of(cls, reports: Iterable[TestReport]) -> Baseline:
@@ -117,7 +126,10 @@ class Baseline:
                 flaky.add(test)
             outcomes[test] = next(outcome for outcome in seen if outcome is not None)
         problem = next((run.problem for run in runs if run.problem), None) if not outcomes else None
-        return cls(outcomes, frozenset(flaky), runs[0].duration_s if runs else None, len(runs), problem)
+        texts = [text for run in runs[:1] for text in (*run.collection_errors, *run.messages)]
+        lacking = sorted({match[1] for text in texts for match in _LACKING.finditer(text)})
+        took = runs[0].duration_s if runs else None
+        return cls(outcomes, frozenset(flaky), took, len(runs), problem, tuple(lacking))
 
     @property
     def failing(self) -> frozenset[str]:
@@ -169,7 +181,9 @@ def compare(baseline: Baseline, report: TestReport, *, partial: bool = False) ->
         missing = set(baseline.outcomes) - set(report.results) - baseline.flaky
         # A file that could not be collected on base has no tests of its own: once it can be, it is fixed.
         whole = {test.partition("::")[0] for test, result in report.results.items() if result.outcome.good}
-        mended = {test for test in missing if "::" not in test and baseline.outcomes[test].bad and test in whole}
+        mended = {
+            test for test in missing if "::" not in test and baseline.outcomes[test].bad and test in whole
+        }
         fixed |= mended
         missing -= mended
         broken |= {test for test in missing if baseline.outcomes[test].good}

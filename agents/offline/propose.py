@@ -119,7 +119,7 @@ def propose(
     if not failing_tests:
         return Proposals(message="there is no failing test to repair")
     if project.python is None:
-        return Proposals(message="the project has no Python interpreter")
+        return Proposals(message="only Python is repaired, and this project has no Python environment")
     if project.test_command.runner not in ("pytest", "unittest"):
         return Proposals(
             message="candidates are judged by pytest or unittest, and the tests here are run by "
@@ -137,6 +137,7 @@ def propose(
         "workers": workers or len(os.sched_getaffinity(0)),
         "hints": hints(issue_text, editable),
         "arguments": runner_options(project.test_command.command),
+        "tops": unittest_tops(project.test_command.command),
         "skip": 0,
         "patient": patient,
     }
@@ -187,6 +188,22 @@ def runner_options(command: str) -> list[str]:
         elif word in _SWITCHES or word.partition("=")[0] in _OPTIONS:
             kept.append(word)
     return kept
+
+
+def unittest_tops(command: str) -> list[str]:
+    """The folder that `unittest discover` imports tests from, where that is not the root: -t, else -s."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return []
+    if "unittest" not in words or "discover" not in words:
+        return []
+    for short, long in (("-t", "--top-level-directory"), ("-s", "--start-directory")):
+        for word, value in zip(words, [*words[1:], ""], strict=True):
+            folder = value if word in (short, long) else word.removeprefix(f"{long}=")
+            if folder != word:
+                return [folder] if PurePosixPath(folder) != PurePosixPath(".") else []
+    return []
 
 
 def _tracked(workspace: Workspace) -> list[str]:

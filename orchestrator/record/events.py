@@ -12,7 +12,7 @@ The vocabulary. Ids are strings unique in the run; `node` names a search node, "
   optional: instance_id, source, benchmark, split, licence (a benchmark instance is never exported by accident)
 - resumed: version (another process goes on with the run)
 - inference: what, value, why, flag          - baseline: tests {id: outcome}, flaky [id], duration_s, runs,
-  whole, problem|null (why no test ran)
+  whole, problem|null (why no test ran), lacking [module that tests could not import]
 - toolset: name, tools [schema]              - agent: name, role, model, sampling, toolset, is_llm
 - message: id, parent|null, agent, node, role, content, reasoning|null, tool_calls [{id, type,
   function {name, arguments (raw string)}}], tool_call_id|null, name|null, sampled, error|null

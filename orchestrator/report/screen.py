@@ -23,6 +23,7 @@ class Screen:
         self._quiet = quiet
         self._stream = stream
         self._skip = from_step
+        self._candidate = ""
         self._terminal = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and not os.environ.get("CI")
 
     def line(self, text: str, style: str = "") -> None:
@@ -65,6 +66,11 @@ class Screen:
         self.line(f"  baseline: {len(tests)} tests, {len(bad)} failing{flaky}{took}, {f['runs']} runs")
         if f.get("problem"):
             self.line(f"    the tests could not be run: {f['problem']}", "red")
+        if f.get("lacking"):
+            modules = ", ".join(f["lacking"][:10])
+            self.line(
+                f"    tests cannot import {modules}: if it is not installed, say how with --setup", "yellow"
+            )
         for test in bad[:10]:
             self.line(f"    FAILED {test}", "red")
         if len(bad) > 10:
@@ -96,7 +102,10 @@ class Screen:
         self.line(f"  {role_of(f):<9} conversation shortened: {f['dropped']} messages left out", "yellow")
 
     def _on_candidate(self, f: Mapping[str, Any]) -> None:
-        self.line(f"  candidate {f['node']}: {f['summary']}", "green" if f["green"] else "yellow")
+        text = f"  candidate {f['node']}: {f['summary']}"
+        if text != self._candidate:  # a review that changes nothing says the same again
+            self.line(text, "green" if f["green"] else "yellow")
+        self._candidate = text
 
     def finished(self, result: SolveResult, delivered: Mapping[str, Any]) -> None:
         """The end of a run: the diff, the tests, the cost, where the patch went, what to do next."""

@@ -12,7 +12,7 @@ from swe_agent.agents.offline.edits import unique_edits
 from swe_agent.agents.offline.engine.chunk import SourceFile
 from swe_agent.agents.offline.engine.templates import Context, mutants
 from swe_agent.agents.offline.hints import hints
-from swe_agent.agents.offline.propose import runner_options
+from swe_agent.agents.offline.propose import runner_options, unittest_tops
 from swe_agent.agents.offline.reading import failing_in, read_run
 
 SOURCE = '''
@@ -158,3 +158,17 @@ def test_tests_that_lack_a_module_are_told_apart():
     seen = read_run(text)
     assert seen.lacking == {"tests/test_a.py"}
     assert len(seen.failing) == 3
+
+
+@pytest.mark.parametrize(
+    ("command", "tops"),
+    [
+        ("python -m unittest discover -s tests", ["tests"]),
+        ("python -m unittest discover --start-directory=a/b -t a", ["a"]),
+        ("python -m unittest discover -s .", []),
+        ("python -m unittest discover", []),
+        ("python -m pytest -s tests", []),
+    ],
+)
+def test_where_unittest_imports_from(command: str, tops: list[str]):
+    assert unittest_tops(command) == tops

@@ -194,3 +194,24 @@ def test_a_runner_that_it_does_not_know_is_named(make_workspace, project: Projec
     found = propose(workspace, replace(project, test_command=command), ["command"])
     assert not found.patches
     assert "`make test`" in found.message
+
+
+@pytest.mark.parametrize("without", [True, False])
+def test_unittest_ids_relative_to_a_folder(make_workspace, project: Project, without: bool):
+    """`unittest discover -s tests` over a folder that is no package, with pytest installed and without."""
+    tests = (
+        "import unittest\nfrom stats import median\n\nclass MedianTest(unittest.TestCase):\n"
+        "    def test_even(self):\n        self.assertEqual(median([1, 2, 3, 4]), 2.5)\n"
+        "    def test_odd(self):\n        self.assertEqual(median([3, 1, 2]), 2)\n"
+    )
+    command = replace(project.test_command, command="python -m unittest discover -s tests", runner="unittest")
+    hidden = {"pytest.py": "raise ImportError('not here')\n"} if without else {}
+    workspace = make_workspace({**hidden, "stats.py": MEDIAN, "tests/test_stats.py": tests})
+    found = propose(
+        workspace,
+        replace(project, test_command=command),
+        ["test_stats.MedianTest.test_even"],
+        time_limit_s=40,
+    )
+    assert found.patches, found
+    assert found.patches[0].files == ("stats.py",)

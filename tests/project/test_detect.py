@@ -56,6 +56,9 @@ RUNNERS = {
         {"api/manage.py": "import django\n", "api/shop/tests.py": "import unittest\n"},
         "cd api && python manage.py test", "django",
     ),
+    "npm": ({"package.json": '{"scripts": {"test": "node --test"}}', "a.js": ""}, "npm test", "custom"),
+    "cargo": ({"Cargo.toml": "", "package.json": "{"}, "cargo test", "custom"),
+    "go": ({"go.mod": ""}, "go test ./...", "custom"),
     "tests.py": ({"a.py": "", "tests.py": "def test_x(): pass\n"}, "python -m pytest -o python_files=tests.py", "pytest"),
     "doctests": ({"a.py": "def f():\n    \"\"\"\n    >>> f()\n    \"\"\"\n"}, "python -m pytest --doctest-modules", "pytest"),
     "nothing": ({"a.py": ""}, "python -m pytest", "pytest"),
@@ -89,9 +92,20 @@ def test_a_given_command_is_read_by_its_runner(command: str, runner: str, tmp_pa
     assert found.runner == runner == runner_of(command)
 
 
-def test_junit_flags_are_seen(tmp_path: Path) -> None:
-    found, _ = find_test_command(manifest(tmp_path, {}), "gotestsum --junitfile out/a.xml")
-    assert found.junit == "out/a.xml"
+@pytest.mark.parametrize(
+    ("command", "junit"),
+    [
+        ("gotestsum --junitfile out/a.xml", "out/a.xml"),
+        ("node --test --test-reporter=junit --test-reporter-destination=out.xml", "out.xml"),
+        ("vitest run --reporter=junit --outputFile='out/j.xml'", "out/j.xml"),
+        ("mvn test  # junit target/surefire-reports/*.xml", "target/surefire-reports/*.xml"),
+        ("mvn -f pom.xml test", None),
+        ("pytest --junitxml=a.xml", None),
+    ],
+)
+def test_junit_flags_are_seen(command: str, junit: str | None, tmp_path: Path) -> None:
+    found, _ = find_test_command(manifest(tmp_path, {}), command)
+    assert found.junit == junit
     assert not is_simple("a | b")
     assert is_simple("a --b 'c d'")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 
@@ -26,6 +27,7 @@ def find_test_command(manifest: Manifest, wanted: str | None = None) -> tuple[Te
         *_commands_of_others(manifest),
         *_unittest(manifest),
         *_doctests(manifest),
+        *_other_languages(manifest),
     ):
         runner = runner_of(command)
         env = _tox_environment(manifest)
@@ -74,6 +76,9 @@ def junit_of(command: str) -> str | None:
     if runner_of(command) == "pytest":
         return None
     match = re.search(r"--(?:junit-?xml|junit-?file|xunit-file|junit-path|output-junit)[=\s]+(\S+)", command)
+    if match is None and re.search(r"junit|xunit", command):
+        # A reporter is asked for by name, and its file by another flag.
+        match = re.search(r"""(?:[=\s>"']|^)([\w./*@-]+\.xml)(?=[\s"']|$)""", command)
     return match[1].strip("'\"") if match else None
 
 
@@ -185,6 +190,24 @@ def _doctests(manifest: Manifest) -> list[tuple[str, str]]:
         if re.search(r"^[ \t]*>>> ", manifest.text(path), re.MULTILINE):
             return [(f"{PYTEST} --doctest-modules", f"{path} holds doctests, and there are no test files")]
     return []
+
+
+def _other_languages(manifest: Manifest) -> list[tuple[str, str]]:
+    """What a repository without Python says of its tests."""
+    if manifest.python_files:
+        return []
+    found = [
+        (command, f"{name} and no Python file")
+        for name, command in (("Cargo.toml", "cargo test"), ("go.mod", "go test ./..."))
+        if manifest.has(name)
+    ]
+    try:
+        scripts = json.loads(manifest.text("package.json"))["scripts"]
+        if isinstance(scripts["test"], str):
+            found.insert(0, ("npm test", "package.json's test script, and no Python file"))
+    except (ValueError, TypeError, KeyError, RecursionError):
+        pass
+    return found
 
 
 def _discover(manifest: Manifest, folder: str) -> str:

@@ -238,7 +238,8 @@ class Session:
 
 def main(request_path: str) -> int:
     """Run a request. Its fields: root, failing (test ids), editable and tracked (paths), time_limit_s, k,
-    seed, workers, hints {files, functions, lines, words}, arguments (for pytest), scratch, result."""
+    seed, workers, hints {files, functions, lines, words}, arguments (for pytest), tops (folders, relative
+    to the root, that unittest imports tests from), scratch, result."""
     with open(request_path, encoding="utf-8") as handle:
         request = json.load(handle)
     if sys.version_info < (3, 8):
@@ -247,6 +248,7 @@ def main(request_path: str) -> int:
         return 1
     root = request["root"]
     os.chdir(root)
+    sys.path[:0] = [os.path.join(root, folder) for folder in request.get("tops", ())]
     sys.path.insert(0, root)
     try:
         import pytest

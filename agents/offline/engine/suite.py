@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -169,16 +170,23 @@ def _copied(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def file_of(test_id: str, root: str) -> str | None:
-    """The file of a test id: `a/test_b.py::T::t[0]`, or unittest's `a.test_b.T.t`."""
+    """The file of a test id: `a/test_b.py::T::t[0]`, or unittest's `a.test_b.T.t`, which may be relative to a
+    folder of the repository that is on the import path."""
     head = test_id.split("::", 1)[0]
     if head.endswith(".py") and os.path.exists(os.path.join(root, head)):
         return head
-    parts = head.replace("/", ".").split(".")
-    for cut in range(len(parts), 0, -1):
-        path = os.path.join(*parts[:cut]) + ".py"
-        if os.path.exists(os.path.join(root, path)):
-            return path
-    return None
+    base, module = module_of(test_id, root)
+    return os.path.relpath(os.path.join(base, module.replace(".", os.sep) + ".py"), root) if module else None
+
+
+def module_of(test_id: str, root: str) -> tuple[str, str]:
+    """(folder of the import path, dotted module) of unittest's id; the module is "" when there is none."""
+    parts = test_id.split("::", 1)[0].replace("/", ".").split(".")
+    for base in (root, *(path for path in sys.path if path.startswith(root + os.sep))):
+        for cut in range(len(parts), 0, -1):
+            if os.path.exists(os.path.join(base, *parts[:cut]) + ".py"):
+                return base, ".".join(parts[:cut])
+    return root, ""
 
 
 def matches(test_id: str, node_id: str) -> bool:
@@ -188,7 +196,12 @@ def matches(test_id: str, node_id: str) -> bool:
     if "::" in test_id:
         return False
     dotted = node_id.replace(".py::", ".").replace("/", ".").replace("::", ".")
-    return dotted == test_id or dotted.startswith((test_id + ".", test_id + "["))
+    # Ids of `unittest discover -s tests` are relative to that folder.
+    return (
+        dotted == test_id
+        or dotted.startswith((test_id + ".", test_id + "["))
+        or dotted.endswith("." + test_id)
+    )
 
 
 class CollectPlugin:

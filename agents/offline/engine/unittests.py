@@ -8,7 +8,7 @@ import unittest
 from typing import Any, Dict, List, Sequence
 
 from . import guard
-from .suite import Stop, file_of
+from .suite import Stop, module_of
 
 
 class _Result(unittest.TestResult):
@@ -80,7 +80,8 @@ class Collected:
 
 def modules_of(tests: Sequence[str], root: str) -> List[str]:
     """Dotted module names that hold the tests; without tests, every test module under the root."""
-    paths = {path for path in (file_of(test, root) for test in tests) if path}
+    names = {module_of(test, root)[1] for test in tests} - {""}
+    paths = set()
     if not tests:
         for folder, folders, names in os.walk(root):
             folders[:] = [name for name in folders if not name.startswith(".")]
@@ -90,7 +91,7 @@ def modules_of(tests: Sequence[str], root: str) -> List[str]:
                 for n in names
                 if n.startswith("test") and n.endswith(".py")
             }
-    return sorted(path[:-3].replace(os.sep, ".") for path in paths)
+    return sorted(names | {path[:-3].replace(os.sep, ".") for path in paths})
 
 
 def collect(tests: Sequence[str], root: str) -> Collected:
