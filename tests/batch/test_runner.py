@@ -97,6 +97,24 @@ def test_instances_that_end_at_once_end_the_batch(workers: int, tmp_path: Path) 
     state.close()
 
 
+def test_a_worker_that_starts_while_the_batch_stops_gets_no_job(tmp_path: Path) -> None:
+    job = Job({"id": "a"}, str(tmp_path / "a"), {"seconds": 3600}, entry="batch_entries:slow")
+
+    async def main() -> tuple[Outcome, list[int]]:
+        executor = LocalExecutor(tmp_path / "logs", processes=1)
+        running = asyncio.create_task(executor.run(job, lambda name, fields: None))
+        await asyncio.sleep(0)
+        await executor.stop(0.0)
+        outcome = await asyncio.wait_for(running, 20)
+        await executor.stop(0.0)
+        return outcome, executor.pids
+
+    outcome, pids = asyncio.run(main())
+    assert outcome.kind == "interrupted"
+    assert pids == []
+    assert not (tmp_path / "a/begun").exists()
+
+
 def predictions(directory: Path) -> dict[str, Any]:
     return json.loads((directory / "preds.json").read_text())
 
