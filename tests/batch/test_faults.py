@@ -246,6 +246,7 @@ def test_the_time_limit_holds_for_the_baseline_too(home: Path, model: Model) -> 
 
 
 @pytest.mark.docker
+@pytest.mark.timeout(600)
 def test_a_missing_image_and_a_stopped_engine(
     tmp_path: Path, model: Model, docker_engine: str, docker_image: str, clean: Mapping[str, Any]
 ) -> None:
