@@ -229,6 +229,11 @@ def test_a_killed_batch(home: Path, model: Model, clean: Mapping[str, Any]) -> N
     assert "resume: 1 done, 0 infrastructure errors re-queued, 1 continue at step 1, 1 new" in said(home)
     assert (NAMES[1], 0) not in model.asked[asked:]
     assert predictions(output) == clean
+    (home / "other.jsonl").write_bytes((home / "data.jsonl").read_bytes())
+    other = [str(home / "other.jsonl") if word == str(home / "data.jsonl") else word for word in command]
+    assert finish(other, home) == 2
+    assert "name another --output" in said(home)
+    assert predictions(output) == clean
 
 
 def test_the_time_limit_holds_for_the_baseline_too(home: Path, model: Model) -> None:
@@ -241,6 +246,7 @@ def test_the_time_limit_holds_for_the_baseline_too(home: Path, model: Model) -> 
 
 
 @pytest.mark.docker
+@pytest.mark.timeout(600)
 def test_a_missing_image_and_a_stopped_engine(
     tmp_path: Path, model: Model, docker_engine: str, docker_image: str, clean: Mapping[str, Any]
 ) -> None:
