@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from io import StringIO
 
-from unidiff import PatchSet
 from unidiff.errors import UnidiffParseError
+from unidiff.patch import PatchSet
 
 from .errors import PatchError
 
