@@ -99,7 +99,7 @@ class Toolbox:
         tool = self.tools.get(name)
         if tool is None:
             close = difflib.get_close_matches(name, list(self.tools), 1)
-            hint = f"; did you mean {close[0]}?" if close else ""
+            hint = f"; did you mean {close[0]}?" if close else "."
             return ToolResult(
                 f"there is no tool {name!r}{hint} The tools are: {', '.join(self.tools)}", ok=False
             )

@@ -40,9 +40,13 @@ class View:
 
 def write_report(run: RunDirectory, target: Path) -> None:
     """Write the page. Raises: RecordError when the log is damaged; OSError when it cannot be written."""
+    target.write_bytes(report_page(run))
+
+
+def report_page(run: RunDirectory) -> bytes:
+    """The page of a run. Raises: RecordError when the log is damaged."""
     view = collect(run.path.name, run.read(), read_events(run.events))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(render_page(view), encoding="utf-8", errors="backslashreplace")
+    return render_page(view).encode("utf-8", "backslashreplace")
 
 
 def render_page(view: View) -> str:

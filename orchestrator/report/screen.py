@@ -157,10 +157,9 @@ def role_of(event: Mapping[str, Any]) -> str:
 
 def spent_line(totals: Mapping[str, Any]) -> str:
     """Calls, tokens and dollars, in all and by role; what is unknown says so."""
-    tokens: list[int] = [
-        count for name in ("prompt_tokens", "completion_tokens") if (count := totals.get(name)) is not None
-    ]
-    known = f"{sum(tokens)} tokens" if len(tokens) == 2 else "tokens not reported"
+    counts = (totals.get("prompt_tokens"), totals.get("completion_tokens"))
+    tokens = [count for count in counts if count is not None]
+    known = f"{sum(tokens)} tokens" if len(tokens) == len(counts) else "tokens not reported"
     roles = ", ".join(
         f"{role} {dollars(part['cost_usd'])}"
         for role, part in (totals.get("by_role") or {}).items()

@@ -83,7 +83,12 @@ def test_a_team_solves_it(swe_agent: Run, parking: Path, script: Callable[..., s
     shown = swe_agent("runs", "show", tmp_path / "r", "--json")
     assert len(json.loads(shown.out)["messages"]) == len(events(tmp_path / "r", "message"))
     page = swe_agent("report", tmp_path / "r")
-    assert "charge" in Path(page.out.strip()).read_text()
+    text = Path(page.out.strip()).read_text()
+    assert "charge" in text
+    assert swe_agent("report", tmp_path / "r", "--html", "-").out == text
+    lost = swe_agent("report", tmp_path / "r", "--html", tmp_path / "gone" / "x.html")
+    assert (lost.code, lost.err.count("\n")) == (2, 1)
+    assert not (tmp_path / "gone").exists()
 
 
 def test_one_agent_alone(swe_agent: Run, parking: Path, script: Callable[..., str], tmp_path: Path) -> None:
