@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from swe_agent.agents.offline.edits import unique_edits
 from swe_agent.agents.offline.engine.chunk import SourceFile
 from swe_agent.agents.offline.engine.templates import Context, mutants
+from swe_agent.agents.offline.engine.unittests import modules_of
 from swe_agent.agents.offline.hints import hints
 from swe_agent.agents.offline.propose import runner_options, unittest_tops
 from swe_agent.agents.offline.reading import failing_in, read_run
@@ -172,3 +174,10 @@ def test_tests_that_lack_a_module_are_told_apart():
 )
 def test_where_unittest_imports_from(command: str, tops: list[str]):
     assert unittest_tops(command) == tops
+
+
+def test_without_ids_every_test_module_below_the_root_is_meant(tmp_path: Path) -> None:
+    for name in ("test_top.py", "pkg/tests/test_deep.py", "pkg/tests/helper.py", ".venv/test_foreign.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    assert modules_of([], str(tmp_path)) == ["pkg.tests.test_deep", "test_top"]

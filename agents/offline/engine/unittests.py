@@ -80,18 +80,16 @@ class Collected:
 
 def modules_of(tests: Sequence[str], root: str) -> List[str]:
     """Dotted module names that hold the tests; without tests, every test module under the root."""
-    names = {module_of(test, root)[1] for test in tests} - {""}
-    paths = set()
+    modules = {module_of(test, root)[1] for test in tests} - {""}
     if not tests:
-        for folder, folders, names in os.walk(root):
+        for folder, folders, files in os.walk(root):
             folders[:] = [name for name in folders if not name.startswith(".")]
             inside = os.path.relpath(folder, root)
-            paths |= {
-                os.path.normpath(os.path.join(inside, n))
-                for n in names
-                if n.startswith("test") and n.endswith(".py")
-            }
-    return sorted(names | {path[:-3].replace(os.sep, ".") for path in paths})
+            for name in files:
+                if name.startswith("test") and name.endswith(".py"):
+                    path = os.path.normpath(os.path.join(inside, name))
+                    modules.add(path[:-3].replace(os.sep, "."))
+    return sorted(modules)
 
 
 def collect(tests: Sequence[str], root: str) -> Collected:
