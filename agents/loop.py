@@ -127,7 +127,9 @@ class RoleAgent(BaseChatAgent):
         while True:
             try:
                 result = await self._client.create(
-                    self.conversation.messages, tools=cast(Any, self.toolbox.schemas), cancellation_token=token
+                    self.conversation.messages,
+                    tools=cast(Any, self.toolbox.schemas),
+                    cancellation_token=token,
                 )
             except ContextOverflowError:
                 if state.compactions >= 5:

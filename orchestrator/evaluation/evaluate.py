@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from ..benchmarks.instance import Instance
 from .grader import Grade, GraderOptions, grade
 from .predictions import Prediction
 from .report import RunReport
+from .sealed import grading
 
 Grader = Callable[[Instance, Prediction, Path], Grade]
 """Grades one prediction and writes its logs to a directory."""
@@ -37,8 +38,8 @@ def evaluate(
     on_grade: Callable[[Grade], None] = lambda grade: None,
 ) -> RunReport:
     """Grade the predictions of `instances`. Each verdict is kept in `output/instances/<id>/report.json`
-    beside the hash of the patch it is about: a call with the same patches takes it over, a call with
-    another patch, or after an infrastructure failure, grades again. Raises: UsageError when no
+    beside the hashes of the patch and the row it is about: a call with the same ones takes it over, a call
+    with another patch or row, or after an infrastructure failure, grades again. Raises: UsageError when no
     prediction is about these instances."""
     todo = [instance for instance in instances if instance.id in predictions]
     if not todo:
@@ -49,14 +50,15 @@ def evaluate(
     def work(instance: Instance) -> list[Grade]:
         prediction = predictions[instance.id]
         directory = output / "instances" / instance.id
-        known = _known(directory, prediction)
+        subject = _subject(instance, prediction)
+        known = _known(directory, subject)
         if known is not None and repeats == 1:
             return [known]
         done = [
             grader(instance, prediction, directory if n == 0 else directory / f"repeat-{n}")
             for n in range(repeats)
         ]
-        _keep(directory, prediction, done[0])
+        _keep(directory, subject, prediction.model, done[0])
         return done
 
     pool = ThreadPoolExecutor(max_workers=max(1, workers))
@@ -95,27 +97,33 @@ def _differ(results: Sequence[Grade]) -> bool:
     return len(seen) > 1
 
 
-def _hash(prediction: Prediction) -> str:
-    if prediction.probe:
-        return "probe"
-    return hashlib.sha256(prediction.patch.encode("utf-8", "surrogateescape")).hexdigest()
+def _subject(instance: Instance, prediction: Prediction) -> dict[str, str]:
+    """What a verdict is about: hashes of the patch and of the row that it is judged by."""
+    with grading():
+        gold = asdict(instance.evaluation.open())
+    row = {**gold, "base_commit": instance.base_commit, "version": instance.version, "image": instance.image}
+    patch = prediction.patch.encode("utf-8", "surrogateescape")
+    return {
+        "patch_sha256": "probe" if prediction.probe else hashlib.sha256(patch).hexdigest(),
+        "row_sha256": hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest(),
+    }
 
 
-def _keep(directory: Path, prediction: Prediction, result: Grade) -> None:
+def _keep(directory: Path, subject: Mapping[str, str], model: str, result: Grade) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    data = {"patch_sha256": _hash(prediction), "model_name_or_path": prediction.model, **result.to_json()}
+    data = {**subject, "model_name_or_path": model, **result.to_json()}
     draft = directory / "report.json.new"
     draft.write_text(json.dumps(data, indent=1) + "\n", "utf-8")
     draft.replace(directory / "report.json")
 
 
-def _known(directory: Path, prediction: Prediction) -> Grade | None:
-    """An earlier verdict on the same patch."""
+def _known(directory: Path, subject: Mapping[str, str]) -> Grade | None:
+    """An earlier verdict on the same patch by the same row."""
     try:
         data: dict[str, Any] = json.loads((directory / "report.json").read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    if data.get("patch_sha256") != _hash(prediction) or data.get("status") == "infrastructure":
+    if {name: data.get(name) for name in subject} != subject or data.get("status") == "infrastructure":
         return None
     return Grade(
         data["instance_id"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -224,7 +225,7 @@ def test_evaluate_resumes_by_patch_and_flags_flaky_instances(tmp_path: Path) -> 
         return Grade(item.id, "infrastructure" if item.id == "infra" else "resolved", "why")
 
     instances = [
-        Instance(name, "a/b", "0" * 40, "x", Evaluation.poisoned(name))
+        Instance(name, "a/b", "0" * 40, "x", Evaluation(name, Gold()))
         for name in ("ok", "infra", "flaky", "none")
     ]
     predictions = {name: Prediction(name, "patch", "m/x") for name in ("ok", "infra", "flaky")}
@@ -243,10 +244,14 @@ def test_evaluate_resumes_by_patch_and_flags_flaky_instances(tmp_path: Path) -> 
     seen.clear()
     evaluate(instances, {"ok": Prediction("ok", "another patch", "m/x")}, grader, tmp_path, run_id="r")
     assert seen == ["ok"]
+    seen.clear()
+    stricter = [replace(i, evaluation=Evaluation(i.id, Gold(fail_to_pass=("t",)))) for i in instances]
+    evaluate(stricter, {"ok": Prediction("ok", "another patch", "m/x")}, grader, tmp_path, run_id="r")
+    assert seen == ["ok"]
 
 
 def test_an_interrupt_waits_for_no_test_run_and_keeps_the_verdicts(tmp_path: Path) -> None:
-    chosen = [Instance(f"i{n}", "a/b", "0" * 40, "x", Evaluation.poisoned(f"i{n}")) for n in range(2)]
+    chosen = [Instance(f"i{n}", "a/b", "0" * 40, "x", Evaluation(f"i{n}", Gold())) for n in range(2)]
     answers = {item.id: Prediction(item.id, "patch", "m") for item in chosen}
     end = threading.Event()
 
