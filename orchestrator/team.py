@@ -154,7 +154,9 @@ class Team:
             client,
             toolbox,
             system=render(
-                role.template, root=str(work.workspace.root), reproduction_path=work.reproduction_path
+                role.template,
+                root=work.workspace.sandbox.placeless(str(work.workspace.root)),
+                reproduction_path=work.reproduction_path,
             ),
             scope=work.scope,
             conversation=work.conversation,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -106,9 +107,10 @@ class Toolbox:
         try:
             checked = check_arguments(tool.parameters, arguments)
             with self._lock:
-                return tool.run(checked)
+                result = tool.run(checked)
         except (ToolError, PatchError) as error:
-            return ToolResult(f"{name}: {error}", ok=False)
+            result = ToolResult(f"{name}: {error}", ok=False)
+        return replace(result, text=self.workspace.sandbox.placeless(result.text))
 
 
 def _diff_tool(workspace: Workspace, logs: OutputLog) -> Tool:

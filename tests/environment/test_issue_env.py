@@ -1,7 +1,6 @@
 """The environment over a real repository: Gymnasium's checker, vectors, and a bug solved through step."""
 
 import json
-import re
 import subprocess
 import sys
 import warnings
@@ -159,9 +158,7 @@ def test_equal_seeds_and_actions_give_equal_episodes(env):
             env.step(act("shell", command="ls")),
             env.step(act("editFile", **FIX)),
         ]
-        text = json.dumps([(o["output"], r, te, tr, i) for o, r, te, tr, i in seen])
-        # a plain sandbox lies in a folder of its own at every reset
-        runs.append(re.sub(r"\S*sandbox-plain-\S*?/repo", "/testbed", text))
+        runs.append(json.dumps([(o["output"], r, te, tr, i) for o, r, te, tr, i in seen]))
     assert runs[0] == runs[1]
 
 

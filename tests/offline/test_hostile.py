@@ -44,6 +44,11 @@ def test_small():
 def test_large_again():
     assert fee(2000, 5) == 100
 """
+LEFT = (
+    "for each in /proc/[0-9]*; do tr '\\0' ' ' < $each/cmdline; echo; done 2>/dev/null "
+    "| grep -E '[o]ffline-repair|sleep 1 $'"
+)
+"""Processes of the search or of a candidate."""
 HARMS = {
     "exit": "os._exit(0)",
     "fork bomb": "while True:\n        os.fork()",
@@ -77,4 +82,4 @@ def test_the_search_survives(make_workspace, project: Project, name: str):
     assert workspace.tree_hash() == before
     assert workspace.read_text("data.txt") == "kept\n"
     assert workspace.exec("git status --porcelain").output == ""
-    assert workspace.exec("pgrep -f '[o]ffline-repair|sleep 1$'").output == ""
+    assert workspace.exec(LEFT).output == ""

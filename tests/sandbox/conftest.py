@@ -59,7 +59,7 @@ def opener(request: pytest.FixtureRequest, source: Path, tmp_path: Path) -> Iter
             try:
                 sandbox = open_sandbox(kind, spec)
             except SandboxError as error:
-                if kind == "namespace" and not fields:
+                if kind == "namespace":
                     from swe_agent.tools.sandbox.doctor import diagnose
 
                     lacking = [check for check in diagnose() if not check.ok]

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from packaging.requirements import InvalidRequirement, Requirement
 
 from .manifest import Manifest, dig, strings
+from .nested import nested_projects
 from .poetry import poetry_requirements
 from .requirements import Requirements, file_lines, is_requirement
 
@@ -157,6 +158,9 @@ def import_paths(manifest: Manifest) -> tuple[str, ...]:
     tops = {path.split("/")[0] for path in manifest.python_files if "/" in path}
     if "src" in tops and not manifest.has("src/__init__.py"):
         where.append("src")
+    for folder in nested_projects(manifest):
+        below = import_paths(Manifest(manifest.repository / folder))
+        where += [folder if path == "." else f"{folder}/{path}" for path in below]
     safe = [w.strip("/") or "." for w in where]
     safe = [w for w in safe if ".." not in PurePosixPath(w).parts and (manifest.repository / w).is_dir()]
     return tuple(dict.fromkeys([*safe, "."]))

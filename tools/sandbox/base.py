@@ -163,6 +163,10 @@ class Sandbox(ABC):
         back to `exec`)."""
         raise SandboxError(f"the {self.kind} sandbox has no long-lived sessions")
 
+    def placeless(self, text: str) -> str:
+        """What a command said, with paths that hold in every fork."""
+        return text
+
     @abstractmethod
     def fork(self) -> Sandbox:
         """An independent copy-on-write child. Raises: SandboxError."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -234,6 +235,11 @@ class PlainSandbox(Sandbox):
                 self._running.discard(process)
 
         return PipeSession(stdin, stdout, kill)
+
+    def placeless(self, text: str) -> str:
+        """Every fork lies in a folder of its own: paths below it become relative ones."""
+        root = re.escape(str(self.root))
+        return re.sub(rf"{root}(?![\w.-])", ".", re.sub(rf"{root}/(?=[\w.-])", "", text))
 
     def fork(self) -> PlainSandbox:
         self._alive()

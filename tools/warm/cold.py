@@ -77,6 +77,7 @@ def run_cold(
         output=done.output,
         timed_out=done.timed_out,
         log_path=write_log(log, done.output),
+        placeless=sandbox.placeless,
     )
     return report, events
 

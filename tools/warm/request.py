@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from pathlib import PurePosixPath
@@ -92,9 +92,14 @@ class Events:
         timed_out: bool,
         log_path: str | None,
         warm: bool = False,
+        placeless: Callable[[str], str] = str,
     ) -> TestReport:
-        """The run as a report; a test that was running when the process died is an error."""
-        results = dict(self.results)
+        """The run as a report; a test that was running when the process died is an error. `placeless` is the
+        sandbox's."""
+        results = {
+            test: replace(result, message=placeless(result.message)) for test, result in self.results.items()
+        }
+        output = placeless(output)
         if self.done is None and self.running is not None and self.running not in results:
             why = (
                 "the run was killed at its time limit"
@@ -102,9 +107,10 @@ class Events:
                 else f"the process died (exit {exit_code})"
             )
             results[self.running] = TestResult(Outcome.ERROR, None, f"did not finish: {why}")
-        for name, message in self.uncollected.items():
+        uncollected = {name: placeless(message) for name, message in self.uncollected.items()}
+        for name, message in uncollected.items():
             results.setdefault(name, TestResult(Outcome.ERROR, None, message))
-        errors = [f"{name}: {message}" for name, message in self.uncollected.items()]
+        errors = [f"{name}: {message}" for name, message in uncollected.items()]
         errors += [f"{name}: no test has this id, and no file or folder this name" for name in self.unknown]
         if self.done is None and not results and not timed_out:
             errors.append(f"no test was collected; the output ends: {output.strip()[-1500:]}")

@@ -171,6 +171,7 @@ class Zygote:
             timed_out=timed_out,
             log_path=None,
             warm=True,
+            placeless=self._workspace.sandbox.placeless,
         )
         if timed_out:
             return WarmRun(None, "the run took too long", origin, bool(strangers))
