@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import array
 import atexit
+import fcntl
 import os
 import shutil
 import subprocess
@@ -40,6 +42,8 @@ _ETC_FILES = (
 )
 _ETC_TREES = ("alternatives", "ld.so.conf.d")
 _ETC_BINDS = ("ssl", "pki", "ca-certificates", "fonts", "crypto-policies")
+# linux/fs.h: FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_TOPDIR_FL
+_GETFLAGS, _SETFLAGS, _TOPDIR = 0x80086601, 0x40086602, 0x00020000
 _RESERVED = ("/proc", "/dev", "/sys", "/usr", "/etc", "/tmp", HOME, "/bin", "/sbin", "/lib", "/lib64")
 
 _open_families: weakref.WeakSet[Family] = weakref.WeakSet()
@@ -170,6 +174,7 @@ class Family:
     def _hand_over(self) -> None:
         """Give the layers to the user the sandbox runs as."""
         self.layers.chmod(0o700)
+        _spread(self.layers)
         if self.identity.uid is None:
             return
         os.chown(self.layers, self.identity.uid, self.identity.uid)
@@ -234,6 +239,24 @@ def _make_mount_point(point: Path, host: Path) -> None:
     else:
         point.parent.mkdir(parents=True, exist_ok=True)
         point.touch()
+
+
+def _spread(directory: Path) -> None:
+    """Have ext4 put each folder in here, and what lies in it, into a block group of its own: finding a free
+    inode in a group costs more the more of them were freed there lately, and every fork frees some."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        flags = array.array("i", [0])
+        fcntl.ioctl(descriptor, _GETFLAGS, flags, True)
+        flags[0] |= _TOPDIR
+        fcntl.ioctl(descriptor, _SETFLAGS, flags)
+    except OSError:
+        pass  # another file system
+    finally:
+        os.close(descriptor)
 
 
 def _remove_open_families() -> None:
