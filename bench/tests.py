@@ -2,7 +2,10 @@
 
     python bench/tests.py CHECKOUT TESTFILE [TESTFILE ...] [--mutants 200]
 
-Exits 0 when warm feedback is at least 3 times faster than cold pytest and every verdict is the same.
+Feedback is what a caller waits for: a warm run where one can be trusted, else a cold one. Where running the
+tests takes longer than getting ready to run them, there is little to gain.
+
+Exits 0 when feedback is at least 3 times faster than cold pytest and every verdict is the same.
 """
 
 from __future__ import annotations
@@ -160,7 +163,7 @@ def compare_runs(
                 lines.setdefault(path, set()).update(numbers)
     print(f"{len(coverage.lines)} tests execute {sum(map(len, lines.values()))} lines of {len(lines)} files")
     runner.prime(workspace, files)
-    warm_s, cold_s, plain_s = [], [], []
+    feedback_s, warm_s, cold_s, plain_s = [], [], [], []
     differing, fallen, killed = [], 0, 0
     with workspace.fork() as used:
         plain_pytest(used, project, files, options.timeout)
@@ -172,9 +175,10 @@ def compare_runs(
                 middle = time.perf_counter()
                 cold = runner.run(fork, files, timeout=options.timeout, cold=True)
                 end = time.perf_counter()
+            feedback_s.append(middle - start)
+            cold_s.append(end - middle)
             if warm.warm:
                 warm_s.append(middle - start)
-                cold_s.append(end - middle)
             else:
                 fallen += 1
             killed += bool(cold.failing or cold.collection_errors)
@@ -192,14 +196,22 @@ def compare_runs(
     if not warm_s:
         print(f"no run was warm: {runner.why_cold(files)}")
         return 1
-    plain, cold_median, warm_median = (statistics.median(v) for v in (plain_s, cold_s, warm_s))
+    plain, cold_median, feedback, warm_median = (
+        statistics.median(v) for v in (plain_s, cold_s, feedback_s, warm_s)
+    )
     print(f"{'':24}{'median ms':>10}{'times':>8}")
-    for name, value in (("python -m pytest", plain), ("cold run", cold_median), ("warm run", warm_median)):
+    rows = (
+        ("python -m pytest", plain),
+        ("cold run", cold_median),
+        ("feedback", feedback),
+        ("of it warm runs", warm_median),
+    )
+    for name, value in rows:
         print(f"{name:24}{value * 1000:>10.0f}{plain / value:>8.1f}")
     print(
         f"{options.mutants} mutants, {killed} killed, {fallen} fell back to cold, {len(differing)} verdicts differ"
     )
-    good = plain / warm_median >= GOAL and not differing
+    good = plain / feedback >= GOAL and not differing
     print("goals hold" if good else f"goals missed (at least {GOAL:g} times faster, no verdict differs)")
     return 0 if good else 1
 
