@@ -131,9 +131,7 @@ class _Run:
             await self._baseline(suite)
         except BudgetExceeded:
             await asyncio.to_thread(runner.close)
-            return conclude(
-                prepared.base_commit, Found(limit=True), run=self._run.path, totals=self._totals()
-            )
+            return self._conclude(prepared, Found(limit=True))
         team = Team(
             request,
             prepared.project,
@@ -154,10 +152,10 @@ class _Run:
         request = self._request
         why = no_test(suite.baseline)
         if self._only_offline() and not suite.baseline.failing:
-            return conclude(prepared.base_commit, Found(why=why), run=self._run.path, totals=self._totals())
+            return self._conclude(prepared, Found(why=why))
         reproduction = await self._reproduction(team, suite)
         if self._only_offline() and not reproduction.targets:
-            return conclude(prepared.base_commit, Found(why=why), run=self._run.path, totals=self._totals())
+            return self._conclude(prepared, Found(why=why))
         base = await asyncio.to_thread(prepared.workspace.fork)
         try:
             for path, text in reproduction.files.items():
@@ -178,6 +176,9 @@ class _Run:
             targets=reproduction.targets,
             flaky=suite.baseline.flaky,
         )
+        return self._conclude(prepared, found)
+
+    def _conclude(self, prepared: Prepared, found: Found) -> SolveResult:
         return conclude(prepared.base_commit, found, run=self._run.path, totals=self._totals())
 
     def _totals(self) -> dict[str, Any]:

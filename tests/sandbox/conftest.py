@@ -8,22 +8,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from sandbox.walls import base, box
+from sandbox.walls import LIMITS, base, box
 
 from swe_agent.tools.errors import SandboxError
 from swe_agent.tools.sandbox import Limits, Sandbox, SandboxSpec, open_sandbox
 
 __all__ = ["base", "box"]
-
-LIMITS = Limits(
-    memory_bytes=512 << 20,
-    processes=64,
-    cpu_s=60,
-    file_bytes=64 << 20,
-    open_files=256,
-    disk_bytes=128 << 20,
-    output_bytes=64 << 10,
-)
 
 
 @pytest.fixture
