@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
@@ -72,6 +73,8 @@ def test_the_search_survives(make_workspace, project: Project, name: str):
     workspace = make_workspace(
         {"fees.py": SOURCE.format(harm="    " + HARMS[name]), "test_fees.py": TESTS, "data.txt": "kept\n"}
     )
+    if "bomb" in name and not workspace.sandbox.walls and os.geteuid() == 0:
+        pytest.skip("no sandbox with walls starts here, and nothing bounds the processes of root")
     before = workspace.tree_hash()
     start = time.monotonic()
     found = propose(workspace, project, ["test_fees.py::test_small"], time_limit_s=60, k=3)
