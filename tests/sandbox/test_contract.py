@@ -258,3 +258,15 @@ def test_a_full_disk_of_the_host_is_no_answer_of_a_command(kind: str, opener: Op
                 sandbox.write_bytes("c", bytes(1 << 20))
     finally:
         subprocess.run(["umount", "-l", str(small)], check=True)
+
+
+def test_what_is_told_of_equal_forks_is_equal_and_holds_in_any_of_them(sandbox: Sandbox) -> None:
+    told = []
+    for _ in range(2):
+        with sandbox.fork() as child:
+            told.append(child.placeless(child.exec('pwd; echo "at $PWD/run.sh:1"; echo "$PWD-else"').output))
+            place, line, _ = told[-1].splitlines()
+            path = line.removeprefix("at ").removesuffix(":1")
+            assert child.exec(f"cd {place} && sh {path}").output == "ran\n"
+    assert told[0].splitlines()[:2] == told[1].splitlines()[:2]
+    assert told[0].splitlines()[2].startswith("/")

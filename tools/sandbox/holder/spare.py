@@ -72,7 +72,7 @@ def fork_first(sock: _socket.socket) -> bool:
 
 @dataclass(slots=True)
 class Spare:
-    """A process 1 that waits on the other end of `sock`. `pid` and `pidfd` are known once it has started."""
+    """A process 1 that waits on the other end of `sock`."""
 
     kind: Kind
     sock: _socket.socket
@@ -93,8 +93,6 @@ class Spare:
                     os.close(fd)
         except OSError:
             return False
-        finally:
-            self.sock.close()
         return True
 
 
@@ -119,10 +117,6 @@ class Spares:
             self.drop()
         self._wanted.add(kind)
         return self._spares.pop(kind, None)
-
-    def give_up(self, kind: Kind) -> None:
-        """Spares of this kind do not start here."""
-        self._wanted.discard(kind)
 
     def make(self, inherited: _socket.socket) -> None:
         """Start what is missing. `inherited` is a socket that a spare must not hold open."""

@@ -70,17 +70,14 @@ def _from_spare(
     spares: Spares, holder: _socket.socket, config: dict[str, Any], idmaps: dict[tuple[int, int], int]
 ) -> bool:
     """Whether a spare took the request over."""
-    kind = (config["uid"], config["network"])
-    spare = spares.take(kind)
+    spare = spares.take((config["uid"], config["network"]))
     if spare is None:
         return False
     trees: dict[str, int] = {}
     try:
         if config["uid"] is not None:
             trees = open_trees(config, idmaps)
-        if len(trees) <= MOST_TREES and spare.hand_over(config, holder, trees):
-            return True
-        spares.give_up(kind)
+        return len(trees) <= MOST_TREES and spare.hand_over(config, holder, trees)
     except OSError:
         pass  # whoever starts from the beginning meets it again, and says so
     finally:
