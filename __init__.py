@@ -5,6 +5,6 @@ __version__ = "0.1.0"
 import sys as _sys
 
 if "gymnasium" in _sys.modules:  # as its users expect, importing a package registers its environments
-    from .orchestrator import environment as _environment
+    from .orchestrator.training import gym as _environment
 
     _environment.register()

@@ -30,8 +30,8 @@ from autogen_core.models import (
 
 from ..prompts import render, untrusted
 from ..tools.errors import BudgetExceeded, ContextOverflowError
-from ..tools.tool import ToolResult
-from ..tools.toolbox import Toolbox
+from ..tools.toolbox.tool import ToolResult
+from ..tools.toolbox.toolbox import Toolbox
 from .compaction import compact
 from .conversation import Conversation
 from .models.client import SampledResult

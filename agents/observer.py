@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..tools.tool import ToolResult
+from ..tools.toolbox.tool import ToolResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..tools.test_files import is_test_file
-from ..tools.tool import Tool, ToolResult
+from ..tools.testing.test_files import is_test_file
+from ..tools.toolbox.tool import Tool, ToolResult
 
 READ = ("readFile", "search", "findFiles", "fileMap", "runTests", "diff")
 WRITE = (*READ, "writeFile", "editFile", "undo", "shell")

@@ -51,8 +51,8 @@ async def _ours(count: int, steps: int, latency: float) -> None:
     from swe_agent.agents.loop import RoleAgent
     from swe_agent.agents.models.factory import make_client
     from swe_agent.tools.sandbox import SandboxSpec, open_sandbox
-    from swe_agent.tools.tool import Tool, ToolResult
-    from swe_agent.tools.toolbox import Toolbox
+    from swe_agent.tools.toolbox.tool import Tool, ToolResult
+    from swe_agent.tools.toolbox.toolbox import Toolbox
     from swe_agent.tools.workspace import Workspace
 
     parameters = {"type": "object", "properties": {"text": {"type": "string"}}, "additionalProperties": False}

@@ -43,9 +43,9 @@ def make(path: Path, records: int, steps: int) -> None:
 
 def one(kind: str, path: Path, out: Path) -> dict[str, float]:
     """Export one kind in this process."""
-    from swe_agent.orchestrator.export.export import export
-    from swe_agent.orchestrator.export.verify import verify
     from swe_agent.orchestrator.record.trajectory_file import read_trajectories
+    from swe_agent.orchestrator.training.export.export import export
+    from swe_agent.orchestrator.training.export.verify import verify
 
     started, cpu = time.perf_counter(), time.process_time()
     rows = 0

@@ -24,10 +24,10 @@ from pathlib import Path
 
 from swe_agent.tools.project.prepare import prepare_project, unpack_artefacts
 from swe_agent.tools.project.spec import Project
-from swe_agent.tools.run_tests import TestRunner
 from swe_agent.tools.sandbox import Limits, SandboxSpec, open_sandbox
-from swe_agent.tools.test_report import TestReport
-from swe_agent.tools.warm.cold import test_environment
+from swe_agent.tools.testing.report import TestReport
+from swe_agent.tools.testing.runner import TestRunner
+from swe_agent.tools.testing.warm.cold import test_environment
 from swe_agent.tools.workspace import Workspace
 
 GOAL = 3.0

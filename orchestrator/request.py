@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ..agents.models.calls import ModelOptions, Sampling
 from ..tools.project.spec import Project
-from .issue import Comment, Issue
+from .solving.issue import Comment, Issue
 
 SearchKind = Literal["linear", "best-of-n", "tree"]
 Roles = Literal["team", "single"]

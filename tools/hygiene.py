@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from .errors import SandboxError
 from .patch import Patch
-from .syntax import checkable, syntax_fault
-from .test_files import is_test_file
+from .testing.test_files import is_test_file
+from .toolbox.syntax import checkable, syntax_fault
 from .workspace import Workspace
 
 MAX_NEW_FILE_CHARS = 1 << 20

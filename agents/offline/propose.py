@@ -21,9 +21,9 @@ from ...tools.errors import SandboxError
 from ...tools.patch import Patch
 from ...tools.project.spec import Project
 from ...tools.sandbox import ExecResult
-from ...tools.test_files import is_test_file
-from ...tools.test_report import compare
-from ...tools.testing import TestRunner
+from ...tools.testing.report import compare
+from ...tools.testing.test_files import is_test_file
+from ...tools.toolbox.run_tests import TestRunner
 from ...tools.workspace import Workspace
 from .edits import unique_edits
 from .hints import hints

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...tools.project.spec import Project
-from ...tools.testing import TestRunner
-from ...tools.tool import Tool, ToolResult
+from ...tools.toolbox.run_tests import TestRunner
+from ...tools.toolbox.tool import Tool, ToolResult
 from ...tools.workspace import Workspace
 from .propose import Progress, Proposals, may_edit_sources, propose
 

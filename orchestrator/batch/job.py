@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from ..benchmarks.instance import Instance
-from ..evaluation.sealed import Evaluation
+from ..benchmarks.sealed import Evaluation
 
 Kind = Literal["finished", "infrastructure", "fatal", "interrupted"]
 """finished: a prediction (maybe an empty one). infrastructure: says nothing about the model, is done again.

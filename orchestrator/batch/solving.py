@@ -29,13 +29,13 @@ from ...tools.errors import (
 from ...tools.project.spec import Project, TestCommand
 from ...tools.sandbox.space import disk_is_full
 from ..benchmarks.instance import Instance
-from ..evaluation.mirror import find_mirror
-from ..evaluation.native import prepare_environment
-from ..evaluation.spec import EnvironmentSpec, known_repositories
-from ..outcome import AT_LIMIT
+from ..grading.mirror import find_mirror
+from ..grading.native import prepare_environment
+from ..grading.spec import EnvironmentSpec, known_repositories
 from ..request import Limits, SolveRequest, SolveResult
-from ..run_directory import RunDirectory
-from ..solve import solve
+from ..solving.outcome import AT_LIMIT
+from ..solving.run_directory import RunDirectory
+from ..solving.solve import solve
 from .audit import audit_run
 from .images import PULLED, ImageError, ensure_image, repository_of_image
 from .job import Job, Kind, Outcome, instance_from_json

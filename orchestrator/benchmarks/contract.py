@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from ...tools.errors import UsageError
-from ..evaluation.grading import END, START
-from ..evaluation.sealed import Evaluation, Gold
+from ..grading.grading import END, START
 from .instance import Instance
+from .sealed import Evaluation, Gold
 
 Files = Mapping[str, str | bytes]
 """Path in the repository → contents."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..evaluation.sealed import Evaluation
-from ..issue import Issue
+from ..solving.issue import Issue
+from .sealed import Evaluation
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...tools.errors import UsageError
-from ..evaluation.sealed import Evaluation, Gold
 from .instance import Instance
+from .sealed import Evaluation, Gold
 
 _HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 _REQUIRED = ("instance_id", "problem_statement")

@@ -16,8 +16,8 @@ def apply(
     undo: bool = typer.Option(False, "--undo", help="Take the last application back."),
 ) -> int:
     """Apply the patch of a run to your checkout, or undo it. Nothing is staged or committed."""
-    from ..delivery import apply_patch, undo_patch
-    from ..run_directory import RunDirectory
+    from ..solving.delivery import apply_patch, undo_patch
+    from ..solving.run_directory import RunDirectory
 
     directory = RunDirectory.existing(run)
     if undo:

@@ -22,7 +22,7 @@ from ..batch.runner import Ended, Plan, Runner, run_batch
 from ..batch.screen import PlainScreen, duration, make_screen
 from ..batch.state import BatchState, DiskFullError
 from ..benchmarks.instance import Instance
-from ..run_directory import runs_root
+from ..solving.run_directory import runs_root
 from .batch_setup import check, default_name, preflight, remember
 from .batch_setup import instances as chosen_instances
 from .batch_setup import settings as settings_of
@@ -185,7 +185,7 @@ def _put_back(state: BatchState, instances: list[Instance], redo: str) -> None:
         return
     verdicts: Mapping[str, bool] = {}
     if "unresolved" in wanted:
-        from ..evaluation.report import read_verdicts
+        from ..grading.report import read_verdicts
 
         verdicts = read_verdicts(str(state.directory / "evaluation"))
     for instance in instances:
@@ -226,11 +226,11 @@ def _evaluate(
     screen: PlainScreen,
 ) -> int:
     """Grade what has a prediction; returns on how many the infrastructure failed."""
-    from ..evaluation.command_grader import command_grader
-    from ..evaluation.evaluate import evaluate, native_grader
-    from ..evaluation.grader import Grade, GraderOptions
-    from ..evaluation.official import chosen_harness, official_grader
-    from ..evaluation.predictions import load_predictions
+    from ..grading.command_grader import command_grader
+    from ..grading.evaluate import evaluate, native_grader
+    from ..grading.grader import Grade, GraderOptions
+    from ..grading.official import chosen_harness, official_grader
+    from ..grading.predictions import load_predictions
 
     screen.line("grading")
     place = state.directory / "evaluation"

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...tools.errors import UsageError
-from ..issue import Issue
 from ..report.output import write_text
 from ..request import SolveRequest, SolveResult
+from ..solving.issue import Issue
 
 if TYPE_CHECKING:
     from ..report.screen import Screen
@@ -42,7 +42,7 @@ class Delivery:
     def check_repository(self, repository: Path) -> None:
         """The same of the repository. Raises: UsageError, RepositoryError."""
         if self.apply or self.branch:
-            from ..delivery import check_branch, working_tree
+            from ..solving.delivery import check_branch, working_tree
 
             working_tree(repository)
             if self.branch:
@@ -74,7 +74,7 @@ class Delivery:
                 "not delivered: the patch is not verified (swe-agent apply does it all the same)", "yellow"
             )
             return
-        from .. import delivery
+        from ..solving import delivery
 
         if self.apply:
             done["applied_to"] = str(delivery.apply_patch(result.run, request.repository))

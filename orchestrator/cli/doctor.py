@@ -18,7 +18,7 @@ def doctor(
     import json
     from dataclasses import asdict
 
-    from ..diagnosis import diagnose
+    from ..solving.diagnosis import diagnose
 
     checks = diagnose(model, api_base, ping=ping)
     if json_:

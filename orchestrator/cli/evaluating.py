@@ -14,13 +14,13 @@ from typing import Any, NoReturn
 from ...tools.errors import UsageError
 from ..benchmarks.dataset import Selection, ids_of, load_benchmark, load_instances
 from ..benchmarks.instance import Instance
-from ..evaluation.command_grader import command_grader
-from ..evaluation.evaluate import Grader, evaluate, native_grader
-from ..evaluation.grader import Grade, GraderOptions
-from ..evaluation.predictions import BUILT_IN, Prediction, load_predictions
-from ..evaluation.report import RunReport, read_verdicts
-from ..evaluation.statistics import binomial_error, compare_paired, mean_of, pass_at_k
-from ..run_directory import runs_root
+from ..grading.command_grader import command_grader
+from ..grading.evaluate import Grader, evaluate, native_grader
+from ..grading.grader import Grade, GraderOptions
+from ..grading.predictions import BUILT_IN, Prediction, load_predictions
+from ..grading.report import RunReport, read_verdicts
+from ..grading.statistics import binomial_error, compare_paired, mean_of, pass_at_k
+from ..solving.run_directory import runs_root
 from .solving import seconds, split_list
 
 OK, PARTLY = 0, 9
@@ -137,7 +137,7 @@ def _grade(
     on_grade: Callable[[Grade], None],
     dataset: str,
 ) -> RunReport:
-    from ..evaluation.official import chosen_harness, official_grader, sb_cli_report
+    from ..grading.official import chosen_harness, official_grader, sb_cli_report
 
     kind = chosen_harness(request.harness, mirrors)
     if instances[0].recipe.get("judge") == "command":

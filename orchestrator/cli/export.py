@@ -52,7 +52,7 @@ def export(
     from ...tools.errors import UsageError
 
     if verify is not None:
-        from ..export.verify import verify as check
+        from ..training.export.verify import verify as check
 
         for name, rows in check(verify).items():
             typer.echo(f"{name}: {rows} rows, as exported")
@@ -63,9 +63,9 @@ def export(
         )
     if only not in ("resolved", "verified", "all"):
         raise UsageError(f"--only is resolved, verified or all, not {only!r}")
-    from ..export.export import export as write
-    from ..export.options import ExportOptions
     from ..record.trajectory_file import read_runs
+    from ..training.export.export import export as write
+    from ..training.export.options import ExportOptions
 
     losses: list[str] = []
 
@@ -95,12 +95,12 @@ def export(
     if done.manifest["redacted"]:
         typer.echo(f"swe-agent: secrets removed: {done.manifest['redacted']}", err=True)
     if parquet:
-        from ..export.parquet import to_parquet
+        from ..training.export.parquet import to_parquet
 
         for path in to_parquet(done.folder):
             typer.echo(str(path))
     if push is not None:
-        from ..export.hub import push as upload
+        from ..training.export.hub import push as upload
 
         typer.echo(upload(done.folder, push, private=not public))
 
@@ -109,6 +109,6 @@ def located(run: Path) -> Path:
     """A path as it is, else the name of a run under the runs root (`last` is the newest)."""
     if run.exists():
         return run
-    from ..run_directory import RunDirectory
+    from ..solving.run_directory import RunDirectory
 
     return RunDirectory.existing(str(run)).path

@@ -20,9 +20,9 @@ def pr(
 ) -> int:
     """Open a pull request with the patch of a run."""
     from ...tools.errors import UsageError
-    from ..delivery import open_pr
     from ..request import SolveRequest, SolveResult
-    from ..run_directory import RunDirectory
+    from ..solving.delivery import open_pr
+    from ..solving.run_directory import RunDirectory
 
     directory = RunDirectory.existing(run)
     summary = directory.read()

@@ -18,9 +18,9 @@ def replay(
 ) -> int:
     """Run a recorded run again with no model. Exit 0 when patch and tree are byte-identical; else the line
     on stderr says where the replay diverges."""
-    from ..replay import replay_run
     from ..report.screen import Screen
-    from ..run_directory import RunDirectory
+    from ..solving.replay import replay_run
+    from ..solving.run_directory import RunDirectory
 
     outcome = replay_run(RunDirectory.existing(run), repo, output, Screen(from_step=from_step))
     print(outcome.line)

@@ -19,7 +19,7 @@ def report(
 
     from ...tools.errors import UsageError
     from ..report.html import report_page, write_report
-    from ..run_directory import RunDirectory
+    from ..solving.run_directory import RunDirectory
 
     directory = RunDirectory.existing(run)
     if html == Path("-"):

@@ -26,8 +26,8 @@ def reward(
 ) -> None:
     """Recompute the rewards of runs from their records; nothing is executed."""
     from ..record.trajectory_file import read_runs, write_trajectories
-    from ..rewards.recompute import recompute
-    from ..rewards.spec import RewardSpec
+    from ..training.rewards.recompute import recompute
+    from ..training.rewards.spec import RewardSpec
     from .export import located
 
     chosen = RewardSpec.load(spec) if spec is not None else RewardSpec()

@@ -16,7 +16,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help="List, show, 
 @app.command("list")
 def list_(json_: bool = typer.Option(False, "--json", help="A JSON object a line.")) -> int:
     """Every run under the state folder, newest last."""
-    from ..run_directory import all_runs
+    from ..solving.run_directory import all_runs
 
     for run in all_runs():
         summary = run.read()
@@ -38,7 +38,7 @@ def show(
     """What a run did."""
     from ..record.build import build_record
     from ..record.events import read_events
-    from ..run_directory import RunDirectory
+    from ..solving.run_directory import RunDirectory
 
     directory = RunDirectory.existing(run)
     if json_:
@@ -69,7 +69,7 @@ def rm(runs: list[str] = typer.Argument(help="Runs: paths or names.")) -> int:
     """Remove runs and everything in them."""
     import shutil
 
-    from ..run_directory import RunDirectory
+    from ..solving.run_directory import RunDirectory
 
     for name in runs:
         directory = RunDirectory.existing(name).claim()
@@ -85,7 +85,7 @@ def gc(
 ) -> int:
     """Remove what killed runs left behind: processes, mounts, containers, scratch folders."""
     from ...tools.sandbox.leftovers import find_leftovers, remove_leftovers
-    from ..run_directory import runs_root
+    from ..solving.run_directory import runs_root
 
     count = 0
     for root in (runs_root(), *output):
@@ -103,7 +103,7 @@ def diff(first: str = typer.Argument(), second: str = typer.Argument()) -> int:
     """How the patches of two runs differ."""
     import difflib
 
-    from ..run_directory import RunDirectory
+    from ..solving.run_directory import RunDirectory
 
     texts = [RunDirectory.existing(name).read_patch().splitlines(keepends=True) for name in (first, second)]
     write_text("".join(difflib.unified_diff(*texts, fromfile=first, tofile=second)))
@@ -115,7 +115,7 @@ def stats() -> int:
     """Counts of outcomes over all runs."""
     from collections import Counter
 
-    from ..run_directory import all_runs
+    from ..solving.run_directory import all_runs
 
     summaries = [run.read() for run in all_runs()]
     codes = Counter((summary.get("result") or {}).get("exit_code") for summary in summaries)

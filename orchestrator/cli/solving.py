@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from ...agents.models.calls import ModelOptions, Sampling
 from ...tools.errors import UsageError
 from ...tools.excerpt import printable
-from ..issue import Issue
 from ..request import OFFLINE, Limits, SolveRequest, SolveResult
-from ..run_directory import RunDirectory
+from ..solving.issue import Issue
+from ..solving.run_directory import RunDirectory
 from .sources import check_local, find_repository, read_issue, slug_of
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def resume_request(name: str) -> tuple[SolveRequest, RunDirectory]:
 def run_solve(request: SolveRequest, run: RunDirectory, screen: Screen) -> SolveResult:
     """Run to the end. ^C and SIGTERM stop it within seconds with the best patch on disk; the exit code is
     then 130 or 143 and the process ends here."""
-    from ..solve import solve
+    from ..solving.solve import solve
 
     caught: list[int] = []
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...tools.errors import UsageError
-from ..issue import Issue
-from ..run_directory import cache_root
+from ..solving.issue import Issue
+from ..solving.run_directory import cache_root
 
 if TYPE_CHECKING:
     from ..report.screen import Screen

@@ -44,7 +44,7 @@ def train(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the script and stop.")] = False,
 ) -> None:
     """Train on an export with TRL."""
-    from ..train.recipe import Recipe, accelerate_config, run
+    from ..training.recipes.recipe import Recipe, accelerate_config, run
 
     recipe = Recipe(
         method=method,

@@ -8,7 +8,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from ...tools.errors import ForgeError
-from ..issue import Issue
+from ..solving.issue import Issue
 
 _IMAGE = re.compile(
     r"!\[[^\]]*\]\(\s*<?(https?://[^\s)>]+)|<img\b[^>]*?\bsrc\s*=\s*[\"']?(https?://[^\s\"'>]+)", re.I

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
-from ..issue import Issue
+from ..solving.issue import Issue
 from .base import Forge
 from .reference import Reference, parse_reference
 from .tokens import TokenSource

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ...tools.errors import ForgeError, IssueError
-from ..issue import Comment, Issue
+from ..solving.issue import Comment, Issue
 from .base import PullRequest, Repository, checked_clone_url, images_in, plain_text
 from .http import ForgeHttp
 from .reference import Reference

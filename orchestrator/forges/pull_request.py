@@ -9,7 +9,7 @@ from typing import Literal
 
 from ...tools.errors import ForgeError, IssueError, PatchError, RepositoryError
 from ...tools.patch import Patch
-from ..issue import Issue
+from ..solving.issue import Issue
 from .base import Forge, PullRequest, Repository
 from .cloning import resolve
 from .fetch import open_forge

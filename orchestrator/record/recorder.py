@@ -9,7 +9,7 @@ from dataclasses import fields as dataclass_fields
 from typing import Any
 
 from ...agents.models.calls import Call
-from ...tools.tool import ToolResult
+from ...tools.toolbox.tool import ToolResult
 from .events import EventLog
 from .journal import RunJournal
 from .tokens import TokenLedger

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..record.events import read_events
-from ..run_directory import RunDirectory
+from ..solving.run_directory import RunDirectory
 from .tree_picture import Placed, place
 
 FOLD = 1200

@@ -13,7 +13,7 @@ from swe_agent.orchestrator.batch.runner import Plan, Runner
 from swe_agent.orchestrator.batch.screen import PlainScreen
 from swe_agent.orchestrator.batch.state import BatchState
 from swe_agent.orchestrator.benchmarks.instance import Instance
-from swe_agent.orchestrator.evaluation.sealed import Evaluation
+from swe_agent.orchestrator.benchmarks.sealed import Evaluation
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
 COUNT = 200

@@ -22,7 +22,7 @@ from swe_agent.orchestrator.batch.runner import GRACE_S, Ended, Plan, Runner
 from swe_agent.orchestrator.batch.screen import PlainScreen
 from swe_agent.orchestrator.batch.state import BatchState
 from swe_agent.orchestrator.benchmarks.instance import Instance
-from swe_agent.orchestrator.evaluation.sealed import Evaluation
+from swe_agent.orchestrator.benchmarks.sealed import Evaluation
 
 HERE = Path(__file__).parent
 

@@ -13,9 +13,9 @@ import pytest
 
 from swe_agent.orchestrator.benchmarks.contract import difference
 from swe_agent.orchestrator.benchmarks.registry import BENCHMARKS, benchmark_named
-from swe_agent.orchestrator.evaluation.command_grader import command_grader
-from swe_agent.orchestrator.evaluation.grader import GraderOptions
-from swe_agent.orchestrator.evaluation.predictions import Prediction, load_predictions
+from swe_agent.orchestrator.grading.command_grader import command_grader
+from swe_agent.orchestrator.grading.grader import GraderOptions
+from swe_agent.orchestrator.grading.predictions import Prediction, load_predictions
 from swe_agent.tools.errors import UsageError
 
 HEAD = 'def double(x):\n    """Twice x."""\n'

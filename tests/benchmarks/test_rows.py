@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from swe_agent.orchestrator.batch.job import instance_from_json, instance_to_json
 from swe_agent.orchestrator.benchmarks.dataset import Selection, ids_of, load_instances
 from swe_agent.orchestrator.benchmarks.rows import instance_of, reverse_diff
-from swe_agent.orchestrator.evaluation.sealed import Evaluation, SealedError, grading
+from swe_agent.orchestrator.benchmarks.sealed import Evaluation, SealedError, grading
 from swe_agent.tools.errors import UsageError
 
 ROW: dict[str, Any] = {

@@ -12,7 +12,7 @@ from swe_agent.tools.errors import PatchError
 from swe_agent.tools.hygiene import clean_patch
 from swe_agent.tools.patch import Patch
 from swe_agent.tools.sandbox import SandboxSpec, open_sandbox
-from swe_agent.tools.test_files import is_test_file
+from swe_agent.tools.testing.test_files import is_test_file
 from swe_agent.tools.workspace import Workspace
 
 TEST = """import pytest

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from swe_agent.orchestrator.oversight import oversee
 from swe_agent.orchestrator.record.build import build_record
 from swe_agent.orchestrator.record.events import EventLog, read_events
 from swe_agent.orchestrator.record.journal import RunJournal
 from swe_agent.orchestrator.record.recorder import Recorder
 from swe_agent.orchestrator.record.synthetic import synthetic_record
-from swe_agent.orchestrator.rewards.recompute import recompute
-from swe_agent.orchestrator.rewards.shaped import Measurements, shaped_reward
+from swe_agent.orchestrator.solving.oversight import oversee
+from swe_agent.orchestrator.training.rewards.recompute import recompute
+from swe_agent.orchestrator.training.rewards.shaped import Measurements, shaped_reward
 
 
 def test_flags_reach_the_record(tmp_path: Path) -> None:

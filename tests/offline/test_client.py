@@ -13,9 +13,9 @@ from swe_agent.agents.offline.client import NEEDS_TEST, OfflineRepairClient
 from swe_agent.agents.offline.tool import make_propose_tool
 from swe_agent.agents.roles import ROLES, Role, finish_tool
 from swe_agent.tools.project.spec import Project
-from swe_agent.tools.run_tests import TestRunner
-from swe_agent.tools.test_report import Baseline
-from swe_agent.tools.toolbox import Toolbox
+from swe_agent.tools.testing.report import Baseline
+from swe_agent.tools.testing.runner import TestRunner
+from swe_agent.tools.toolbox.toolbox import Toolbox
 from swe_agent.tools.workspace import Workspace
 
 SOURCE = '''

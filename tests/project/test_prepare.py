@@ -14,8 +14,8 @@ from swe_agent.tools.errors import ProjectError, SandboxError
 from swe_agent.tools.project.installer import index_environment
 from swe_agent.tools.project.prepare import prepare_project, unpack_artefacts
 from swe_agent.tools.project.spec import Project
-from swe_agent.tools.run_tests import TestRunner
 from swe_agent.tools.sandbox import SandboxSpec, open_sandbox
+from swe_agent.tools.testing.runner import TestRunner
 from swe_agent.tools.workspace import Workspace
 
 BACKEND = """

@@ -11,7 +11,7 @@ from swe_agent.orchestrator.record.events import EventLog, read_events
 from swe_agent.orchestrator.record.journal import RunJournal
 from swe_agent.orchestrator.record.recorder import Recorder
 from swe_agent.tools.errors import RecordError
-from swe_agent.tools.tool import ToolResult
+from swe_agent.tools.toolbox.tool import ToolResult
 
 SCOPE = "n0/coder/0"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from swe_agent.orchestrator.reproduction import failure_of, refusal, sift
-from swe_agent.tools.test_report import Outcome, TestReport, TestResult
+from swe_agent.orchestrator.solving.reproduction import failure_of, refusal, sift
+from swe_agent.tools.testing.report import Outcome, TestReport, TestResult
 
 FILE = "tests/test_issue.py"
 

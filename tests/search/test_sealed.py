@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from swe_agent.orchestrator.evaluation.sealed import Evaluation as Sealed
-from swe_agent.orchestrator.evaluation.sealed import Gold, SealedError
-from swe_agent.orchestrator.issue import Issue
+from swe_agent.orchestrator.benchmarks.sealed import Evaluation as Sealed
+from swe_agent.orchestrator.benchmarks.sealed import Gold, SealedError
 from swe_agent.orchestrator.request import SolveRequest
 from swe_agent.orchestrator.search.config import SearchConfig
 from swe_agent.orchestrator.search.node import Evaluation
 from swe_agent.orchestrator.search.request import EvaluateRequest, ExpandRequest
 from swe_agent.orchestrator.search.search import search
+from swe_agent.orchestrator.solving.issue import Issue
 
 from .toy import Toy
 
@@ -79,7 +79,7 @@ def test_the_walk_would_find_one() -> None:
 
 def test_running_a_search_loads_nothing_that_judges() -> None:
     code = (
-        "import sys; import swe_agent.orchestrator.solve, swe_agent.orchestrator.search.search; "
+        "import sys; import swe_agent.orchestrator.solving.solve, swe_agent.orchestrator.search.search; "
         "print([m for m in sys.modules if 'orchestrator.evaluation' in m or 'orchestrator.benchmarks' in m])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

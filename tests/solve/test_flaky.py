@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from swe_agent.orchestrator.suite import Suite
+from swe_agent.orchestrator.solving.suite import Suite
 from swe_agent.tools.patch import Patch
 from swe_agent.tools.project.spec import Project, TestCommand
-from swe_agent.tools.run_tests import TestRunner
 from swe_agent.tools.sandbox import SandboxSpec, open_sandbox
+from swe_agent.tools.testing.runner import TestRunner
 from swe_agent.tools.workspace import Workspace
 
 from .conftest import git

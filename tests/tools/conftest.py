@@ -13,8 +13,8 @@ import pytest
 from swe_agent.tools.errors import SandboxError
 from swe_agent.tools.history import prepare_repository
 from swe_agent.tools.sandbox import SandboxSpec, open_sandbox
-from swe_agent.tools.tool import ToolResult
-from swe_agent.tools.toolbox import NAMES, Toolbox
+from swe_agent.tools.toolbox.tool import ToolResult
+from swe_agent.tools.toolbox.toolbox import NAMES, Toolbox
 from swe_agent.tools.workspace import Workspace
 
 FILES: Mapping[str, bytes] = {

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swe_agent.tools.edit import replace_text, show_change
 from swe_agent.tools.errors import ToolError
-from swe_agent.tools.text_file import TextFile
+from swe_agent.tools.toolbox.edit import replace_text, show_change
+from swe_agent.tools.toolbox.text_file import TextFile
 
 
 def edit(old: str, new: str, **more: bool) -> list[dict[str, object]]:

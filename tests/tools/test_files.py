@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swe_agent.tools.errors import ToolError
-from swe_agent.tools.files import MAX_FILE_BYTES
-from swe_agent.tools.text_file import TextFile
+from swe_agent.tools.toolbox.files import MAX_FILE_BYTES
+from swe_agent.tools.toolbox.text_file import TextFile
 
 
 def test_lines_are_numbered_and_windowed(tools) -> None:

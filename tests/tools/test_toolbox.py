@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swe_agent.tools.arguments import check_arguments
 from swe_agent.tools.errors import SandboxError, ToolError
 from swe_agent.tools.excerpt import excerpt
-from swe_agent.tools.test_report import Baseline, Outcome, TestReport, TestResult
-from swe_agent.tools.tool import Tool, ToolResult
-from swe_agent.tools.toolbox import NAMES
+from swe_agent.tools.testing.report import Baseline, Outcome, TestReport, TestResult
+from swe_agent.tools.toolbox.arguments import check_arguments
+from swe_agent.tools.toolbox.tool import Tool, ToolResult
+from swe_agent.tools.toolbox.toolbox import NAMES
 from swe_agent.tools.workspace import Workspace
 
 

@@ -6,7 +6,7 @@ import io
 import tarfile
 from pathlib import Path
 
-from swe_agent.tools.warm.bytecode import unpack
+from swe_agent.tools.testing.warm.bytecode import unpack
 
 
 def archive(*members: tuple[str, bytes, bytes]) -> bytes:

@@ -9,8 +9,8 @@ import pytest
 
 from swe_agent.tools.errors import ToolError
 from swe_agent.tools.project.spec import Project, TestCommand
-from swe_agent.tools.run_tests import TestRunner
-from swe_agent.tools.test_report import Outcome, compare
+from swe_agent.tools.testing.report import Outcome, compare
+from swe_agent.tools.testing.runner import TestRunner
 from swe_agent.tools.workspace import Workspace
 
 Maker = Callable[..., tuple[Workspace, Project]]

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swe_agent.tools.coverage_map import CoverageMap, select, touched_lines
 from swe_agent.tools.patch import Patch
 from swe_agent.tools.project.spec import Project
-from swe_agent.tools.run_tests import TestRunner
+from swe_agent.tools.testing.coverage_map import CoverageMap, select, touched_lines
+from swe_agent.tools.testing.runner import TestRunner
 from swe_agent.tools.workspace import Workspace
 
 Maker = Callable[..., tuple[Workspace, Project]]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from swe_agent.tools.junit import parse_junit
-from swe_agent.tools.test_report import Outcome
+from swe_agent.tools.testing.junit import parse_junit
+from swe_agent.tools.testing.report import Outcome
 
 
 def test_dialects() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from swe_agent.orchestrator.suite import Suite
+from swe_agent.orchestrator.solving.suite import Suite
 from swe_agent.tools.project.spec import Project
-from swe_agent.tools.run_tests import TestRunner
+from swe_agent.tools.testing.runner import TestRunner
 from swe_agent.tools.workspace import Workspace
 
 Maker = Callable[..., tuple[Workspace, Project]]

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from swe_agent.tools.project.spec import Project
-from swe_agent.tools.run_tests import TestRunner
-from swe_agent.tools.test_report import TestReport
-from swe_agent.tools.warm.zygote import pytest_arguments
+from swe_agent.tools.testing.report import TestReport
+from swe_agent.tools.testing.runner import TestRunner
+from swe_agent.tools.testing.warm.zygote import pytest_arguments
 from swe_agent.tools.workspace import Workspace
 
 Maker = Callable[..., tuple[Workspace, Project]]

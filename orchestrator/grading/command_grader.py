@@ -1,0 +1,84 @@
+"""The grader for tasks that are judged by a command: its exit code, or the number it leaves in a file."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from ...tools.errors import SweAgentError
+from ...tools.sandbox import Limits, SandboxSpec, open_sandbox
+from ..benchmarks.instance import Instance
+from ..benchmarks.sealed import grading
+from .evaluate import Grader
+from .grader import Grade, GraderOptions, apply_patch
+from .grading import Verdict
+from .mirror import find_mirror
+from .predictions import Prediction
+from .script import command_of_script
+
+
+def command_grader(options: GraderOptions) -> Grader:
+    """Grades instances of `benchmarks.contract` in fresh sandboxes over their repositories."""
+
+    def judge(instance: Instance, prediction: Prediction, logs: Path) -> Grade:
+        if prediction.is_empty and not prediction.probe:
+            return Grade(instance.id, "empty", "the patch is empty; nothing was run")
+        logs.mkdir(parents=True, exist_ok=True)
+        started = time.monotonic()
+        try:
+            return _judge(instance, prediction, logs, options, started)
+        except (SweAgentError, OSError) as error:
+            return Grade(instance.id, "infrastructure", " ".join(str(error).split()))
+
+    return judge
+
+
+def _judge(
+    instance: Instance, prediction: Prediction, logs: Path, options: GraderOptions, started: float
+) -> Grade:
+    with grading():
+        gold = instance.evaluation.open()
+    spec = SandboxSpec(
+        source=find_mirror(instance.repo, options.mirrors),
+        scratch=options.scratch,
+        label=instance.id,
+        image=instance.image if options.sandbox in ("auto", "docker") else None,
+        env={"PYTHONDONTWRITEBYTECODE": "1"},
+        limits=Limits(output_bytes=4 << 20),
+    )
+    report: list[str] = []
+    with open_sandbox(options.sandbox, spec) as sandbox:
+        if not prediction.is_empty and not apply_patch(sandbox, prediction.patch, report):
+            return Grade(instance.id, "patch_failed", "the patch does not apply")
+        # what the judge adds wins over files of the same name
+        sandbox.exec("rm -rf .judge judge.py .score")
+        done = sandbox.exec(
+            ["git", "apply", "--binary", "--whitespace=nowarn", "-"],
+            stdin=gold.test_patch.encode("utf-8", "surrogateescape"),
+        )
+        if done.exit_code != 0:
+            return Grade(
+                instance.id,
+                "infrastructure",
+                f"the judge's files cannot be placed: {done.output.strip()[-300:]}",
+            )
+        begin = time.monotonic()
+        done = sandbox.exec(command_of_script(gold.eval_script or ""), timeout=options.timeout_s)
+        tests_s = round(time.monotonic() - begin, 3)
+        score: float | None = None
+        if instance.recipe.get("score"):
+            try:
+                score = float(sandbox.read_bytes(str(instance.recipe["score"]), max_bytes=64).decode())
+            except (OSError, ValueError):
+                score = None
+    (logs / "test_output.txt").write_text("\n".join([*report, done.output]), "utf-8", "replace")
+    seconds = {"tests": tests_s, "total": round(time.monotonic() - started, 3)}
+    if done.timed_out:
+        return Grade(
+            instance.id, "timeout", f"the judge ran longer than {options.timeout_s:.0f} s", seconds=seconds
+        )
+    passed = done.exit_code == 0 and (score is not None or not instance.recipe.get("score"))
+    verdict = Verdict(passed, {"command": passed})
+    notes = (f"score {score:g}",) if score is not None else ()
+    reason = "the judge's command passed" if passed else f"the judge's command failed with {done.exit_code}"
+    return Grade(instance.id, "resolved" if passed else "unresolved", reason, verdict, seconds, notes)

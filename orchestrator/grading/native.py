@@ -1,0 +1,247 @@
+"""Native environments: what an official image holds, built on this machine without one.
+
+An environment is a directory of the cache: `testbed/` (the repository at the base commit, prepared and
+committed), `venv/`, `build.log` and `environment.json`, which is written last. It is found by the
+sha256 of everything that shapes it, the purpose included: what an agent works in and what a grader
+runs in never share a repository or a virtual environment. Building is serialised by a file lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from ...tools.sandbox import DEFAULT_ROOT, Limits, SandboxSpec
+from ..benchmarks.instance import Instance
+from ..solving.run_directory import cache_root
+from . import mirror as mirrors
+from .builder import Builder
+from .installer import Installer
+from .interpreter import Interpreter, find_interpreter
+from .layer import copy_layer
+from .locks import locked
+from .requirements import conda_requirements_at, requirements_at
+from .spec import EnvironmentSpec, spec_for, version_note
+
+Purpose = Literal["agent", "grader"]
+_SCHEMA = 4
+
+
+@dataclass(frozen=True, slots=True)
+class NativeEnvironment:
+    """A built environment. The repository is meant to be seen at /testbed, where `venv` expects it."""
+
+    directory: Path
+    spec: EnvironmentSpec
+    python: str
+    """Full version of the interpreter."""
+    prefix: Path
+    """Installation directory of the interpreter."""
+    commit: str
+    """Commit of `repository` that patches are diffs against (base plus the preparation)."""
+    cutoff: str | None
+    notes: tuple[str, ...]
+    """What differs from the specification, for the report."""
+    build_s: float
+    """Seconds the build took; for one from the cache, what it took then."""
+    cached: bool
+    own_venv: Path | None = None
+    """A virtual environment in place of the directory's own."""
+
+    @property
+    def repository(self) -> Path:
+        return self.directory / "testbed"
+
+    @property
+    def venv(self) -> Path:
+        return self.own_venv or self.directory / "venv"
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Environment of every command."""
+        return command_env(self.venv, self.spec)
+
+    def sandbox_spec(self, scratch: Path, *, label: str = "", limits: Limits | None = None) -> SandboxSpec:
+        """How to open a sandbox over it."""
+        return SandboxSpec(
+            source=self.repository,
+            scratch=scratch,
+            root=DEFAULT_ROOT,
+            read_only=tuple(dict.fromkeys((self.venv, self.prefix))),
+            env=self.env,
+            limits=limits or Limits(memory_bytes=8 << 30, output_bytes=32 << 20),
+            label=label,
+        )
+
+
+def command_env(venv: Path, spec: EnvironmentSpec) -> dict[str, str]:
+    """Environment variables of commands that run in `venv`."""
+    return {
+        "VIRTUAL_ENV": str(venv),
+        "PATH": f"{venv}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "LANG": "C.UTF-8",
+        "PYTHONHASHSEED": "0",
+        **{name: value for name, value in spec.env.items() if name not in ("LANG", "LC_ALL", "LANGUAGE")},
+    }
+
+
+def cache_directory(path: Path | None = None) -> Path:
+    """Where environments are kept: `native` in `path`, or in the cache directory of the program."""
+    return (path or cache_root()) / "native"
+
+
+def prepare_environment(
+    instance: Instance, mirror_dir: Path | None, *, purpose: Purpose, cache: Path | None = None
+) -> NativeEnvironment:
+    """Build the environment of an instance, or find it in the cache.
+
+    Raises: RepositoryError when the mirror lacks the repository or the commit; ProjectError when no
+    specification is known or the build fails, naming the log.
+    """
+    spec = spec_for(instance)
+    if purpose == "agent" and not any(runner in spec.test for runner in ("pytest", "tox", "runtests.py")):
+        spec = replace(spec, pip=(*spec.pip, "pytest"))  # its tools run selections of tests by pytest
+    mirror = mirrors.find_mirror(instance.repo, mirror_dir)
+    if not mirrors.has_commit(mirror, instance.base_commit):
+        raise mirrors.RepositoryError(f"{mirror} lacks commit {instance.base_commit} of {instance.id}")
+    interpreter = find_interpreter(spec.python)
+    requirements = _requirements(instance, spec, mirror)
+    cutoff = _cutoff(instance, spec, mirror)
+    key = _key(instance, spec, interpreter, requirements, cutoff, purpose)
+    root = cache_directory(cache).absolute()
+    directory = root / f"{instance.repo.replace('/', '__')}-{key[:20]}"
+    root.mkdir(parents=True, exist_ok=True)
+    with locked(root / f"{directory.name}.lock"):
+        found = _load(directory, spec)
+        if found is not None:
+            return found
+        if directory.exists():
+            shutil.rmtree(directory)
+        started = time.monotonic()
+        directory.mkdir()
+        notes = [note for note in (version_note(instance),) if note]
+        if interpreter.short != spec.python:
+            notes.append(f"Python {interpreter.short} instead of {spec.python}, which this machine lacks")
+        if requirements == ["pytest"]:
+            notes.append(
+                f"{' and '.join((*spec.requirements, *spec.conda))} list nothing: pytest alone was installed"
+            )
+        if spec.system:
+            notes.append(f"system packages of the official image, not installed: {', '.join(spec.system)}")
+        mirrors.checkout(mirror, instance.base_commit, directory / "testbed")
+        env = command_env(directory / "venv", spec)
+        notes += copy_layer(
+            root / "layers",
+            directory / "venv",
+            lambda home: Installer(home, spec, command_env(home / "venv", spec), cutoff),
+            interpreter,
+            requirements,
+            purpose,
+        )
+        builder = Builder(directory, spec, env, cutoff)
+        builder.build()
+        repository = directory / "testbed"
+        mirrors.git(repository, "add", "-u")
+        mirrors.git(
+            repository,
+            "commit",
+            "-q",
+            "--allow-empty",
+            "--no-verify",
+            "-m",
+            "environment",
+            env=_dates(mirrors.commit_date(mirror, instance.base_commit)),
+        )
+        commit = mirrors.git(repository, "rev-parse", "HEAD").strip()
+        built = NativeEnvironment(
+            directory,
+            spec,
+            ".".join(map(str, interpreter.version)),
+            interpreter.prefix,
+            commit,
+            builder.cutoff,
+            tuple(dict.fromkeys((*notes, *builder.notes))),
+            round(time.monotonic() - started, 2),
+            cached=False,
+        )
+        _save(built)
+        return built
+
+
+def _dates(date: str) -> dict[str, str]:
+    return {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
+
+
+def _requirements(instance: Instance, spec: EnvironmentSpec, mirror: Path) -> list[str]:
+    commits = [commit for commit in (instance.environment_commit, instance.base_commit) if commit]
+    for commit in commits:
+        if mirrors.has_commit(mirror, commit):
+            found = requirements_at(mirror, commit, spec.requirements) if spec.requirements else []
+            found += conda_requirements_at(mirror, commit, spec.conda) if spec.conda else []
+            if found:
+                return found
+    # no list to go by: what runs most suites at least
+    return ["pytest"] if spec.requirements or spec.conda else []
+
+
+def _cutoff(instance: Instance, spec: EnvironmentSpec, mirror: Path) -> str | None:
+    created = (instance.created_at or mirrors.commit_date(mirror, instance.base_commit))[:10]
+    return max(filter(None, (created, spec.cutoff)))
+
+
+def _key(
+    instance: Instance,
+    spec: EnvironmentSpec,
+    interpreter: Interpreter,
+    requirements: list[str],
+    cutoff: str | None,
+    purpose: str,
+) -> str:
+    parts = {
+        "schema": _SCHEMA,
+        "purpose": purpose,
+        "repo": instance.repo,
+        "commit": instance.base_commit,
+        "python": [str(interpreter.path), *interpreter.version],
+        "spec": {**asdict(spec), "env": dict(spec.env)},
+        "requirements": requirements,
+        "cutoff": cutoff,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _save(environment: NativeEnvironment) -> None:
+    fields = {
+        "python": environment.python,
+        "prefix": str(environment.prefix),
+        "commit": environment.commit,
+        "cutoff": environment.cutoff,
+        "notes": list(environment.notes),
+        "build_s": environment.build_s,
+    }
+    fresh = environment.directory / "environment.json.new"
+    fresh.write_text(json.dumps(fields, indent=1))
+    fresh.replace(environment.directory / "environment.json")
+
+
+def _load(directory: Path, spec: EnvironmentSpec) -> NativeEnvironment | None:
+    try:
+        fields = json.loads((directory / "environment.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return NativeEnvironment(
+        directory,
+        spec,
+        fields["python"],
+        Path(fields["prefix"]),
+        fields["commit"],
+        fields["cutoff"],
+        tuple(fields["notes"]),
+        fields["build_s"],
+        cached=True,
+    )

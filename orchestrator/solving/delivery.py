@@ -1,0 +1,149 @@
+"""Delivery: a patch reaches the user's own repository, and can be taken back."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from git import Actor, Repo
+from git.exc import InvalidGitRepositoryError, NoSuchPathError
+from gitdb.exc import BadName
+
+from ...tools.errors import PatchError, RepositoryError, UsageError
+from ...tools.patch import Patch
+from ..request import SolveResult
+from .issue import Issue
+from .run_directory import RunDirectory
+
+_AUTHOR = Actor("swe-agent", "swe-agent@localhost")
+
+
+def apply_patch(run: Path, repository: Path) -> Path:
+    """Apply `patch.diff` of a run to the working tree of `repository`; nothing is staged or committed.
+    Returns the root of the working tree. Raises: PatchError with git's words, nothing changed then."""
+    root = working_tree(repository)
+    directory = RunDirectory(run)
+    if not directory.read_patch().strip():
+        raise UsageError(f"{run} has no patch")
+    _git_apply(root, directory.patch)
+    applied = _applied(directory)
+    applied.append({"to": str(root), "at": int(time.time())})
+    directory.replace("applied.json", json.dumps(applied, indent=2) + "\n")
+    return root
+
+
+def undo_patch(run: Path) -> Path:
+    """Take the last application back. Raises: UsageError when the run was not applied; PatchError when the
+    files have changed since in the same places (nothing is changed then)."""
+    directory = RunDirectory(run)
+    applied = _applied(directory)
+    if not applied:
+        raise UsageError(f"{run} has not been applied")
+    root = Path(applied[-1]["to"])
+    _git_apply(root, directory.patch, "--reverse")
+    directory.replace("applied.json", json.dumps(applied[:-1], indent=2) + "\n")
+    return root
+
+
+def commit_branch(repository: Path, branch: str, patch: str, base: str, issue: Issue) -> str:
+    """Commit the patch on a new branch without touching the working tree or the index. Returns the commit.
+    Raises: UsageError when the branch exists or its name is bad; PatchError."""
+    repo = check_branch(repository, branch)
+    root = working_tree(repository)
+    try:
+        parent = repo.commit(base)
+    except (ValueError, BadName) as error:
+        raise RepositoryError(f"{root} does not have the base commit {base[:12]}: {error}") from error
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "GIT_INDEX_FILE": str(Path(folder) / "index")}
+
+        def git(*arguments: str, stdin: str | None = None) -> str:
+            done = subprocess.run(
+                ["git", "-C", str(root), *arguments],
+                env=environment,
+                capture_output=True,
+                input=None if stdin is None else stdin.encode("utf-8", "surrogateescape"),
+            )
+            if done.returncode != 0:
+                raise PatchError(f"git {arguments[0]}: {done.stderr.decode(errors='replace').strip()}")
+            return done.stdout.decode().strip()
+
+        git("read-tree", parent.hexsha)
+        git("apply", "--cached", "--whitespace=nowarn", "-", stdin=patch)
+        tree = repo.tree(git("write-tree"))
+    message = f"{issue.title or issue.id}\n" + (f"\nIssue: {issue.url}\n" if issue.url else "")
+    from git import Commit
+
+    commit = Commit.create_from_tree(
+        repo, tree, message, parent_commits=[parent], author=_AUTHOR, committer=_AUTHOR
+    )
+    repo.create_head(branch, commit.hexsha)
+    return commit.hexsha
+
+
+def check_branch(repository: Path, branch: str) -> Repo:
+    """The repository, if `branch` can be made in it. Raises: UsageError, RepositoryError."""
+    repo = Repo(working_tree(repository))
+    if subprocess.run(["git", "check-ref-format", "--branch", branch], capture_output=True).returncode != 0:
+        raise UsageError(f"--branch {branch!r} is not a valid branch name")
+    if branch in (head.name for head in repo.heads):
+        raise UsageError(f"--branch {branch}: it exists already; name another")
+    return repo
+
+
+def open_pr(issue: Issue, result: SolveResult, *, ready: bool, fork: str, force: bool) -> str:
+    """Publish the patch as a pull (merge) request. Returns its URL. Raises: ForgeError, UsageError."""
+    from ..forges import open_pull_request
+
+    if issue.url is None:
+        raise UsageError("--open-pr needs an issue on a forge: give --issue URL")
+    return open_pull_request(
+        issue.url,
+        Patch(result.patch),
+        result.base_commit or "",
+        title=issue.title or issue.id,
+        body=pull_request_body(issue, result),
+        draft=not ready,
+        fork="never" if fork == "never" else "auto",
+        force=force,
+    )
+
+
+def pull_request_body(issue: Issue, result: SolveResult) -> str:
+    """What reviewers should know: what was run, and that a machine wrote it."""
+    lines = [f"Made by swe-agent: {result.status}.", ""]
+    for name, tests in (("Fixed", result.fixed), ("Still failing", result.still_failing)):
+        if tests:
+            lines += [f"{name}:", *(f"- `{test}`" for test in tests[:20]), ""]
+    return "\n".join(lines).strip() + "\n"
+
+
+def working_tree(repository: Path) -> Path:
+    """The root of the checkout. Raises: RepositoryError when there is none."""
+    try:
+        root = Repo(repository, search_parent_directories=True).working_tree_dir
+    except (InvalidGitRepositoryError, NoSuchPathError) as error:
+        raise RepositoryError(f"{repository} is not a git repository") from error
+    if root is None:
+        raise RepositoryError(f"{repository} is a bare repository: it has no working tree to apply to")
+    return Path(root)
+
+
+def _git_apply(root: Path, patch: Path, *flags: str) -> None:
+    command = ["git", "-C", str(root), "apply", "--whitespace=nowarn", *flags, str(patch.resolve())]
+    for arguments in ([*command[:4], "--check", *command[4:]], command):
+        done = subprocess.run(arguments, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise PatchError(f"the patch does not apply to {root}: {' '.join(done.stderr.split())}")
+
+
+def _applied(directory: RunDirectory) -> list[dict[str, Any]]:
+    try:
+        return json.loads((directory.path / "applied.json").read_text())
+    except FileNotFoundError:
+        return []

@@ -1,0 +1,108 @@
+"""conclude: what was found becomes a result, an exit code and one honest line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...tools.patch import Patch
+from ...tools.testing.report import Baseline
+from ..request import SolveResult
+from .suite import Check
+
+OK, NO_PATCH, NOT_VERIFIED, LIMIT = 0, 3, 4, 5
+AT_LIMIT = "no patch: a limit was reached before one was found; raise the --budget or --timeout"
+
+
+def no_test(baseline: Baseline) -> str:
+    """Why the offline model has nothing to go by, and what to do."""
+    if baseline.problem:
+        return (
+            f"the tests could not be run on the base commit: {baseline.problem}; say how to run them with "
+            "--setup and --test-cmd, for the offline model needs a failing test, or name a language model "
+            "with --model"
+        )
+    return (
+        "no test fails on the base commit, and the offline model needs a failing test: add one that shows the "
+        "issue, or name a language model with --model"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The chosen patch and its final check on a clean base."""
+
+    patch: Patch = field(default_factory=lambda: Patch(""))
+    check: Check | None = None
+    limit: bool = False
+    """A budget limit ended the search."""
+    why: str = ""
+    """Why there is no patch."""
+    confidence: float | None = None
+    reasons: tuple[str, ...] = ()
+    abstained: bool = False
+    """The search is not sure enough to claim the patch."""
+    targets: frozenset[str] = frozenset()
+    flaky: frozenset[str] = frozenset()
+
+
+def conclude(
+    base_commit: str,
+    found: Found,
+    *,
+    run: Path,
+    totals: Mapping[str, Any] | None = None,
+) -> SolveResult:
+    """0: verified; 3: no patch; 4: a patch whose checks did not show it right; 5: the same at a limit.
+    "Passes the tests that were run" is all that is ever claimed."""
+    check = found.check
+    verified = check is not None and check.verified and not found.abstained
+    if found.patch.is_empty:
+        code = NO_PATCH
+        status = f"no patch: {found.why or 'no candidate was found'}"
+        if found.limit:
+            status = AT_LIMIT
+    elif verified:
+        assert check is not None
+        code = OK
+        status = (
+            f"a patch that passes the tests that were run: {len(check.comparison.fixed | check.passed_targets)} "
+            f"fixed, 0 broken{'' if check.whole else ' (tests around the change only)'}"
+        )
+    else:
+        code = LIMIT if found.limit else NOT_VERIFIED
+        status = f"a patch that is not verified: {_why_not(check, found)}"
+        if found.limit:
+            status = f"limit reached; the best patch so far is kept, not verified: {_why_not(check, found)}"
+    comparison = check.comparison if check else None
+    return SolveResult(
+        exit_code=code,
+        status=status,
+        patch=found.patch.text,
+        verified=verified,
+        fixed=tuple(sorted(comparison.fixed | check.passed_targets)) if comparison and check else (),
+        broken=tuple(sorted(comparison.broken)) if comparison else (),
+        still_failing=tuple(sorted(comparison.still_failing | check.failed_targets))
+        if comparison and check
+        else (),
+        flaky=tuple(sorted(found.flaky)),
+        confidence=found.confidence,
+        reasons=found.reasons,
+        run=run,
+        base_commit=base_commit,
+        totals=totals or {},
+    )
+
+
+def _why_not(check: Check | None, found: Found) -> str:
+    if check is None:
+        return "no test could be run on it"
+    if check.comparison.broken:
+        return f"{len(check.comparison.broken)} tests that passed before fail with it"
+    if check.failed_targets:
+        return f"{len(check.failed_targets)} of {len(check.targets)} tests that show the issue still fail"
+    if found.abstained and check.passed_targets:
+        return "its tests pass, but the candidates disagree too much to claim it"
+    return "no test shows the issue, so none shows that it is solved"

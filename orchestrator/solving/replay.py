@@ -1,0 +1,55 @@
+"""replay: a recorded run once more, with the model's answers from its record."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ...tools.errors import UsageError
+from ..record.events import read_events
+from ..record.journal import RunJournal
+from ..record.recorder import Listener
+from ..request import SolveRequest
+from .run_directory import RunDirectory
+from .solve import solve
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What a replay came to."""
+
+    identical: bool
+    line: str
+
+
+def replay_run(run: RunDirectory, repository: Path | None, output: Path | None, listener: Listener) -> Replay:
+    """Replay a finished run in a fresh run directory. Its patch must be byte-identical and every step's tree
+    the same. Raises: UsageError for an unfinished run or a repository that is gone; RecordError saying where
+    the replay diverges."""
+    summary = run.read()
+    if not summary.get("finished"):
+        raise UsageError(f"{run.path} has not finished: go on with it first (solve --resume {run.path})")
+    request = SolveRequest.from_json(summary["request"])
+    where = repository or request.repository
+    if not where.exists():
+        raise UsageError(f"{where} is gone: name a checkout with --repo")
+    base = summary["result"]["base_commit"]
+    if not request.include_dirty:
+        request = replace(request, base=base)
+    with tempfile.TemporaryDirectory(prefix="swe-agent-replay-") as scratch:
+        again = RunDirectory.new(run.path.name, output or Path(scratch) / run.path.name)
+        journal = RunJournal(read_events(run.events), replay=True)
+        try:
+            result = asyncio.run(
+                solve(replace(request, repository=where), again, listener=listener, journal=journal)
+            )
+        finally:
+            again.release()
+    recorded = summary["result"]["patch"]
+    if result.patch != recorded:
+        return Replay(
+            False, "the replay's patch differs from the recorded one, although every call was the same"
+        )
+    return Replay(True, f"identical: {len(journal.tree_hashes)} trees and a patch of {len(recorded)} bytes")

@@ -1,0 +1,359 @@
+"""solve: the one way through. Issue → workspace → baseline → reproduction → search → verdict → patch."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+from ... import __version__
+from ...agents.budget import Budget, BudgetLimits
+from ...agents.models.factory import check_model
+from ...tools.errors import BudgetExceeded, SweAgentError
+from ...tools.patch import Patch
+from ...tools.secrets import Masker, host_secrets
+from ...tools.testing.report import Baseline, Outcome
+from ...tools.testing.runner import TestRunner
+from ..record.events import EventLog, read_events
+from ..record.journal import RunJournal
+from ..record.recorder import Listener, Recorder
+from ..request import OFFLINE, SolveRequest, SolveResult
+from .outcome import Found, conclude, no_test
+from .oversight import oversee
+from .prepare import Prepared, copy_repository, prepare
+from .reproduce import Reproduction, reproduce
+from .rollout import Attempt, Stage
+from .run_directory import RunDirectory
+from .strategy import choose
+from .suite import Check, Suite
+from .team import Team
+from .views import write_views
+
+
+async def solve(
+    request: SolveRequest,
+    run: RunDirectory,
+    *,
+    listener: Listener | None = None,
+    journal: RunJournal | None = None,
+) -> SolveResult:
+    """Solve one issue in `run` (fresh, or interrupted: then it goes on where it stopped). With a replaying
+    `journal` no model is reached.
+
+    Raises: CredentialsError and UsageError before anything is spent; ProjectError, SandboxError,
+    ModelError when a boundary fails (what was reached stays in the run directory and the run can be
+    resumed); asyncio.CancelledError when interrupted.
+    """
+    if journal is None:
+        for model in sorted(request.models()):
+            check_model(model, request.options)
+        journal = RunJournal(read_events(run.events) if run.events.exists() else ())
+    return await _Run(request, run, journal, listener).go()
+
+
+class _Run:
+    """The stages of one run, in order, and what must be cleaned up after them."""
+
+    def __init__(
+        self, request: SolveRequest, run: RunDirectory, journal: RunJournal, listener: Listener | None
+    ) -> None:
+        self._request = request
+        self._run = run
+        self._journal = journal
+        self._log = EventLog(run.events)
+        self._masker = masker = Masker(host_secrets())
+        self._recorder = Recorder(self._log, journal, mask=masker.mask_json, listener=listener)
+        self._mask: Callable[[str], str] = masker.mask
+        self._say = listener or (lambda type, fields: None)
+        limits = request.limits
+        self._budget = Budget(
+            BudgetLimits(
+                usd=limits.usd,
+                tokens=limits.tokens,
+                steps=limits.steps,
+                wall_s=limits.wall_s,
+                test_s=limits.test_s,
+            )
+        )
+        if journal.events:
+            self._budget.resume(journal.elapsed_s)
+            self._recorder.append("resumed", version=__version__)
+        self._best_rank: tuple[Any, ...] | None = None
+        self._removed: dict[str, tuple[str, ...]] = {
+            event["patch"]: tuple(event["removed"]) for event in journal.events if event["type"] == "hygiene"
+        }
+
+    async def go(self) -> SolveResult:
+        prepared: Prepared | None = None
+        self._summary("running", None)
+        try:
+            base = await asyncio.to_thread(copy_repository, self._request, self._run)
+            self._started(base)
+            prepared = await asyncio.to_thread(
+                prepare,
+                self._request,
+                self._run,
+                base,
+                self._recorder,
+                lambda line: self._say("progress", {"line": line}),
+            )
+            result = self._overseen(await self._solve(prepared))
+            self._finish(result)
+            return result
+        except asyncio.CancelledError:
+            self._summary("interrupted", None)
+            raise
+        except SweAgentError as error:
+            self._recorder.append(
+                "outcome",
+                exit_code=None,
+                status="error",
+                error=type(error).__name__,
+                why=str(error),
+                verified=False,
+                tests=None,
+            )
+            self._summary(f"{type(error).__name__}: {error}", None)
+            raise
+        finally:
+            if prepared is not None:
+                await asyncio.shield(asyncio.to_thread(prepared.workspace.close))
+            self._log.close()
+
+    async def _solve(self, prepared: Prepared) -> SolveResult:
+        request = self._request
+        runner = TestRunner(prepared.project, log_dir=self._run.logs, bytecode=self._run.bytecode)
+        suite = Suite(runner, prepared.workspace)
+        try:
+            await self._baseline(suite)
+        except BudgetExceeded:
+            await asyncio.to_thread(runner.close)
+            return self._conclude(prepared, Found(limit=True))
+        team = Team(
+            request,
+            prepared.project,
+            runner,
+            self._recorder,
+            self._journal,
+            self._budget,
+            logs=self._run.logs,
+            mask=self._mask,
+        )
+        try:
+            return await self._search(prepared, suite, team)
+        finally:
+            await asyncio.shield(team.close())
+            await asyncio.shield(asyncio.to_thread(runner.close))
+
+    async def _search(self, prepared: Prepared, suite: Suite, team: Team) -> SolveResult:
+        request = self._request
+        why = no_test(suite.baseline)
+        if self._only_offline() and not suite.baseline.failing:
+            return self._conclude(prepared, Found(why=why))
+        reproduction = await self._reproduction(team, suite)
+        if self._only_offline() and not reproduction.targets:
+            return self._conclude(prepared, Found(why=why))
+        base = await asyncio.to_thread(prepared.workspace.fork)
+        try:
+            for path, text in reproduction.files.items():
+                await asyncio.to_thread(base.write_text, path, text)
+            stage = Stage(team, suite, request.issue, reproduction, base, on_step=self._step)
+            choice = await choose(stage, request, self._recorder, self._journal)
+            check = await self._verdict(stage, prepared, choice.patch)
+        finally:
+            await asyncio.shield(asyncio.to_thread(base.close))
+        found = Found(
+            choice.patch,
+            check,
+            choice.limit,
+            choice.why,
+            choice.confidence,
+            choice.reasons,
+            abstained=choice.abstained,
+            targets=reproduction.targets,
+            flaky=suite.baseline.flaky,
+        )
+        return self._conclude(prepared, found)
+
+    def _conclude(self, prepared: Prepared, found: Found) -> SolveResult:
+        return conclude(prepared.base_commit, found, run=self._run.path, totals=self._totals())
+
+    def _totals(self) -> dict[str, Any]:
+        return {**asdict(self._recorder.totals), "wall_s": round(self._budget.wall_s, 3)}
+
+    def _only_offline(self) -> bool:
+        return self._request.models() == {OFFLINE}
+
+    def _started(self, base: str) -> None:
+        request = self._request
+        self._recorder.append(
+            "run_started",
+            schema="swe-trajectory/1",
+            run_id=self._run.path.name,
+            issue=asdict(request.issue),
+            repository=request.issue.repository or request.repository.name,
+            base_commit=base,
+            config=_config(request),
+            versions={"swe_agent": __version__, "python": platform.python_version()},
+            seed=request.seed,
+            is_llm=not self._only_offline(),
+        )
+
+    async def _baseline(self, suite: Suite) -> None:
+        """Twice on the base commit before anyone edits; a resumed run takes over what was measured.
+        Raises: BudgetExceeded."""
+        known = self._journal.last("baseline")
+        if known is not None:
+            outcomes = {test: Outcome(value) for test, value in known["tests"].items()}
+            flaky, problem = frozenset[str](known["flaky"]), known.get("problem")
+            lacking = tuple[str, ...](known.get("lacking") or ())
+            baseline = Baseline(outcomes, flaky, known["duration_s"], known["runs"], problem, lacking)
+            suite.adopt(baseline, whole=known["whole"])
+        else:
+            self._say("progress", {"line": "baseline tests"})
+            await suite.measure(left_s=self._budget.room().wall_s)
+            self._budget.check()  # what the time limit cut short is no baseline to work from
+        baseline = suite.baseline
+        self._recorder.append(
+            "baseline",
+            tests={test: str(outcome) for test, outcome in baseline.outcomes.items()},
+            flaky=sorted(baseline.flaky),
+            duration_s=baseline.duration_s,
+            runs=baseline.runs,
+            whole=suite.whole,
+            problem=baseline.problem,
+            lacking=list(baseline.lacking),
+        )
+
+    async def _reproduction(self, team: Team, suite: Suite) -> Reproduction:
+        known = self._journal.last("reproduction")
+        if known is not None:
+            return Reproduction(
+                frozenset(known["targets"]),
+                known["files"],
+                frozenset(known["generated"]),
+                known["summary"],
+                tuple(known["refused"]),
+                known["weights"],
+            )
+        if self._request.roles == "single":
+            found = Reproduction(suite.baseline.failing)
+        else:
+            # More samples only when there are candidates to choose between: see strategy.judge.
+            found = await reproduce(team, suite, self._request.issue)
+        self._recorder.append(
+            "reproduction",
+            targets=sorted(found.targets),
+            files=dict(found.files),
+            generated=sorted(found.generated),
+            summary=found.summary,
+            refused=list(found.refused),
+            weights=dict(found.weights),
+        )
+        return found
+
+    def _step(self, attempt: Attempt) -> None:
+        """The best patch so far goes to disk at once: an interrupted run keeps it."""
+        assert attempt.check is not None
+        removed = [f"{item.path}: {item.reason}" for item in attempt.removed]
+        self._recorder.append("hygiene", node=attempt.node, patch=attempt.patch.sha256, removed=removed)
+        self._removed[attempt.patch.sha256] = tuple(removed)
+        self._run.replace(f"candidates/{attempt.node}.diff", attempt.patch.text)
+        self._say(
+            "candidate",
+            {
+                "node": attempt.node,
+                "summary": attempt.check.summary(),
+                "green": attempt.check.green,
+            },
+        )
+        if self._best_rank is None or attempt.rank() > self._best_rank:
+            self._best_rank = attempt.rank()
+            self._run.replace("patch.diff", attempt.patch.text)
+
+    async def _verdict(self, stage: Stage, prepared: Prepared, patch: Patch) -> Check | None:
+        """The final word: the patch alone on a clean base, the whole suite, cold."""
+        if patch.is_empty:
+            return None
+        self._say("progress", {"line": "final check"})
+        fork = await asyncio.to_thread(prepared.workspace.fork)
+        try:
+            await asyncio.to_thread(fork.apply, patch)
+            for path, text in stage.reproduction.files.items():
+                await asyncio.to_thread(fork.write_text, path, text)
+            check = await stage.suite.check(fork, patch, stage.reproduction.targets, final=True)
+        finally:
+            await asyncio.shield(asyncio.to_thread(fork.close))
+        report = check.report
+        self._recorder.append(
+            "evaluation",
+            node="",
+            kind="regression",
+            before=None,
+            after=None,
+            valid=True,
+            tests={test: str(r.outcome) for test, r in report.results.items()} if report else {},
+            f2p=[len(check.passed_targets), len(check.targets)] if check.targets else None,
+            p2p=[len(check.comparison.unchanged_passing), len(suite_passing(stage.suite))],
+            wall_s=round(report.duration_s, 3) if report else None,
+        )
+        return check
+
+    def _overseen(self, result: SolveResult) -> SolveResult:
+        name = (self._request.issue.repository or str(self._request.repository)).rstrip("/")
+        package = name.rpartition("/")[2].removesuffix(".git")
+        leaks = oversee(read_events(self._run.events), self._recorder, package)
+        removed = self._removed.get(Patch(result.patch).sha256, ())
+        return replace(result, leaks=tuple(leaks), removed=removed)
+
+    def _finish(self, result: SolveResult) -> None:
+        self._recorder.append(
+            "outcome",
+            exit_code=result.exit_code,
+            status=result.status,
+            verified=result.verified,
+            tests={
+                "fixed": list(result.fixed),
+                "broken": list(result.broken),
+                "still_failing": list(result.still_failing),
+                "flaky": list(result.flaky),
+            },
+        )
+        self._recorder.append("run_finished", totals=dict(result.totals))
+        if self._mask(result.patch) != result.patch:
+            self._say(
+                "warning", {"line": "the patch shows what looks like a secret; look before you publish it"}
+            )
+        self._run.replace("patch.diff", result.patch)
+        self._summary(result.status, result)
+        for name in ("repository", "scratch", "bytecode", "ready"):
+            path = self._run.path / "work" / name
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        write_views(self._run, lambda line: self._say("warning", {"line": line}))
+
+    def _summary(self, status: str, result: SolveResult | None) -> None:
+        self._run.write(
+            self._masker.mask_json(
+                {
+                    "run": self._run.path.name,
+                    "status": status,
+                    "finished": result is not None,
+                    "request": self._request.to_json(),
+                    "result": result.to_json() if result else None,
+                }
+            )
+        )
+
+
+def suite_passing(suite: Suite) -> frozenset[str]:
+    return suite.baseline.passing
+
+
+def _config(request: SolveRequest) -> dict[str, object]:
+    config = request.to_json()
+    config.pop("issue")
+    config.pop("repository")
+    return config

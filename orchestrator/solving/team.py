@@ -1,0 +1,203 @@
+"""Team: gives a role its client, its tools, its prompt and its observer, and runs its turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ...agents.budget import Budget
+from ...agents.conversation import Conversation
+from ...agents.critic import LETTERS, Score, score
+from ...agents.loop import RoleAgent, TurnResult
+from ...agents.models.calls import Call, CallObserver, Sampling
+from ...agents.models.client import ModelClient
+from ...agents.models.factory import make_client
+from ...agents.roles import Role, finish_tool
+from ...prompts import render
+from ...tools.project.spec import Project
+from ...tools.testing.runner import TestRunner
+from ...tools.toolbox.toolbox import Toolbox
+from ...tools.workspace import Workspace
+from ..record.journal import RunJournal
+from ..record.recorder import Recorder
+from ..request import OFFLINE, SolveRequest
+
+
+class Meter:
+    """A CallObserver that adds up what one rollout spent and passes every call on. Replayed calls count as
+    they did when they were paid, so that a resumed search decides alike."""
+
+    def __init__(self, observer: CallObserver) -> None:
+        self._observer = observer
+        self.tokens = 0
+        self.usd: float | None = None
+
+    def called(self, call: Call) -> None:
+        self._observer.called(call)
+        self.tokens += (call.usage.prompt_tokens or 0) + (call.usage.completion_tokens or 0)
+        if call.usage.cost_usd is not None:
+            self.usd = (self.usd or 0.0) + call.usage.cost_usd
+
+    def call_failed(self, **failure: Any) -> None:
+        self._observer.call_failed(**failure)
+
+    def call_retried(self, **failure: Any) -> None:
+        listen = getattr(self._observer, "call_retried", None)
+        if listen is not None:
+            listen(**failure)
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One turn to run."""
+
+    role: Role
+    scope: str
+    """`<node>/<role>/<number>`; stable under a seed."""
+    task: str
+    workspace: Workspace
+    conversation: Conversation | None = None
+    temperature: float | None = None
+    seed: int | None = None
+    model: str | None = None
+    """Overrides the role's model (a proposer)."""
+    accept: Callable[[Mapping[str, Any]], str | None] = lambda arguments: None
+    reproduction_path: str = ""
+    rank: int = 0
+    """For a deterministic proposer: how many of its patches to pass over."""
+    meter: Meter | None = None
+
+
+class Team:
+    """Runs turns; knows models and tools, not the order of work."""
+
+    def __init__(
+        self,
+        request: SolveRequest,
+        project: Project,
+        runner: TestRunner,
+        recorder: Recorder,
+        journal: RunJournal,
+        budget: Budget,
+        *,
+        logs: Path,
+        mask: Callable[[str], str] = str,
+    ) -> None:
+        self.request = request
+        self.project = project
+        self.runner = runner
+        self.recorder = recorder
+        self.budget = budget
+        self._journal = journal
+        self._logs = logs
+        self._mask = mask
+        self._clients: dict[str, ModelClient] = {}
+        self._ledgers = {
+            name: budget.sub(name) for name in ("tester", "coder", "debugger", "critic", "single")
+        }
+
+    async def close(self) -> None:
+        """Close connections."""
+        for client in self._clients.values():
+            await client.close()
+
+    def _client(self, model: str) -> ModelClient:
+        """One client, hence one connection pool and one rate limiter, per model."""
+        if model not in self._clients:
+            self._clients[model] = make_client(
+                model,
+                options=self.request.options,
+                observer=self.recorder,
+                journal=self._journal,
+                budget=self.budget,
+                replay_only=self._journal.replay,
+            )
+        return self._clients[model]
+
+    async def turn(self, work: Assignment) -> TurnResult:
+        """Run one role turn. Raises: ModelError, SandboxError; a limit is a TurnResult."""
+        role, request = work.role, self.request
+        model = work.model or request.model_of(role.name)
+        sampling = request.sampling
+        if work.temperature is not None or work.seed is not None:
+            sampling = Sampling(
+                temperature=sampling.temperature if work.temperature is None else work.temperature,
+                top_p=sampling.top_p,
+                max_output_tokens=sampling.max_output_tokens,
+                seed=sampling.seed if work.seed is None else work.seed,
+                reasoning_effort=sampling.reasoning_effort,
+                logprobs=sampling.logprobs,
+            )
+        client = self._client(model).scoped(
+            work.scope,
+            sampling=sampling,
+            observer=work.meter or self.recorder,
+            budget=self._ledgers[role.name],
+        )
+        toolbox = self._toolbox(work, offline=model == OFFLINE)
+        agent = f"{role.name}:{model}"
+        self.recorder.append("toolset", name=agent, tools=toolbox.schemas)
+        self.recorder.append(
+            "agent",
+            name=agent,
+            role=role.name,
+            model=model,
+            toolset=agent,
+            is_llm=client.is_llm,
+            sampling={"temperature": sampling.temperature, "seed": sampling.seed},
+        )
+        window = client.context_window
+        actor = RoleAgent(
+            role.name,
+            client,
+            toolbox,
+            system=render(
+                role.template,
+                root=work.workspace.sandbox.placeless(str(work.workspace.root)),
+                reproduction_path=work.reproduction_path,
+            ),
+            scope=work.scope,
+            conversation=work.conversation,
+            max_steps=request.max_steps,
+            max_context=int(window * 0.85) if window else None,
+            observer=self.recorder.turn(work.scope, agent),
+            journal=self._journal,
+            mask=self._mask,
+        )
+        return await actor.turn(work.task)
+
+    async def score(self, work: Assignment, conversation: Conversation, k: int) -> Score | None:
+        """The Critic's score after its review. Raises: ModelError; BudgetExceeded."""
+        model = work.model or self.request.model_of(work.role.name)
+        client = self._client(model).scoped(
+            work.scope,
+            sampling=replace(self.request.sampling, logprobs=len(LETTERS), seed=work.seed),
+            observer=work.meter or self.recorder,
+            budget=self._ledgers[work.role.name],
+        )
+        agent = f"{work.role.name}:{model}"
+        return await score(client, conversation, self.recorder.turn(work.scope, agent), k=k)
+
+    def _toolbox(self, work: Assignment, *, offline: bool) -> Toolbox:
+        extra: Sequence[Any] = [finish_tool(work.role, work.accept)]
+        if offline and "editFile" in work.role.tools:
+            from ...agents.offline.tool import make_propose_tool
+
+            tool = make_propose_tool(
+                work.workspace,
+                self.project,
+                self.request.issue.text,
+                seed=work.seed or self.request.seed,
+                skip=work.rank,
+            )
+            extra = [tool, *extra]
+        return Toolbox(
+            work.workspace,
+            self.runner,
+            allowed=work.role.tools,
+            may_write=work.role.may_write,
+            extra=extra,
+            log_dir=self._logs,
+        )

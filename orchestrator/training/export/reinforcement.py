@@ -1,0 +1,70 @@
+"""grpo, rollouts: tasks to roll out on, and rollouts to replay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ....agents.models.prompt_digest import prompt_sha256
+from ...record.graph import wire
+from .options import ExportOptions, Tally
+from .rows import Row, joined
+from .segments import segments
+from .view import View
+
+
+def grpo(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
+    """One row per task: the prompt, and the columns that `Issue.reset(**row)` and reward functions take.
+    Repeated runs of an instance are one task (the writer drops the repeats)."""
+    task = view.record.task
+    yield Row(
+        {
+            "prompt": [{"role": "user", "content": task.problem_statement}],
+            "instance_id": task.instance_id,
+            "repository": task.repository or "",
+            "base_commit": task.base_commit or "",
+            "problem_statement": task.problem_statement,
+        },
+        view.instance,
+    )
+
+
+def rollouts(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
+    """Token-exact rollouts of the writers with their measured reward; members of a group share the prompt.
+    A rollout without a reward is left out: counting it as 0 would shift every advantage of its group."""
+    for leaf in view.leaves:
+        if not leaf.writer:
+            continue
+        if leaf.failed:
+            tally.drop("infrastructure")
+        elif leaf.reward is None:
+            tally.drop("no_reward")
+        elif leaf.offline and not options.include_offline:
+            tally.drop("offline")
+        elif options.only != "all" and not leaf.label.of(options.only):
+            tally.drop(f"not_{options.only}")
+        elif options.min_reward is not None and leaf.reward < options.min_reward:
+            tally.drop("min_reward")
+        elif (parts := segments(leaf.path)) is None:
+            tally.drop("no_token_ids")
+        else:
+            for part in parts:
+                above = [view.text(message) for message in part.above]
+                ids, mask = part.ids, part.mask
+                start = mask.index(1)
+                if None in above:
+                    tally.drop("malformed_arguments")
+                elif options.max_tokens is not None and len(ids) > options.max_tokens:
+                    tally.drop("max_tokens")
+                else:
+                    fields: dict[str, Any] = {
+                        "group_id": f"{view.instance}/{prompt_sha256(wire(m) for m in part.above)[:16]}",
+                        "prompt": joined(text for text in above if text is not None),
+                        "prompt_ids": ids[:start],
+                        "completion_ids": ids[start:],
+                        "env_mask": mask[start:],
+                        "logprobs": part.logprobs[start:] if part.logprobs is not None else None,
+                        "reward": leaf.reward,
+                    }
+                    fields |= {f"reward/{name}": value for name, value in leaf.components.items()}
+                    yield Row(fields, view.instance)

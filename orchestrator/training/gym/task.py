@@ -1,0 +1,98 @@
+"""IssueTask and its prepared repository, shared by all environments of a process."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from ....tools.errors import UsageError
+from ....tools.history import prepare_repository
+from ....tools.project.prepare import prepare_project
+from ....tools.project.spec import Project
+from ....tools.sandbox import SandboxSpec
+from ....tools.sandbox.factory import open_sandbox
+from ....tools.testing.report import Baseline
+from ....tools.testing.runner import TestRunner
+from ....tools.workspace import Workspace
+from ...solving.run_directory import cache_root
+
+
+@dataclass(frozen=True, slots=True)
+class IssueTask:
+    """One issue to solve in one repository; values only, so that it can be copied to another process."""
+
+    repository: str
+    """Local path."""
+    issue: str
+    base: str | None = None
+    instance_id: str = ""
+    fail_to_pass: tuple[str, ...] = ()
+    """Tests that decide; empty: those that fail on the base commit."""
+    test_patch: str = ""
+    """Applied only when the work is graded; the policy never sees it."""
+    test_cmd: str | None = None
+    setup: str | None = None
+    python: str | None = None
+    sandbox: str = "auto"
+
+
+@dataclass(slots=True)
+class PreparedTask:
+    """A repository made ready once; episodes fork `base`."""
+
+    base: Workspace
+    project: Project
+    baseline: Baseline
+    targets: frozenset[str]
+
+    def runner(self) -> TestRunner:
+        return TestRunner(self.project, baseline=self.baseline)
+
+
+_PREPARED: dict[IssueTask, PreparedTask] = {}
+_LOCK = threading.Lock()
+
+
+def prepared(task: IssueTask) -> PreparedTask:
+    """The task made ready; prepared once per process and closed at its exit.
+
+    Raises: UsageError when no test can decide; RepositoryError, ProjectError, SandboxError.
+    """
+    with _LOCK:
+        if task not in _PREPARED:
+            _PREPARED[task] = _prepare(task)
+        return _PREPARED[task]
+
+
+def _prepare(task: IssueTask) -> PreparedTask:
+    work = Path(tempfile.mkdtemp(prefix="swe-agent-environment-"))
+    atexit.register(shutil.rmtree, work, ignore_errors=True)
+    base = prepare_repository(task.repository, task.base, work / "repository")
+    project = prepare_project(
+        work / "repository",
+        cache=cache_root(),
+        python=task.python,
+        setup=task.setup,
+        test_cmd=task.test_cmd,
+        sandbox_kind=task.sandbox,
+    )
+    scratch = work / "scratch"
+    scratch.mkdir()
+    spec = SandboxSpec(
+        source=work / "repository",
+        scratch=scratch,
+        read_only=tuple(Path(path) for path in project.read_only),
+        env=dict(project.env),
+    )
+    workspace = Workspace(open_sandbox(task.sandbox, spec), base)
+    workspace.refresh_index()
+    atexit.register(workspace.close)
+    baseline = TestRunner(project).measure_baseline(workspace, runs=1)
+    targets = frozenset(task.fail_to_pass) or baseline.failing
+    if not targets:
+        raise UsageError("no test decides this task: name fail_to_pass, or a repository with a failing test")
+    return PreparedTask(workspace, project, baseline, targets)

@@ -1,0 +1,13 @@
+"""One export of every kind."""
+
+import pytest
+
+from swe_agent.orchestrator.record.synthetic import synthetic_records
+from swe_agent.orchestrator.training.export.export import export
+
+
+@pytest.fixture(scope="session")
+def everything(tmp_path_factory):
+    out = tmp_path_factory.mktemp("export") / "out"
+    export(synthetic_records(12, steps=8, branches=3), ["all"], out)
+    return out

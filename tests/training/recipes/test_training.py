@@ -1,0 +1,247 @@
+"""Real steps: each kind of export through the trainer that is named for it, on a tiny model on the CPU."""
+
+import json
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from swe_agent.orchestrator.training.recipes.recipe import ACCELERATE, SOURCES, Recipe, accelerate_config
+
+pytestmark = [pytest.mark.train, pytest.mark.slow]
+
+
+def train(tmp_path, data, model, method, source=None, **options):
+    recipe = Recipe(
+        method,
+        data,
+        str(model),
+        tmp_path / "out",
+        source=source,
+        max_steps=(steps := options.pop("steps", 2)),
+        batch_size=options.pop("batch_size", 2),
+        accumulation=1,
+        learning_rate=1e-2,
+        **options,
+    )
+    script = tmp_path / "train.py"
+    script.write_text(recipe.script())
+    done = runpy.run_path(str(script), run_name="__main__")["trainer"]
+    assert done.state.global_step == steps
+    losses = [entry["loss"] for entry in done.state.log_history if "loss" in entry]
+    assert losses
+    assert all(loss == loss for loss in losses), "a loss is not a number"
+    assert any((tmp_path / "out").glob("*.safetensors"))
+    return done
+
+
+def trained_text(trainer, row):
+    """What enters the loss of one row, in runs of neighbouring tokens."""
+    runs, previous = [], None
+    for place, (token, label) in enumerate(zip(row["input_ids"], row["labels"], strict=True)):
+        if label != -100:
+            assert label == token
+            if previous != place - 1:
+                runs.append([])
+            runs[-1].append(token)
+            previous = place
+    return [trainer.processing_class.decode(run) for run in runs]
+
+
+def test_sft_trains_sampled_assistant_tokens_and_nothing_else(tmp_path, data, tiny_model):
+    trainer = train(tmp_path, data, tiny_model, "sft")
+    rows = [json.loads(line) for line in (data / "sft/train.jsonl").read_text().splitlines()]
+    for row, encoded in zip(rows, trainer.train_dataset, strict=True):
+        said = [message for message in row["messages"] if message["role"] == "assistant"]
+        texts = trained_text(trainer, encoded)
+        assert len(texts) == len(said)
+        for message, text in zip(said, texts, strict=True):
+            (call,) = message["tool_calls"]
+            assert message["content"] in text
+            assert call["function"]["name"] in text
+            assert (
+                json.loads(text.split("<tool_call>")[1].split("</tool_call>")[0])["arguments"]
+                == (call["function"]["arguments"])
+            ), "arguments are an object, not a string in a string"
+        everything = "".join(texts)
+        for message in row["messages"]:
+            if message["role"] != "assistant":
+                assert message["content"] not in everything
+
+
+def test_sft_pc_trains_completions_only(tmp_path, data, tiny_model):
+    trainer = train(tmp_path, data, tiny_model, "sft", "sft_pc")
+    rows = [json.loads(line) for line in (data / "sft_pc/train.jsonl").read_text().splitlines()]
+    for row, encoded in list(zip(rows, trainer.train_dataset, strict=True))[:12]:
+        (text,) = trained_text(trainer, encoded)
+        assert row["completion"][0]["content"] in text
+        assert row["prompt"][-1]["content"] not in text
+
+
+def test_sft_tokens_trains_the_ids_that_were_sampled(tmp_path, data, tiny_model):
+    trainer = train(tmp_path, data, tiny_model, "sft", "sft_tokens")
+    rows = [json.loads(line) for line in (data / "sft_tokens/train.jsonl").read_text().splitlines()]
+    for row, encoded in zip(rows, trainer.train_dataset, strict=True):
+        assert encoded["input_ids"] == row["input_ids"]
+        assert encoded["labels"] == row["labels"]
+
+
+def test_orm_trains_the_verdict(tmp_path, data, tiny_model):
+    trainer = train(tmp_path, data, tiny_model, "sft", "orm", lora=True)
+    texts = {
+        trained_text(trainer, row)[0].replace("<think>", "").split("<|im_end|>")[0][-3:]
+        for row in trainer.train_dataset
+    }
+    assert {text.strip() for text in texts} == {"YES", "NO"}
+
+
+@pytest.mark.parametrize("loss", ["sigmoid", "ipo", "hinge"])
+def test_dpo(tmp_path, data, tiny_model, loss):
+    train(tmp_path, data, tiny_model, "dpo", loss=loss)
+
+
+def test_kto(tmp_path, data, tiny_model):
+    train(tmp_path, data, tiny_model, "kto", batch_size=4)
+
+
+def test_reward(tmp_path, data, tiny_model):
+    train(tmp_path, data, tiny_model, "reward")
+
+
+def test_prm_is_token_classification_of_step_ends(tmp_path, data, tiny_model):
+    trainer = train(tmp_path, data, tiny_model, "prm")
+    rows = [json.loads(line) for line in (data / "prm/train.jsonl").read_text().splitlines()]
+    for row, encoded in zip(rows, trainer.train_dataset, strict=True):
+        assert [label for label in encoded["labels"] if label != -100] == [
+            int(label) for label in row["labels"]
+        ]
+
+
+def test_grpo_replays_recorded_rollouts(tmp_path, data, tiny_model):
+    trainer = train(tmp_path, data, tiny_model, "grpo", "rollouts", generations=3, batch_size=3)
+    rewards = [entry["reward"] for entry in trainer.state.log_history if "reward" in entry]
+    assert all(0 < reward < 1 for reward in rewards), "the recorded rewards, one of three is 1"
+
+
+def test_grpo_rolls_out_in_the_real_environment(tmp_path, tiny_model):
+    repo = tmp_path / "repo"
+    repo.mkdir()
+    (repo / "a.py").write_text("def one():\n    return 2\n")
+    (repo / "test_a.py").write_text("from a import one\n\n\ndef test_one():\n    assert one() == 1\n")
+    git = ["git", "-C", str(repo), "-c", "user.name=t", "-c", "user.email=t@t"]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "base"]):
+        subprocess.run([*git, *command], check=True)
+    row = {
+        "prompt": [{"role": "user", "content": "one() is 2"}],
+        "instance_id": "a",
+        "repository": str(repo),
+        "base_commit": "",
+        "problem_statement": "one() is 2",
+    }
+    folder = tmp_path / "data" / "grpo"
+    folder.mkdir(parents=True)
+    (folder / "train.jsonl").write_text(json.dumps(row) + "\n")
+    trainer = train(
+        tmp_path,
+        tmp_path / "data",
+        tiny_model,
+        "grpo",
+        generations=2,
+        max_completion_length=24,
+        max_tool_calls=2,
+    )
+    rewards = [entry["reward"] for entry in trainer.state.log_history if "reward" in entry]
+    assert rewards == [0.0, 0.0], "measured in the sandbox: nothing was fixed"
+
+
+def test_accelerate_loads_every_shipped_configuration():
+    pytest.importorskip("accelerate", reason="needs the extra train: accelerate is not installed")
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    kinds = {
+        name: str(load_config_from_file(str(accelerate_config(name))).distributed_type) for name in ACCELERATE
+    }
+    assert {kind.split(".")[-1] for kind in kinds.values()} == {"DEEPSPEED", "FSDP", "MULTI_GPU"}
+
+
+def test_the_command_trains(tmp_path, data, tiny_model):
+    command = [
+        sys.executable,
+        "-m",
+        "swe_agent",
+        "train",
+        "sft",
+        "--data",
+        str(data),
+        "--base-model",
+        str(tiny_model),
+    ]
+    done = subprocess.run(
+        [*command, "--lora", "--max-steps", "1", "--accumulation", "1", "--output", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "out/adapter_model.safetensors").exists()
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A real best-of-n search over a real repository by a loopback language model, exported in all kinds."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    from swe_agent.orchestrator.cli.main import main
+
+    spec = spec_from_file_location("policy_server", Path(__file__).parents[1] / "export" / "policy_server.py")
+    policy_server = module_from_spec(spec)
+    spec.loader.exec_module(policy_server)
+    root = tmp_path_factory.mktemp("recorded")
+    repo = root / "fees"
+    repo.mkdir()
+    (repo / "fees.py").write_text("def hours(minutes):\n    return minutes // 60 + 1\n")
+    (repo / "test_fees.py").write_text(
+        "from fees import hours\n\n\ndef test_whole():\n    assert hours(60) == 1\n"
+    )
+    git = ["git", "-C", str(repo), "-c", "user.name=t", "-c", "user.email=t@t"]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "base"]):
+        subprocess.run([*git, *command], check=True)
+    tries = ["minutes // 61 + 2", "minutes // 62 + 2", "-(-minutes // 60)", "(minutes + 59) // 60"]
+    server = policy_server.PolicyServer("fees.py", "minutes // 60 + 1", tries, ["test_fees.py::test_whole"])
+    command = [
+        sys.executable,
+        "-m",
+        "swe_agent",
+        "solve",
+        "--text",
+        "hours(60) is 2",
+        "--repo",
+        str(repo),
+        "--quiet",
+    ]
+    search = ["--search", "best-of-n", "--samples", "4", "--workers", "1", "--output", str(root / "run")]
+    model = ["--model", "hosted_vllm/bytes", "--api-base", server.url]
+    try:
+        subprocess.run(
+            [*command, *search, *model], check=True, env={**os.environ, "HOSTED_VLLM_API_KEY": "none"}
+        )
+    finally:
+        server.close()
+    out = root / "all"
+    assert (
+        main(["export", str(root / "run"), "--format", "all", "--max-tokens", "9000", "--out", str(out)]) == 0
+    )
+    return out
+
+
+@pytest.mark.parametrize(
+    ("method", "source"), [(method, source) for method, sources in SOURCES.items() for source in sources]
+)
+def test_a_recorded_search_trains_in_every_kind(tmp_path, recorded, tiny_model, method, source):
+    options = {"batch_size": 2, "generations": 2} if method in ("kto", "grpo") else {"batch_size": 1}
+    if source == "grpo":
+        options |= {"max_completion_length": 16, "max_tool_calls": 1, "repositories": recorded.parent}
+    train(tmp_path, recorded, tiny_model, method, source, steps=1, **options)

@@ -1,0 +1,145 @@
+"""What a test run puts into the sandbox and reads back from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib import resources
+from pathlib import PurePosixPath
+from typing import Any
+
+from ...errors import SandboxError
+from ...sandbox import Sandbox
+from ..report import Outcome, TestReport, TestResult
+
+FOLDER = ".git/swe-agent"
+"""Inside the repository's git directory: outside the working tree, present in every kind of sandbox at a
+path that `read_bytes` reaches, and copied by a fork."""
+REPORT_BYTES = 256 << 20
+HEAD_CHARS, TAIL_CHARS = 6000, 14000
+
+
+@cache
+def inside(name: str) -> bytes:
+    """Source of one of the modules that run inside the sandbox."""
+    package = (__package__ or __name__).rpartition(".")[0]
+    return resources.files(package).joinpath("inside").joinpath(name).read_bytes()
+
+
+def place(sandbox: Sandbox, folder: str, request: Mapping[str, Any], names: Iterable[str]) -> PurePosixPath:
+    """Write a request and the modules it needs; returns the folder's absolute path."""
+    for name in names:
+        sandbox.write_bytes(f"{folder}/{name}", inside(name))
+    sandbox.write_bytes(f"{folder}/request.json", json.dumps(request).encode())
+    return sandbox.root / folder
+
+
+@dataclass(slots=True)
+class Events:
+    """A report file, read. Its author is code under test: nothing in it is trusted to be well-formed."""
+
+    results: dict[str, TestResult] = field(default_factory=dict[str, TestResult])
+    uncollected: dict[str, str] = field(default_factory=dict[str, str])
+    unknown: list[str] = field(default_factory=list[str])
+    covered: dict[str, Mapping[str, Sequence[int]]] = field(
+        default_factory=dict[str, Mapping[str, Sequence[int]]]
+    )
+    running: str | None = None
+    done: int | None = None
+
+    @classmethod
+    def parse(cls, data: bytes) -> Events:
+        events = cls()
+        for line in data.splitlines():
+            try:
+                event = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(event, dict):
+                events._take(event)
+        return events
+
+    def _take(self, event: Mapping[str, Any]) -> None:
+        if isinstance(test := event.get("test"), str):
+            try:
+                outcome = Outcome(event.get("outcome"))
+            except ValueError:
+                return
+            duration = event.get("duration")
+            seconds = float(duration) if isinstance(duration, (int, float)) else None
+            self.results[test] = TestResult(outcome, seconds, str(event.get("message") or ""))
+            self.running = None
+        elif isinstance(start := event.get("start"), str):
+            self.running = start
+        elif isinstance(name := event.get("uncollected"), str):
+            self.uncollected[name] = str(event.get("message") or "")
+        elif isinstance(name := event.get("unknown"), str):
+            self.unknown.append(name)
+        elif isinstance(test := event.get("covered"), str) and isinstance(lines := event.get("lines"), dict):
+            self.covered[test] = {
+                str(path): [n for n in hit if isinstance(n, int)] for path, hit in lines.items()
+            }
+        elif isinstance(done := event.get("done"), int):
+            self.done = done
+
+    def report(
+        self,
+        *,
+        exit_code: int,
+        duration_s: float,
+        output: str,
+        timed_out: bool,
+        log_path: str | None,
+        warm: bool = False,
+        placeless: Callable[[str], str] = str,
+    ) -> TestReport:
+        """The run as a report; a test that was running when the process died is an error. `placeless` is the
+        sandbox's."""
+        results = {
+            test: replace(result, message=placeless(result.message)) for test, result in self.results.items()
+        }
+        output = placeless(output)
+        if self.done is None and self.running is not None and self.running not in results:
+            why = (
+                "the run was killed at its time limit"
+                if timed_out
+                else f"the process died (exit {exit_code})"
+            )
+            results[self.running] = TestResult(Outcome.ERROR, None, f"did not finish: {why}")
+        uncollected = {name: placeless(message) for name, message in self.uncollected.items()}
+        for name, message in uncollected.items():
+            results.setdefault(name, TestResult(Outcome.ERROR, None, message))
+        errors = [f"{name}: {message}" for name, message in uncollected.items()]
+        errors += [f"{name}: no test has this id, and no file or folder this name" for name in self.unknown]
+        if self.done is None and not results and not timed_out:
+            errors.append(f"no test was collected; the output ends: {output.strip()[-1500:]}")
+        return TestReport(
+            results,
+            exit_code,
+            duration_s,
+            ends(output),
+            timed_out,
+            log_path,
+            tuple(errors),
+            tuple(self.unknown),
+            warm,
+        )
+
+
+def ends(output: str) -> str:
+    """Head and tail of an output."""
+    if len(output) <= HEAD_CHARS + TAIL_CHARS:
+        return output
+    dropped = len(output) - HEAD_CHARS - TAIL_CHARS
+    return f"{output[:HEAD_CHARS]}\n[... {dropped} characters ...]\n{output[-TAIL_CHARS:]}"
+
+
+def read_events(sandbox: Sandbox, folder: str) -> Events:
+    try:
+        return Events.parse(sandbox.read_bytes(f"{folder}/report.jsonl", max_bytes=REPORT_BYTES))
+    except FileNotFoundError:
+        return Events()
+    except OSError as error:
+        raise SandboxError(f"the test report cannot be read back: {error}") from error
