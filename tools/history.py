@@ -74,6 +74,11 @@ def prepare_repository(
     return commit
 
 
+def resolve_commit(source: str | Path, base: str | None = None) -> str:
+    """The commit (hex) that `base` names in a local repository; None: HEAD. Raises: RepositoryError."""
+    return _resolve(_top(source), base)
+
+
 def assert_no_future(repository: Path, base: str) -> None:
     """Check that nothing in `repository` leads past `base`.
 

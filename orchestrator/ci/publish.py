@@ -13,7 +13,7 @@ from ...tools.errors import ForgeError, IssueError, PatchError, RepositoryError,
 from ...tools.patch import Patch
 from ..forges.github_repository import GitHubRepository
 from ..forges.push import Push, push_patch
-from ..report.evidence import Evidence, code, reproduction_command
+from ..report.patch_report import PatchReport, code, reproduction_command
 from .job import Job, read_result
 from .plan import Place
 
@@ -60,7 +60,7 @@ def publish(
         if result is None or "status" not in result:
             text = "The run ended without a result; the workflow's log says why."
             return _answer(job, forge, Published("failed", text))
-        evidence = Evidence.of(result, model=model)
+        evidence = PatchReport.of(result, model=model)
         command = (
             reproduction_command(job.reference, evidence.base_commit, model) if job.kind == "issue" else ""
         )
@@ -75,7 +75,7 @@ def publish(
         return _answer(job, forge, _deliver(job, forge, place, found, str(result["patch"])))
 
 
-def _conclusion(evidence: Evidence, result: Mapping[str, Any]) -> Conclusion:
+def _conclusion(evidence: PatchReport, result: Mapping[str, Any]) -> Conclusion:
     if not result.get("patch"):
         return "no-patch"
     return "verified" if evidence.verified and evidence.exit_code == 0 else "unverified"

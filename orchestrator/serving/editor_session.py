@@ -15,6 +15,8 @@ from pathlib import Path
 from platformdirs import user_state_path
 
 from ...tools.errors import UsageError
+from ...tools.git import git
+from ...tools.history import prepare_repository
 from ..solving.delivery import apply_patch, working_tree
 
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -125,23 +127,22 @@ class EditorSession:
 
     def commit(self, turn: Turn, base: str) -> list[FileChange]:
         """Put the turn's patch on top of the session's clone; what it changed. Blocking."""
-        from git import Repo
-
-        if self.clone.exists():
-            repo = Repo(self.clone)
-        else:
-            repo = Repo.clone_from(self.cwd, self.clone, multi_options=["--no-checkout", "--quiet"])
-            repo.git.checkout("--quiet", "--detach", base)
-        repo.git.apply("--index", "--whitespace=nowarn", str(Path(turn.run) / "patch.diff"))
+        if not self.clone.exists():
+            prepare_repository(self.cwd, base, self.clone)
+        git(self.clone, "apply", "--index", "--whitespace=nowarn", str(Path(turn.run) / "patch.diff"))
         identity = ("-c", "user.name=swe-agent", "-c", "user.email=swe-agent@localhost")
-        repo.git.execute(["git", *identity, "commit", "--quiet", "--no-verify", "-m", self.title])
+        git(self.clone, *identity, "commit", "--quiet", "--no-verify", "-m", self.title)
         turn.patched = True
         self.save()
-        head = repo.head.commit
-        return [
-            FileChange(diff.b_path or diff.a_path or "", _text(diff.a_blob), _text(diff.b_blob))
-            for diff in head.parents[0].diff(head)
-        ]
+        names = git(self.clone, "diff", "--name-only", "--no-renames", "-z", "HEAD~1", "HEAD").split("\0")
+        return [FileChange(name, self._text("HEAD~1", name), self._text("HEAD", name)) for name in names if name]
+
+    def _text(self, commit: str, path: str) -> str | None:
+        """A file's text, bytes that are not UTF-8 replaced; None: it is not there."""
+        listed = git(self.clone, "ls-tree", "-z", commit, "--", path)
+        if not listed:
+            return None
+        return git(self.clone, "show", f"{commit}:{path}").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
     def pending(self) -> list[Turn]:
         """Turns whose patches the checkout does not have yet, oldest first."""
@@ -154,10 +155,3 @@ class EditorSession:
             turn.applied = True
             self.save()
 
-
-def _text(blob: object) -> str | None:
-    """A blob's text; bytes that are not UTF-8 are replaced."""
-    if blob is None:
-        return None
-    data: bytes = blob.data_stream.read()  # type: ignore[attr-defined]
-    return data.decode("utf-8", "replace")

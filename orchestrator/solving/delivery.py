@@ -105,9 +105,9 @@ def open_pr(issue: Issue, result: SolveResult, *, ready: bool, fork: str, force:
 
 def pull_request_body(issue: Issue, result: SolveResult) -> str:
     """What reviewers should know: the evidence, and that a machine wrote it."""
-    from ..report.evidence import Evidence, reproduction_command
+    from ..report.patch_report import PatchReport, reproduction_command
 
-    evidence = Evidence.of(result.to_json())
+    evidence = PatchReport.of(result.to_json())
     command = reproduction_command(issue.url, evidence.base_commit, "") if issue.url else ""
     return evidence.markdown(reproduce=command)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from swe_agent.orchestrator.ci.actions import add_summary, annotate, set_outputs, without_commands
 from swe_agent.orchestrator.ci.event import Event, Ignored, Wanted, read_event
-from swe_agent.orchestrator.report.evidence import Evidence, code
+from swe_agent.orchestrator.report.patch_report import PatchReport, code
 
 REPOSITORY = {"full_name": "octo/demo"}
 INJECTIONS = [
@@ -84,7 +84,9 @@ def test_text_stays_text(text: str, tmp_path: Path, capsys: pytest.CaptureFixtur
     mark = lines[0].removeprefix("::stop-commands::")
     assert len(mark) == 32
     assert lines[-1] == f"::{mark}::"
-    markdown = Evidence.of({"status": text, "fixed": [text], "reasons": [text], "confidence": 0.5}).markdown()
+    markdown = PatchReport.of(
+        {"status": text, "fixed": [text], "reasons": [text], "confidence": 0.5}
+    ).markdown()
     assert not re.search(r"(?<!\\)<script", markdown.replace(code(text), ""))
     assert "@everyone" not in markdown.replace(code(text), "")
     add_summary(tmp_path / "summary", markdown)

@@ -1,4 +1,4 @@
-"""Evidence: what a run shows about its patch, as Markdown for reviewers: what was red and is green, what was run
+"""PatchReport: what a run shows about its patch, as Markdown for reviewers: what was red and is green, what was run
 and what was not, how sure the run is, what it cost, how to see it again.
 
 Test ids, paths and reasons come from the repository or a model: they stand in code spans, and nothing in them
@@ -18,7 +18,7 @@ MOST = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class PatchReport:
     """The part of a result that reviewers need. None and empty: not known, not none."""
 
     status: str
