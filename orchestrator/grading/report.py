@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ...tools.errors import UsageError
+from ...tools.files import write_atomically
 from .grader import Grade
 from .predictions import Prediction
 
@@ -79,9 +80,7 @@ class RunReport:
         """Write the report atomically; returns its path."""
         directory.mkdir(parents=True, exist_ok=True)
         path = directory / f"{_safe(self.model)}.{_safe(self.run_id)}.json"
-        draft = path.with_name(path.name + ".new")
-        draft.write_text(json.dumps(self.to_json(), indent=1) + "\n", "utf-8")
-        draft.replace(path)
+        write_atomically(path, json.dumps(self.to_json(), indent=1) + "\n")
         return path
 
 
