@@ -104,8 +104,7 @@ class RunReport:
         """Write the report atomically; returns its path."""
         directory.mkdir(parents=True, exist_ok=True)
         path = report_path(directory, self.model, self.run_id)
-        write_atomically(path, json.dumps(self.to_json(), indent=1) + "
-")
+        write_atomically(path, json.dumps(self.to_json(), indent=1) + "\n")
         return path
 
 
