@@ -298,7 +298,7 @@ class _Run:
             valid=True,
             tests={test: str(r.outcome) for test, r in report.results.items()} if report else {},
             f2p=[len(check.passed_targets), len(check.targets)] if check.targets else None,
-            p2p=[len(check.comparison.unchanged_passing), len(suite_passing(stage.suite))],
+            p2p=[len(check.comparison.unchanged_passing), len(stage.suite.baseline.passing)],
             wall_s=round(report.duration_s, 3) if report else None,
         )
         return check
@@ -348,10 +348,6 @@ class _Run:
                 }
             )
         )
-
-
-def suite_passing(suite: Suite) -> frozenset[str]:
-    return suite.baseline.passing
 
 
 def _config(request: SolveRequest) -> dict[str, object]:
