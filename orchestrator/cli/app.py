@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 COMMANDS = {
     "solve": "Solve one issue: from a URL, a text, a file or a dataset instance.",
+    "verify": "Judge a patch with no model: what it fixes and breaks.",
     "batch": "Solve many instances of a dataset, resumably.",
     "eval": "Grade predictions against a dataset.",
     "export": "Turn runs into training data or predictions.",

@@ -128,3 +128,19 @@ def parse_reference(text: str, env: Mapping[str, str] | None = None) -> Referenc
     if host == "api.github.com":
         origin = "https://github.com"
     return Reference("github", origin, api_root(origin, env), match["path"], int(number))
+
+
+def parse_pull(text: str, env: Mapping[str, str] | None = None) -> Reference:
+    """The URL of a pull request on GitHub or GitHub Enterprise; `number` is the pull request's.
+
+    Raises: IssueError for anything else.
+    """
+    match = re.fullmatch(r"(https?://[^/\s]+/[^/\s]+/[^/\s]+)/pull/(\d+)(/\S*)?", text.strip())
+    if match is None:
+        hint = (
+            "; of a merge request, fetch the branch and name its base with --base"
+            if "merge_requests" in text
+            else ""
+        )
+        raise IssueError(f"{text} is not the URL of a pull request; expected .../OWNER/REPO/pull/N{hint}")
+    return parse_reference(f"{match[1]}/issues/{match[2]}", env)

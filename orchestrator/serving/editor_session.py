@@ -135,14 +135,20 @@ class EditorSession:
         turn.patched = True
         self.save()
         names = git(self.clone, "diff", "--name-only", "--no-renames", "-z", "HEAD~1", "HEAD").split("\0")
-        return [FileChange(name, self._text("HEAD~1", name), self._text("HEAD", name)) for name in names if name]
+        return [
+            FileChange(name, self._text("HEAD~1", name), self._text("HEAD", name)) for name in names if name
+        ]
 
     def _text(self, commit: str, path: str) -> str | None:
         """A file's text, bytes that are not UTF-8 replaced; None: it is not there."""
         listed = git(self.clone, "ls-tree", "-z", commit, "--", path)
         if not listed:
             return None
-        return git(self.clone, "show", f"{commit}:{path}").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        return (
+            git(self.clone, "show", f"{commit}:{path}")
+            .encode("utf-8", "surrogateescape")
+            .decode("utf-8", "replace")
+        )
 
     def pending(self) -> list[Turn]:
         """Turns whose patches the checkout does not have yet, oldest first."""
@@ -154,4 +160,3 @@ class EditorSession:
             apply_patch(Path(turn.run), Path(self.cwd))
             turn.applied = True
             self.save()
-
