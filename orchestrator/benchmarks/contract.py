@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from ...tools.errors import UsageError
-from ..grading.grading import END, START
 from .instance import Instance
+from .markers import END, START
 from .sealed import Evaluation, Gold
 
 Files = Mapping[str, str | bytes]

@@ -16,10 +16,11 @@ from typing import Any, Literal
 from ...tools.errors import SandboxError, SweAgentError
 from ...tools.sandbox import Sandbox, open_sandbox
 from ..benchmarks.instance import Instance
+from ..benchmarks.markers import END, EXIT_CODE, START
 from ..benchmarks.sealed import Gold, grading
 from .adaptations import before_tests, httpbin_for, open_for_tests
 from .declared import new_requirements, with_requirements
-from .grading import END, EXIT_CODE, PATCH_FAILED, START, TESTS_TIMED_OUT, Verdict, grade_log
+from .grading import PATCH_FAILED, TESTS_TIMED_OUT, Verdict, grade_log
 from .logs import parser_named
 from .native import NativeEnvironment, prepare_environment
 from .predictions import Prediction

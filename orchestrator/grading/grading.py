@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..benchmarks.markers import END, EXIT_CODE, START
 from .logs import ERROR, FAILED, PASSED, SKIPPED, XFAIL, Parser
 
-START, END, EXIT_CODE = ">>>>> Start Test Output", ">>>>> End Test Output", ">>>>> Test Exit Code"
 PATCH_FAILED, RESET_FAILED = ">>>>> Patch Apply Failed", ">>>>> Reset Failed"
 TESTS_ERRORED, TESTS_TIMED_OUT = ">>>>> Tests Errored", ">>>>> Tests Timed Out"
 _SPOILED = (PATCH_FAILED, RESET_FAILED, TESTS_ERRORED, TESTS_TIMED_OUT)

@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..benchmarks.markers import END, START
 from ..benchmarks.sealed import Gold
-from .grading import END, START
 from .spec import EnvironmentSpec
 
 _NOT_TESTS = (".json", ".png", "csv", ".txt", ".md", ".jpg", ".jpeg", ".pkl", ".yml", ".yaml", ".toml")

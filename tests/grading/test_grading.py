@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swe_agent.orchestrator.benchmarks.instance import Instance
+from swe_agent.orchestrator.benchmarks.markers import END, EXIT_CODE, START
 from swe_agent.orchestrator.benchmarks.sealed import Evaluation, Gold
 from swe_agent.orchestrator.grading.evaluate import evaluate
 from swe_agent.orchestrator.grading.grader import Grade
-from swe_agent.orchestrator.grading.grading import END, EXIT_CODE, START, grade_log
+from swe_agent.orchestrator.grading.grading import grade_log
 from swe_agent.orchestrator.grading.logs import PARSERS, parser_named
 from swe_agent.orchestrator.grading.predictions import Prediction, parse_predictions
 from swe_agent.orchestrator.grading.report import read_verdicts
