@@ -34,8 +34,9 @@ from ..tools.toolbox.tool import ToolResult
 from ..tools.toolbox.toolbox import Toolbox
 from .compaction import compact
 from .conversation import Conversation
+from .journal import TurnJournal
 from .models.client import SampledResult
-from .observer import Silent, TurnJournal, TurnObserver
+from .observer import Silent, TurnObserver
 from .stuck import StuckDetector
 
 FINISH = "finish"

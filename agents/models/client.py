@@ -22,7 +22,8 @@ from pydantic import BaseModel
 
 from ...tools.errors import ContextOverflowError
 from ..budget import Budget
-from .calls import Call, CallObserver, Journal, Sampling
+from ..journal import CallJournal
+from .calls import Call, CallObserver, Sampling
 from .core import Core, spending
 from .endpoint import Endpoint, Sampled
 from .history import History
@@ -47,7 +48,7 @@ class ModelClient(ChatCompletionClient):
         scope: str,
         sampling: Sampling,
         observer: CallObserver | None,
-        journal: Journal | None,
+        journal: CallJournal | None,
         budget: Budget | None,
     ) -> None:
         self._core = core

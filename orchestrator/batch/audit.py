@@ -9,7 +9,7 @@ from typing import Any
 
 from ...tools.audit import audit
 from ...tools.errors import RecordError
-from ..record.events import read_events
+from ..record.log import read_events
 
 _IMPORTED_AS = {"scikit-learn": ("sklearn",), "pvlib-python": ("pvlib",)}
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ...tools.audit import audit
+from ..record.events import Audited
 from ..record.recorder import Recorder
 
 
@@ -21,6 +22,6 @@ def oversee(events: Iterable[Mapping[str, Any]], recorder: Recorder, package: st
     words: list[str] = []
     for node, made in sorted(calls.items()):
         flags = audit(made, packages=[package])
-        recorder.append("audit", node=node, flags=[asdict(flag) for flag in flags])
+        recorder.append(Audited(node=node, flags=[asdict(flag) for flag in flags]))
         words += [f"{flag.kind}: {flag.evidence}" for flag in flags]
     return words

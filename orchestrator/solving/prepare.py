@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ...tools.history import prepare_repository
@@ -13,6 +13,7 @@ from ...tools.project.prepare import prepare_project, unpack_artefacts
 from ...tools.project.spec import Project, TestCommand
 from ...tools.sandbox import DEFAULT_ROOT, Limits, Sandbox, SandboxSpec, open_sandbox
 from ...tools.workspace import Workspace
+from ..record.events import Inference
 from ..record.recorder import Recorder
 from ..request import SolveRequest
 from .run_directory import RunDirectory, cache_root
@@ -48,9 +49,8 @@ def prepare(
 
     Raises: ProjectError, SandboxError.
     """
-    recorder.append(
-        "inference", what="base commit", value=base, why="--base" if request.base else "HEAD", flag="--base"
-    )
+    why = "--base" if request.base else "HEAD"
+    recorder.append(Inference(what="base commit", value=base, why=why, flag="--base"))
     kind = request.sandbox
     project = request.project
     sandbox: Sandbox | None = None
@@ -76,23 +76,13 @@ def prepare(
             on_line=on_line,
         )
     for inference in project.inferences:
-        recorder.append(
-            "inference", what=inference.what, value=inference.value, why=inference.why, flag=inference.flag
-        )
+        recorder.append(Inference(**asdict(inference)))
     if sandbox is None:
         on_line("sandbox")
         sandbox = open_sandbox(kind, sandbox_spec(request, run, project))
-    recorder.append(
-        "inference",
-        what="sandbox",
-        value=sandbox.kind,
-        flag="--sandbox",
-        why="NO WALLS: your files, your network"
-        if not sandbox.walls
-        else "network on"
-        if request.network
-        else "network off",
-    )
+    reach = "network on" if request.network else "network off"
+    walls = reach if sandbox.walls else "NO WALLS: your files, your network"
+    recorder.append(Inference(what="sandbox", value=sandbox.kind, why=walls, flag="--sandbox"))
     unpack_artefacts(sandbox, project)
     workspace = Workspace(sandbox, base, env=project.shell_environment(sandbox.root))
     workspace.refresh_index()

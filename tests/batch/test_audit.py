@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from swe_agent.orchestrator.batch.audit import audit_run
-from swe_agent.orchestrator.record.events import EventLog
+from swe_agent.orchestrator.record.log import EventLog
 
 
 def log(path: Path, *commands: str) -> Path:
