@@ -115,12 +115,12 @@ def open_pr(issue: Issue, result: SolveResult, *, ready: bool, fork: str, force:
 
 
 def pull_request_body(issue: Issue, result: SolveResult) -> str:
-    """What reviewers should know: what was run, and that a machine wrote it."""
-    lines = [f"Made by swe-agent: {result.status}.", ""]
-    for name, tests in (("Fixed", result.fixed), ("Still failing", result.still_failing)):
-        if tests:
-            lines += [f"{name}:", *(f"- `{test}`" for test in tests[:20]), ""]
-    return "\n".join(lines).strip() + "\n"
+    """What reviewers should know: the evidence, and that a machine wrote it."""
+    from ..report.evidence import Evidence, reproduction_command
+
+    evidence = Evidence.of(result.to_json())
+    command = reproduction_command(issue.url, evidence.base_commit, "") if issue.url else ""
+    return evidence.markdown(reproduce=command)
 
 
 def working_tree(repository: Path) -> Path:
