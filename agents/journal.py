@@ -6,7 +6,7 @@ text it saw before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -28,10 +28,6 @@ class CallJournal(Protocol):
         of its own: the prompt that follows the compaction has the next).
         Raises: RecordError when a call of that scope and index was made with another request
         (a replay that diverges says where)."""
-        ...
-
-    def responses(self) -> Iterable[Mapping[str, Any]]:
-        """Every recorded answer, so that a client knows what earlier messages said beside their calls."""
         ...
 
 

@@ -108,7 +108,7 @@ class Agent(Event):
 
 
 @event("message", key=("id",))
-class Message(Event):
+class Said(Event):
     id: str
     parent: str | None
     agent: str
@@ -122,6 +122,9 @@ class Message(Event):
     name: str | None = None
     sampled: bool = False
     error: str | None = None
+    images: Sequence[str] | None = field(
+        default=None, metadata=OPTIONAL
+    )  # sha256:<hex> in pictures/, or a URL
 
 
 @event("call", key=("scope", "index"))
@@ -295,7 +298,6 @@ class NodeFinished(Decided):
     patch: str | None
     tree_hash: str | None
     reward: JsonObject | None
-    """{total, components {name: {value|null, weight}}, spec}."""
     critic: JsonObject | None
     """{mean, sd, k, rationale}."""
     error: str | None = None

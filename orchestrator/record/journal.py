@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from ...agents.journal import RecordedTool
 from ...tools.errors import RecordError
 from .event import SEARCH, TYPES, Event, Line
-from .events import Assessed, BaselineMeasured, Called, Cleaned, Message, Reproduced, RolledOut, ToolUsed
+from .events import Assessed, BaselineMeasured, Called, Cleaned, Reproduced, RolledOut, Said, ToolUsed
 
 E = TypeVar("E", bound=Event)
 Name = tuple[Any, ...]
@@ -55,7 +55,7 @@ class Journal:
             self._calls[line["scope"], line["index"]] = line
         elif type == "call_failed" and line["kind"] == "overflow":
             self._overflows[line["scope"], line["index"]] = line["error"]
-        elif type == Message.type and not line["sampled"]:
+        elif type == Said.type and not line["sampled"]:
             self._texts[line["id"]] = line["content"]
         elif type == RolledOut.type and self.replay:
             for turn, step in enumerate(line["result"]["steps"]):
@@ -118,10 +118,6 @@ class Journal:
                 return None
             raise RecordError(f"the replay diverges: call {index} of {scope} is asked something else now")
         return line
-
-    def responses(self) -> Iterable[Line]:
-        """Every recorded answer: a client made for this run knows what earlier messages said."""
-        return [line["response"] for line in self._calls.values()]
 
     def tool(self, message_id: str) -> RecordedTool | None:
         """See `agents.journal`."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar
 
+from ...agents.message import Message
 from ...agents.models.calls import Call
+from ...agents.models.prompt_digest import picture_name
 from ...tools.toolbox.tool import ToolResult
 from .event import Event
-from .events import Called, CallFailed, CallRetried, Compaction, Message, Nudge, ToolUsed
+from .events import Called, CallFailed, CallRetried, Compaction, Nudge, Said, ToolUsed
 from .journal import Journal
 from .log import EventLog
 from .tokens import TokenLedger
@@ -54,7 +56,7 @@ class Recorder:
     def append(self, event: Event) -> int:
         """Write one event; returns its number, -1 when the log already held it."""
         with self._lock:
-            if isinstance(event, Message):
+            if isinstance(event, Said):
                 self._ledger.said(event.id, event.parent, sampled=event.sampled)
             if self._journal.seen(event):
                 return -1
@@ -163,32 +165,27 @@ class TurnRecorder:
     def message(
         self,
         id: str,
+        message: Message,
         *,
         parent: str | None,
         agent: str,
-        role: str,
-        content: str,
-        reasoning: str | None = None,
-        tool_calls: Sequence[Mapping[str, Any]] = (),
-        tool_call_id: str | None = None,
-        name: str | None = None,
         sampled: bool = False,
-        error: str | None = None,
     ) -> None:
         self._append(
-            Message(
+            Said(
                 id=id,
                 parent=parent,
                 agent=self._agent or agent,
                 node=self._node,
-                role=role,
-                content=content,
-                reasoning=reasoning,
-                tool_calls=list(tool_calls),
-                tool_call_id=tool_call_id,
-                name=name,
+                role=message.role,
+                content=message.content,
+                reasoning=message.reasoning,
+                tool_calls=[call.to_openai() for call in message.tool_calls],
+                tool_call_id=message.tool_call_id,
+                name=message.name,
                 sampled=sampled,
-                error=error,
+                error=message.error,
+                images=[picture_name(url) for url in message.images] or None,
             )
         )
 
