@@ -19,6 +19,7 @@ COMMANDS = {
     "cache": "List or clean cached environments.",
     "runs": "List, show, remove or clean up runs.",
     "apply": "Apply the patch of a run to your checkout, or undo it.",
+    "acp": "Serve an editor over the Agent Client Protocol.",
     "ci": "Steps of an automation: a labelled issue becomes a pull request.",
     "pr": "Open a pull request with the patch of a run.",
     "report": "Write one offline HTML page about a run.",
