@@ -1,0 +1,49 @@
+"""AGENTS.md and its kin: which count, how much of them, and that a patch cannot change them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from swe_agent.orchestrator.solving.instructions import MAX_CHARS, read_instructions
+
+from .conftest import git
+
+
+def commit(folder: Path, files: dict[str, str]) -> str:
+    folder.mkdir(exist_ok=True)
+    git(folder, "init", "-q")
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", "x")
+    return git(folder, "rev-parse", "HEAD").strip()
+
+
+@pytest.mark.parametrize(
+    ("files", "issue", "paths"),
+    [
+        ({"AGENTS.md": "a", "CLAUDE.md": "c"}, "", ["AGENTS.md"]),
+        ({"CLAUDE.md": "c"}, "", ["CLAUDE.md"]),
+        ({".github/copilot-instructions.md": "g"}, "", [".github/copilot-instructions.md"]),
+        ({"AGENTS.md": "a", "web/AGENTS.md": "w", "api/AGENTS.md": "p"}, "see web/src/a.py", ["AGENTS.md", "web/AGENTS.md"]),
+        ({"docs/MYAGENTS.md": "no"}, "docs/MYAGENTS.md", []),
+        ({"AGENTS.md": " \n"}, "", []),
+        ({"a.py": "x = 1\n"}, "", []),
+    ],
+)  # fmt: skip
+def test_which_count(tmp_path: Path, files: dict[str, str], issue: str, paths: list[str]) -> None:
+    base = commit(tmp_path / "r", files)
+    assert [item.path for item in read_instructions(tmp_path / "r", base, issue)] == paths
+
+
+def test_they_are_read_from_the_base_commit_and_are_bounded(tmp_path: Path) -> None:
+    folder = tmp_path / "r"
+    base = commit(folder, {"AGENTS.md": "y" * 50_000, "web/AGENTS.md": "near"})
+    (folder / "AGENTS.md").write_text("rm -rf /")
+    root, near = read_instructions(folder, base, "web/x.py")
+    assert near.text == "near"
+    assert root.text.startswith("yyy")
+    assert len(root.text) + len(near.text) <= MAX_CHARS + 10
