@@ -17,11 +17,13 @@ from functools import cached_property
 from ...tools.patch import Patch
 from ...tools.testing.impact.change import Change
 from ...tools.testing.impact.ranking import Impact
-from ...tools.testing.report import Baseline, TestReport, TestResult
+from ...tools.testing.impact.test_source import test_source
+from ...tools.testing.report import Baseline, Outcome, TestReport, TestResult
 from ...tools.testing.runner import TestRunner
 from ...tools.workspace import Workspace
 from .base_knowledge import BaseKnowledge, KnowledgeCache
 from .purchase import MOST_ASKED, buy, chunks, file_of, without_cut
+from .relevance import Belonging, Failing, belonging
 
 CAP_S = 600.0
 """Longest run of a whole suite that nobody asked to be run whole."""
@@ -31,7 +33,7 @@ SMALL_TESTS = 300
 """A suite with so many test functions at most is run whole before anybody thinks."""
 LOOK_FILES = 3
 """Of a larger one, so many files that the issue's words point to."""
-CONFIRM_S = 60.0
+AGAIN_S = 60.0
 """Longest run that asks again."""
 
 
@@ -75,9 +77,11 @@ class BaseCommit:
         self.note(reports[0].results, () if cut else self._files_of(reports[0].results))
         return self.baseline
 
-    def adopt(self, baseline: Baseline, *, whole: bool) -> None:
-        """Take over a baseline measured before."""
+    def adopt(self, baseline: Baseline, *, whole: bool, files: Collection[str] = ()) -> None:
+        """Take over what was measured before: `files` were run to their end."""
         self.take(baseline, whole=whole)
+        with self._lock:
+            self.known.files |= set(files)
 
     async def look(
         self, *, whole: bool = False, left_s: float | None = None, longest_s: float = LOOK_S
@@ -100,11 +104,11 @@ class BaseCommit:
         return self.baseline
 
     async def find_failing(
-        self, enough: Callable[[Baseline], bool], say: Callable[[str], None], *, left_s: float | None = None
+        self, enough: Callable[[], bool], say: Callable[[str], None], *, left_s: float | None = None
     ) -> Baseline:
         """Run test files on the base in the order in which the issue's words point to them, until `enough`, the end of
         the files or the time: for who can do nothing without a failing test."""
-        if self.whole or enough(self.baseline):
+        if self.whole or enough():
             return self.baseline
         if self.small:
             return await self.measure(1, left_s=left_s)
@@ -119,7 +123,7 @@ class BaseCommit:
             with self._lock:
                 done += 1
                 say(f"looking for a failing test: {done} of {len(plan)} groups of test files, nearest first")
-            return enough(self.baseline)
+            return enough()
 
         try:
             bought = await asyncio.to_thread(
@@ -138,18 +142,30 @@ class BaseCommit:
             self.take(self.baseline, whole=True)
         return self.baseline
 
-    async def confirm(self, tests: Collection[str]) -> frozenset[str]:
-        """Those of `tests` that fail on the base every time they are asked again."""
+    async def ask_again(self, tests: Collection[str]) -> frozenset[str]:
+        """Those of `tests` that fail on the base once more; the others are flaky from here on."""
         if not tests:
             return frozenset()
-        report = await asyncio.to_thread(
-            self.run, self.workspace, sorted(tests)[:MOST_ASKED], CONFIRM_S, True
-        )
+        asked = sorted(tests) if len(tests) <= MOST_ASKED else sorted({file_of(test) for test in tests})
+        report = without_cut(await asyncio.to_thread(self.run, self.workspace, asked, AGAIN_S, True))
         good = {test for test in tests if test in report.results and report.results[test].outcome.good}
+        self.note({test: result for test, result in report.results.items() if test in tests}, ())
         if good:
-            with self._lock:
-                self.take(replace(self.baseline, flaky=self.baseline.flaky | good), whole=self.whole)
+            self.take(replace(self.baseline, flaky=self.baseline.flaky | good), whole=self.whole)
         return frozenset(set(tests) - good)
+
+    def belonging(self) -> Belonging:
+        """Which of the known failing tests show the issue."""
+        failing = sorted(self.baseline.failing)
+        unseen = TestResult(Outcome.FAILED)
+        items = [Failing(test, self.known.failures.get(test, unseen), self._source(test)) for test in failing]
+        rarity = self.impact.rarity if self.impact is not None and self.impact.tests else None
+        return belonging(self.issue, items, rarity)
+
+    def _source(self, test: str) -> str:
+        home = self.home(test)
+        text = self.impact.tree.text(home) if home and self.impact is not None else None
+        return test_source(text, test) if text else ""
 
     @property
     def indivisible(self) -> bool:
@@ -218,6 +234,7 @@ class BaseCommit:
             if (home := self.home(test)) and result.duration_s is not None:
                 took[home] = took.get(home, 0.0) + result.duration_s
         with self._lock:
+            self.known.failures |= {test: result for test, result in results.items() if result.outcome.bad}
             self.known.durations |= took
             self.known.files |= set(files)
 

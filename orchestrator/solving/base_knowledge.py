@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...tools.project.spec import Project
-from ...tools.testing.report import Baseline, Outcome
+from ...tools.testing.report import Baseline, Outcome, TestResult
 
 VERSION = 1
 _MOST_FILES, _MOST_BYTES = 200, 128 << 20
@@ -32,6 +32,8 @@ class BaseKnowledge:
     """Test file → seconds of its tests."""
     whole: bool = False
     """Whether the whole suite was run."""
+    failures: dict[str, TestResult] = field(default_factory=dict[str, TestResult])
+    """How the failing tests failed; not kept between runs."""
 
 
 class KnowledgeCache:

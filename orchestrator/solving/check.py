@@ -23,6 +23,11 @@ class Verify:
     whole: bool = False
     """Always the whole suite, however long it takes."""
 
+    @property
+    def test_s(self) -> float | None:
+        """Longest a single test may take; None: as long as it likes."""
+        return None if self.whole else max(30.0, self.final_s / 2)
+
     @classmethod
     def of(cls, text: str) -> Verify:
         """`auto`, `full`, or the longest a final check may take (`90s`, `5m`, `1h`; a bare number is minutes); a

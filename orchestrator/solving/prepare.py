@@ -7,11 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...tools.errors import RepositoryError
 from ...tools.history import prepare_repository
 from ...tools.project.image import image_project
 from ...tools.project.prepare import prepare_project, unpack_artefacts
 from ...tools.project.spec import Project, TestCommand
 from ...tools.sandbox import DEFAULT_ROOT, Limits, Sandbox, SandboxSpec, open_sandbox
+from ...tools.testing.impact.change import Change
+from ...tools.testing.impact.ranking import Impact
+from ...tools.testing.impact.source_tree import SourceTree
 from ...tools.workspace import Workspace
 from ..record.recorder import Recorder
 from ..request import SolveRequest
@@ -97,6 +101,16 @@ def prepare(
     workspace = Workspace(sandbox, base, env=project.shell_environment(sandbox.root))
     workspace.refresh_index()
     return Prepared(workspace, project, base)
+
+
+def read_tests(repository: Path, base: str, cache: Path) -> Impact | None:
+    """Read the commit's test files and imports, so that they can be ranked; None where it cannot be read. Blocking."""
+    impact = Impact(SourceTree(repository, base), cache / "impact")
+    try:
+        impact.rank(Change())
+    except RepositoryError:
+        return None
+    return impact
 
 
 def in_container(request: SolveRequest) -> bool:

@@ -132,9 +132,8 @@ def _add(bought: Bought, part: Sequence[str], report: TestReport) -> list[str]:
         bought.exit_code, bought.output = report.exit_code, report.output
     if report.exit_code not in (0, 5) or bought.log_path is None:
         bought.log_path = report.log_path
-    return [
-        name for name in part if "::" not in name and name not in unfinished and name not in report.unknown
-    ]
+    unknown = set(report.unknown) - results.keys()
+    return [name for name in part if "::" not in name and name not in unfinished | unknown]
 
 
 def is_cut(result: TestResult) -> bool:

@@ -23,9 +23,9 @@ from ..search.cost import Cost
 from ..search.node import Candidate, CriticScore, Evaluation, Rollout, Status, Step
 from ..search.request import EvaluateRequest, ExpandRequest
 from ..search.search import search
+from .check import Check
 from .reproduce import reproduce
 from .rollout import Attempt, Plan, Stage, Start, rollout
-from .suite import Check
 from .team import Meter
 
 LAST_LOOK = 2
@@ -190,7 +190,7 @@ class Expander:
         stage, known = self.stage, self.stage.reproduction
         if self.request.model_of("tester") == OFFLINE:
             return {}
-        more = await reproduce(stage.team, stage.suite, stage.issue, samples=LAST_LOOK, first=1)
+        more = await reproduce(stage.team, stage.suite, stage.issue, stage.shown, samples=LAST_LOOK, first=1)
         added = more.generated - known.targets
         self.recorder.append(
             "reproduction_added", targets=sorted(added), files=dict(more.files), refused=list(more.refused)

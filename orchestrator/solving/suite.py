@@ -51,6 +51,7 @@ class Suite:
         self.impact = impact
         self.verify = verify or Verify()
         self.commit = BaseCommit(runner, base, impact, issue, cache)
+        runner.limit_s = self.verify.test_s
         self._steady: set[str] = set()
         """Tests that were run again on the base and never changed their mind."""
         self._tried = False
@@ -125,6 +126,13 @@ class Suite:
         elif self.commit.small:
             self.commit.learn((), budget_s)
         self._tried = True
+
+    def failing_on_base(self, tests: Collection[str]) -> set[str]:
+        """Those of `tests` that fail on the base commit, which is asked where it is not known. Blocking."""
+        open_ = [test for test in tests if not self._is_known(test)]
+        if open_:
+            self.commit.learn(sorted(open_), ASK_S, runs=2)
+        return set(tests) & self.baseline.failing
 
     def against_base(self, report: TestReport, *, partial: bool) -> Comparison:
         """What a role's own run changed; the base is asked about what fails. Blocking."""

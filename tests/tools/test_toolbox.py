@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from swe_agent.tools.errors import SandboxError, ToolError
 from swe_agent.tools.excerpt import excerpt
-from swe_agent.tools.testing.report import Baseline, Outcome, TestReport, TestResult
+from swe_agent.tools.testing.report import Baseline, Comparison, Outcome, TestReport, TestResult, compare
 from swe_agent.tools.toolbox.arguments import check_arguments
 from swe_agent.tools.toolbox.tool import Tool, ToolResult
 from swe_agent.tools.toolbox.toolbox import NAMES

@@ -72,7 +72,7 @@ class Impact:
 
     @cached_property
     def facts(self) -> dict[str, FileFacts]:
-        """Python file → its facts. Raises: OSError, subprocess.SubprocessError."""
+        """Python file → its facts. Raises: RepositoryError."""
         blobs = {path: blob for path, blob in self.tree.blobs.items() if path.endswith(".py")}
         known = self._cache.read(blobs.values())
         fresh = {
