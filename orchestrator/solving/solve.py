@@ -14,6 +14,7 @@ from ...agents.budget import Budget, BudgetLimits
 from ...agents.models.factory import check_model
 from ...tools.errors import BudgetExceeded, SweAgentError
 from ...tools.patch import Patch
+from ...tools.project.names import package_names
 from ...tools.secrets import Masker, host_secrets
 from ...tools.testing.impact.ranking import Impact
 from ...tools.testing.report import Baseline, Outcome
@@ -341,9 +342,10 @@ class _Run:
     def _overseen(self, result: SolveResult) -> SolveResult:
         name = (self._request.issue.repository or str(self._request.repository)).rstrip("/")
         package = name.rpartition("/")[2].removesuffix(".git")
-        leaks = oversee(read_events(self._run.events), self._recorder, package)
+        packages = package_names(self._run.repository, package)
+        leaks = oversee(read_events(self._run.events), self._recorder, packages)
         removed = self._removed.get(Patch(result.patch).sha256, ())
-        return replace(result, leaks=tuple(leaks), removed=removed)
+        return replace(result, leaks=leaks, removed=removed)
 
     def _finish(self, result: SolveResult) -> None:
         self._recorder.append(
