@@ -32,6 +32,7 @@ from ..benchmarks.instance import Instance
 from ..grading.mirror import find_mirror
 from ..grading.native import prepare_environment
 from ..grading.spec import EnvironmentSpec, known_repositories
+from ..record.totals import CallTotals
 from ..request import Limits, SolveRequest, SolveResult
 from ..solving.outcome import AT_LIMIT
 from ..solving.oversight import recorded_flags
@@ -55,26 +56,17 @@ _BY_EXIT = {0: "verified", 3: "no_patch", 4: "not_verified", 5: "limit"}
 
 
 @dataclass(slots=True)
-class _Meter:
-    """Counts what the events of a run say was spent."""
+class _Progress:
+    """Tells how far a run is, from its events."""
 
     progress: Callable[[Mapping[str, Any]], None]
-    steps: int = 0
-    tokens: int = 0
-    cost: float = 0.0
-    unpriced: bool = False
+    totals: CallTotals = field(default_factory=CallTotals)
     doing: str = ""
     last: float = field(default=0.0)
 
     def __call__(self, type: str, fields: Mapping[str, Any]) -> None:
         if type == "call":
-            usage = fields.get("usage") or {}
-            self.steps += 1
-            self.tokens += (usage.get("prompt_tokens") or 0) + (usage.get("completion_tokens") or 0)
-            if usage.get("cost_usd") is None:
-                self.unpriced = True
-            else:
-                self.cost += usage["cost_usd"]
+            self.totals.add(str(fields["agent"]), fields["usage"], is_llm=fields["is_llm"])
         elif type == "progress":
             self.doing = str(fields.get("line", ""))
         elif type == "tool":
@@ -82,14 +74,15 @@ class _Meter:
         now = time.monotonic()
         if now - self.last >= 0.5 or type == "progress":
             self.last = now
-            self.progress({"steps": self.steps, "cost_usd": self.cost, "doing": self.doing})
+            totals = self.totals
+            self.progress({"steps": totals.calls, "cost_usd": totals.cost_usd, "doing": self.doing})
 
 
 async def solve_job(job: Job, progress: Callable[[Mapping[str, Any]], None]) -> Outcome:
     """Work on an instance until it has a prediction. Raises: asyncio.CancelledError when stopped; whatever
     is a bug."""
     started = time.monotonic()
-    meter = _Meter(progress)
+    meter = _Progress(progress)
     run = RunDirectory(Path(job.directory))
     run.path.mkdir(parents=True, exist_ok=True)
     run.claim()
@@ -114,9 +107,9 @@ async def solve_job(job: Job, progress: Callable[[Mapping[str, Any]], None]) -> 
             reason,
             " ".join(str(error).split()),
             model=job.settings["model"],  # type: ignore[arg-type]
-            cost_usd=None if meter.unpriced else round(meter.cost, 6),
-            tokens=meter.tokens,
-            steps=meter.steps,
+            cost_usd=meter.totals.cost_usd,
+            tokens=meter.totals.tokens,
+            steps=meter.totals.calls,
             seconds=round(time.monotonic() - started, 3),
         )
     finally:
@@ -127,7 +120,7 @@ def _reason(error: BaseException) -> tuple[Kind, str]:
     return next((kind, reason) for wanted, kind, reason in _REASONS if isinstance(error, wanted))
 
 
-async def _solve(job: Job, run: RunDirectory, meter: _Meter) -> SolveResult:
+async def _solve(job: Job, run: RunDirectory, meter: _Progress) -> SolveResult:
     request = await asyncio.to_thread(_request, job, run, meter)
     try:
         return await solve(request, run, listener=meter)
@@ -168,7 +161,7 @@ def _outcome(job: Job, run: RunDirectory, result: Mapping[str, Any], started: fl
     )
 
 
-def _request(job: Job, run: RunDirectory, meter: _Meter) -> SolveRequest:
+def _request(job: Job, run: RunDirectory, meter: _Progress) -> SolveRequest:
     """Everything `solve` needs. Builds or finds the environment; blocking."""
     settings = job.settings
     instance = instance_from_json(job.instance)
@@ -229,7 +222,7 @@ class _Place:
     project: Project | None = None
 
 
-def _place(instance: Instance, settings: Mapping[str, Any], run: RunDirectory, meter: _Meter) -> _Place:
+def _place(instance: Instance, settings: Mapping[str, Any], run: RunDirectory, meter: _Progress) -> _Place:
     """The container image, else a native environment, else whatever the repository says of itself."""
     kind, sandbox = settings.get("environment") or "auto", settings.get("sandbox") or "auto"
     mirrors = Path(settings["repo_mirror"]) if settings.get("repo_mirror") else None
