@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...tools.errors import PatchError, UsageError
+from ...tools.git import execute
 from ...tools.history import prepare_repository
 from ...tools.patch import Patch
 from ...tools.project.opening import Opening, open_workspace
@@ -77,8 +78,10 @@ async def verify_patch(
     """Judge a patch. Raises: UsageError for an empty one; PatchError when it does not apply; RepositoryError,
     ProjectError, SandboxError."""
     patch = Patch(request.patch if request.patch.endswith("\n") else request.patch + "\n")
-    if patch.is_empty or not patch.files:
+    if not patch.text.strip():
         raise UsageError("the patch is empty: there is nothing to verify")
+    if not patch.files:
+        raise UsageError("this is no unified diff: `git diff` makes one")
     work = Path(tempfile.mkdtemp(prefix="swe-agent-verify-"))
     try:
         return await _verify(request, patch, work, on_line)
@@ -90,6 +93,9 @@ async def _verify(
     request: VerifyRequest, patch: Patch, work: Path, on_line: Callable[[str], None]
 ) -> Verification:
     base = await asyncio.to_thread(prepare_repository, request.repository, request.base, work / "repository")
+    fits = await asyncio.to_thread(execute, work / "repository", "apply", "--check", "-", stdin=patch.text)
+    if not fits.ok:
+        raise PatchError(f"the patch does not apply on {base[:12]}: {fits.reason}")
     (work / "scratch").mkdir()
     opening = Opening(
         work / "repository", base, work / "scratch", cache_root(), sandbox=request.sandbox, image=request.image,
@@ -125,9 +131,6 @@ def _patched(base: Workspace, patch: Patch) -> Workspace:
     fork = base.fork()
     try:
         fork.apply(patch)
-    except PatchError as error:
-        fork.close()
-        raise PatchError(f"the patch does not apply on the base commit: {error}") from error
     except BaseException:
         fork.close()
         raise
@@ -137,8 +140,8 @@ def _patched(base: Workspace, patch: Patch) -> Workspace:
 def _red_without(suite: Suite, patch: Patch, named: Collection[str]) -> frozenset[str]:
     """Tests that fail on the base with only the patch's test files: the named ones, and those in files that the
     patch brings or changes."""
-    tests = [str(part) for part in patch.parsed() if is_test_file(part.path)]
-    files = [part.path for part in patch.parsed() if is_test_file(part.path) and not part.is_removed_file]
+    tests = [str(part) for part in patch.parsed if is_test_file(part.path)]
+    files = [part.path for part in patch.parsed if is_test_file(part.path) and not part.is_removed_file]
     asked = sorted({*named, *(file for file in files if _collected(file))})
     if not asked:
         return frozenset()
