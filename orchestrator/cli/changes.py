@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ...tools.errors import UsageError
 from ...tools.git import git
+from ...tools.history import resolve_commit
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ def changes_of(
         return Changes(repository, _read(patch), base)
     against = ("--cached",) if staged else ()
     flags = ("--no-color", "--no-ext-diff", "--no-textconv", "--binary", "--full-index")
-    text = git(repository, "diff", *flags, *against, base or "HEAD")
+    text = git(repository, "diff", *flags, *against, resolve_commit(repository, base))
     if not text.strip():
         what = "nothing is staged" if staged else "there are no uncommitted changes"
         raise UsageError(
