@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from ... import __version__
-from ...agents.budget import Budget, BudgetLimits
+from ...agents.budget import Budget
 from ...agents.models.factory import check_model
 from ...tools.errors import BudgetExceeded, SweAgentError
 from ...tools.patch import Patch
@@ -20,7 +20,8 @@ from ...tools.testing.runner import TestRunner
 from ..record.events import EventLog, read_events
 from ..record.journal import RunJournal
 from ..record.recorder import Listener, Recorder
-from ..request import OFFLINE, SolveRequest, SolveResult
+from ..request import SolveRequest, SolveResult
+from ..settings import OFFLINE
 from .outcome import Found, conclude, no_test
 from .oversight import oversee
 from .prepare import Prepared, copy_repository, prepare
@@ -68,16 +69,7 @@ class _Run:
         self._recorder = Recorder(self._log, journal, mask=masker.mask_json, listener=listener)
         self._mask: Callable[[str], str] = masker.mask
         self._say = listener or (lambda type, fields: None)
-        limits = request.limits
-        self._budget = Budget(
-            BudgetLimits(
-                usd=limits.usd,
-                tokens=limits.tokens,
-                steps=limits.steps,
-                wall_s=limits.wall_s,
-                test_s=limits.test_s,
-            )
-        )
+        self._budget = Budget(request.limits)
         if journal.events:
             self._budget.resume(journal.elapsed_s)
             self._recorder.append("resumed", version=__version__)
@@ -129,9 +121,9 @@ class _Run:
         suite = Suite(runner, prepared.workspace)
         try:
             await self._baseline(suite)
-        except BudgetExceeded:
+        except BudgetExceeded as error:
             await asyncio.to_thread(runner.close)
-            return self._conclude(prepared, Found(limit=True))
+            return self._conclude(prepared, Found(limit=True, raise_what=str(error)))
         team = Team(
             request,
             prepared.project,

@@ -22,7 +22,8 @@ from ...tools.toolbox.toolbox import Toolbox
 from ...tools.workspace import Workspace
 from ..record.journal import RunJournal
 from ..record.recorder import Recorder
-from ..request import OFFLINE, SolveRequest
+from ..request import SolveRequest
+from ..settings import OFFLINE
 
 
 class Meter:

@@ -24,12 +24,12 @@ from .toy import Toy
 
 ROOT = Path(__file__).resolve().parents[2]
 SOLVERS = [
-    "orchestrator.solve",
-    "orchestrator.strategy",
-    "orchestrator.rollout",
+    "orchestrator.solving.solve",
+    "orchestrator.solving.strategy",
+    "orchestrator.solving.rollout",
     "orchestrator.search.search",
 ]
-SEALED = ("orchestrator.evaluation", "orchestrator.benchmarks")
+SEALED = ("orchestrator.grading", "orchestrator.benchmarks")
 
 
 def _file(module: str) -> Path | None:
@@ -80,7 +80,7 @@ def test_the_walk_would_find_one() -> None:
 def test_running_a_search_loads_nothing_that_judges() -> None:
     code = (
         "import sys; import swe_agent.orchestrator.solving.solve, swe_agent.orchestrator.search.search; "
-        "print([m for m in sys.modules if 'orchestrator.evaluation' in m or 'orchestrator.benchmarks' in m])"
+        "print([m for m in sys.modules if 'orchestrator.grading' in m or 'orchestrator.benchmarks' in m])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -88,10 +88,8 @@ def test_running_a_search_loads_nothing_that_judges() -> None:
 
 def test_what_the_search_hands_out_has_no_place_for_gold() -> None:
     names = {
-        field.name
-        for kind in (ExpandRequest, EvaluateRequest, Evaluation, SolveRequest, Issue)
-        for field in fields(kind)
-    }
+        field.name for kind in (ExpandRequest, EvaluateRequest, Evaluation, Issue) for field in fields(kind)
+    } | set(SolveRequest.model_fields)
     assert not names & {"evaluation", "gold", "test_patch", "fail_to_pass", "pass_to_pass", "eval_script"}
 
 
