@@ -26,7 +26,11 @@ class EvalSettings(DatasetSettings):
     ] = Field(default_factory=list[str])
     predictions: Annotated[
         str | None,
-        Flag("gold, empty, a .json or .jsonl file, or a run directory.", once=True, metavar="SOURCE"),
+        Flag(
+            "gold (oracle), empty (noop), a .json or .jsonl file, or a run directory.",
+            once=True,
+            metavar="SOURCE",
+        ),
     ] = None
     harness: Annotated[
         Literal["auto", "native", "official", "sb-cli"], Flag("official takes containers.")
@@ -35,6 +39,16 @@ class EvalSettings(DatasetSettings):
     repeats: Annotated[
         Count, Flag("Grade each prediction this often; verdicts that change are flaky.", once=True)
     ] = 1
+    regrade: Annotated[bool, Flag("Judge again what has a verdict already.", once=True)] = False
+    sample: Annotated[
+        Annotated[int, Field(ge=0)],
+        Flag("Take N instances of each repository, spread over its versions.", group="Dataset", once=True),
+    ] = 0
+    seed: Annotated[int, Flag("Seed of the sample and of the intervals.")] = 0
+    table: Annotated[
+        bool,
+        Flag("A Markdown table by repository: built, resolved, seconds.", group="Output", once=True),
+    ] = False
     timeout: Annotated[Duration, Flag("Wall time of the tests of one instance.")] = 1800.0
     sandbox: Annotated[Literal["auto", "namespace", "plain"], Flag("Where tests run (native harness).")] = (
         "auto"
@@ -47,7 +61,13 @@ class EvalSettings(DatasetSettings):
     ] = ()
     run_id: Annotated[str | None, Flag("Name of this evaluation.", once=True, group="Output")] = None
     output: Annotated[
-        Path | None, Flag("Where reports and logs go.", short="-o", once=True, group="Output")
+        Path | None,
+        Flag(
+            "Where reports and logs go; with --compare a .json or .csv file.",
+            short="-o",
+            once=True,
+            group="Output",
+        ),
     ] = None
     json_: Annotated[bool, Flag("One JSON object on stdout.", name="json", once=True, group="Output")] = False
     quiet: Annotated[bool, Flag("No progress on stderr.", short="-q", group="Output")] = False
@@ -71,5 +91,5 @@ def evaluate(settings: EvalSettings) -> int:
     from .eval_run import evaluate_all, run_compare
 
     if settings.compare:
-        return run_compare(settings.runs, as_json=settings.json_)
+        return run_compare(settings.runs, as_json=settings.json_, output=settings.output)
     return evaluate_all(settings)
