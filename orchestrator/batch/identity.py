@@ -12,7 +12,7 @@ from pathlib import Path
 from ...tools.errors import UsageError
 from ..benchmarks.instance import Instance
 from .settings import BatchSettings, InstanceSettings
-from .state import write_atomically
+from .state import save
 
 _SAME = (
     "model",
@@ -71,7 +71,7 @@ def remember(
         "instances": [instance.id for instance in instances],
         "argv": _argv(output),
     }
-    write_atomically(path, (json.dumps(data, indent=1) + "\n").encode())
+    save(path, (json.dumps(data, indent=1) + "\n").encode())
 
 
 def resume_line(output: Path) -> str:

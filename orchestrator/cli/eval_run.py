@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ...tools.errors import UsageError
 from ..benchmarks.dataset import Selection, ids_of, load_benchmark, load_instances
@@ -20,6 +22,7 @@ from ..grading.grader import Grade, GraderOptions
 from ..grading.predictions import BUILT_IN, Prediction, load_predictions
 from ..grading.report import RunReport, read_verdicts, remove_reports
 from ..grading.statistics import binomial_error, compare_paired, mean_of, pass_at_k_of, wilson
+from ..grading.table import by_repository
 from ..solving.run_directory import runs_root
 from .eval_ import EvalSettings
 from .stopping import stopped_grading
@@ -61,7 +64,13 @@ def evaluate_all(settings: EvalSettings) -> int:
     mirrors = settings.repo_mirror or (
         Path(remembered["repo_mirror"]) if remembered.get("repo_mirror") else None
     )
-    select = Selection(ids_of(settings.instances), settings.filter, settings.slice)
+    select = Selection(
+        ids_of(settings.instances),
+        settings.filter,
+        settings.slice,
+        seed=settings.seed,
+        sample=settings.sample,
+    )
     benchmark = settings.benchmark or remembered.get("benchmark")
     if benchmark:
         mirrors = mirrors or _output(settings) / "repositories"
@@ -74,25 +83,40 @@ def evaluate_all(settings: EvalSettings) -> int:
     loaded = [load_predictions(source, instances) for source in settings.sources]
     known = {instance.id for instance in instances}
     strangers = sorted(set().union(*loaded) - known)
-    if strangers and not settings.quiet and not (select.ids or select.pattern or select.window):
+    narrowed = select.ids or select.pattern or select.window or select.sample
+    if strangers and not settings.quiet and not narrowed:
         shown = ", ".join(strangers[:5]) + (", ..." if len(strangers) > 5 else "")
         print(f"not in the dataset, not graded: {shown}", file=sys.stderr)
     total = sum(len(known & set(predictions)) for predictions in loaded)
     printed = _Printed(total, settings.quiet)
     reports: list[RunReport] = []
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminated)
     for number, predictions in enumerate(loaded):
         place = output if len(loaded) == 1 else output / f"seed-{number}"
         run_id = settings.run_id or _run_id(settings.sources[number])
         try:
             reports.append(_grade(settings, instances, predictions, mirrors, place, run_id, printed, dataset))
+        except Terminated:
+            stopped_grading("the same command goes on", signal.SIGTERM)
         except KeyboardInterrupt:
             stopped_grading("the same command goes on")
     result = _result(settings, reports, output, dataset)
     if settings.json_:
         print(json.dumps(result, ensure_ascii=False))
+    elif settings.table:
+        print(by_repository(instances, [report.grades for report in reports]), end="")
     else:
         _print_summary(result)
     return ExitCode.PARTLY if any(report.ids("infrastructure") for report in reports) else ExitCode.OK
+
+
+class Terminated(BaseException):
+    """SIGTERM came."""
+
+
+def _terminated(number: int, frame: object) -> NoReturn:
+    raise Terminated
 
 
 def _grade(

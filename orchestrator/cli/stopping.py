@@ -8,7 +8,6 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from ..exit_code import ExitCode
 from ..request import SolveRequest, SolveResult
 from ..solving.run_directory import RunDirectory
 
@@ -52,9 +51,12 @@ def run_solve(request: SolveRequest, run: RunDirectory, screen: Screen) -> Solve
     return result
 
 
-def stopped_grading(how: str) -> NoReturn:
-    """The end of a process that was interrupted while it graded."""
-    leave(f"swe-agent: stopped while grading; the verdicts so far are kept\n{how}", ExitCode.INTERRUPTED)
+def stopped_grading(how: str, number: int = signal.SIGINT) -> NoReturn:
+    """The end of a process that was stopped while it graded: what it started dies with it."""
+    from ...tools.processes import kill_descendants
+
+    kill_descendants()
+    leave(f"swe-agent: stopped while grading; the verdicts so far are kept\n{how}", 128 + number)
 
 
 def leave(line: str, code: int) -> NoReturn:

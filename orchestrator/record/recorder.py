@@ -10,6 +10,7 @@ from typing import Any
 
 from ...agents.message import Message
 from ...agents.models.calls import Call
+from ...agents.models.prompt_digest import picture_name
 from ...tools.toolbox.tool import ToolResult
 from .events import EventLog
 from .journal import RunJournal
@@ -185,6 +186,7 @@ class TurnRecorder:
             name=message.name,
             sampled=sampled,
             error=message.error,
+            **({"images": [picture_name(url) for url in message.images]} if message.images else {}),
         )
 
     def tool(
