@@ -65,13 +65,40 @@ class SolveRequest(Settings):
         """The request of an earlier run, for `--resume` and `replay`. Raises: UsageError when it is of another
         version or damaged."""
         try:
-            return cls.model_validate(data)
+            return cls.model_validate(_flat(data))
         except ValidationError as error:
             fault = error.errors()[0]
             where = ".".join(map(str, fault["loc"]))
             raise UsageError(
                 f"the run's request cannot be read ({where}: {fault['msg']}): it is of another version of swe-agent"
             ) from error
+
+
+def _flat(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A request as it is written today; those of earlier versions held sampling, options and limits apart."""
+    if "sampling" not in data:
+        return dict(data)
+    values = dict(data)
+    sampling, options, limits = (values.pop(name) for name in ("sampling", "options", "limits"))
+    values.pop("project", None)
+    linear = values["search"] == "linear"
+    return values | {
+        "samples": None if linear else values["samples"],
+        "width": values["width"] if values["search"] == "tree" else 4,
+        **{name: sampling.get(name) for name in ("temperature", "max_output_tokens", "reasoning_effort")},
+        "api_base": options.get("api_base"),
+        "fallback_models": options.get("fallbacks", ()),
+        "text_mode": bool(options.get("text_mode")),
+        "request_timeout": options.get("timeout_s", 600.0),
+        "retry_time": options.get("max_retry_s", 300.0),
+        "stream": bool(options.get("stream")),
+        "token_ids": options.get("token_ids"),
+        "budget_usd": limits.get("usd"),
+        "budget_tokens": limits.get("tokens"),
+        "budget_steps": limits.get("steps"),
+        "timeout": limits.get("wall_s"),
+        "budget_test_time": limits.get("test_s"),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +138,10 @@ class SolveResult:
     def from_json(cls, data: Mapping[str, Any]) -> SolveResult:
         """The result in a run.json. Raises: UsageError when it is of another version."""
         values = {name: value for name, value in data.items() if name not in ("exit_code", "patch_path")}
+        if "ending" not in values:  # of an earlier version
+            values["ending"] = next(
+                (e for e, code in _CODES.items() if code == data["exit_code"]), "not_verified"
+            )
         values["run"] = Path(values["run"]) if values.get("run") else None
         try:
             return cls(**values)

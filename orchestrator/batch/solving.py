@@ -31,6 +31,7 @@ from ..benchmarks.instance import Instance
 from ..grading.mirror import find_mirror
 from ..grading.native import prepare_environment
 from ..grading.spec import EnvironmentSpec, known_repositories
+from ..record.totals import CallTotals
 from ..request import SolveRequest, SolveResult
 from ..settings import Settings
 from ..solving.oversight import recorded_flags
@@ -54,26 +55,17 @@ _REASONS: tuple[tuple[type[SweAgentError], Kind, str], ...] = (
 
 
 @dataclass(slots=True)
-class _Meter:
-    """Counts what the events of a run say was spent."""
+class _Progress:
+    """Tells how far a run is, from its events."""
 
     progress: Callable[[Mapping[str, Any]], None]
-    steps: int = 0
-    tokens: int = 0
-    cost: float = 0.0
-    unpriced: bool = False
+    totals: CallTotals = field(default_factory=CallTotals)
     doing: str = ""
     last: float = field(default=0.0)
 
     def __call__(self, type: str, fields: Mapping[str, Any]) -> None:
         if type == "call":
-            usage = fields.get("usage") or {}
-            self.steps += 1
-            self.tokens += (usage.get("prompt_tokens") or 0) + (usage.get("completion_tokens") or 0)
-            if usage.get("cost_usd") is None:
-                self.unpriced = True
-            else:
-                self.cost += usage["cost_usd"]
+            self.totals.add(str(fields["agent"]), fields["usage"], is_llm=fields["is_llm"])
         elif type == "progress":
             self.doing = str(fields.get("line", ""))
         elif type == "tool":
@@ -81,14 +73,15 @@ class _Meter:
         now = time.monotonic()
         if now - self.last >= 0.5 or type == "progress":
             self.last = now
-            self.progress({"steps": self.steps, "cost_usd": self.cost, "doing": self.doing})
+            totals = self.totals
+            self.progress({"steps": totals.calls, "cost_usd": totals.cost_usd, "doing": self.doing})
 
 
 async def solve_job(job: Job, progress: Callable[[Mapping[str, Any]], None]) -> Outcome:
     """Work on an instance until it has a prediction. Raises: asyncio.CancelledError when stopped; whatever
     is a bug."""
     started = time.monotonic()
-    meter = _Meter(progress)
+    meter = _Progress(progress)
     run = RunDirectory(Path(job.directory))
     run.path.mkdir(parents=True, exist_ok=True)
     run.claim()
@@ -112,10 +105,10 @@ async def solve_job(job: Job, progress: Callable[[Mapping[str, Any]], None]) -> 
             kind,
             reason,
             " ".join(str(error).split()),
-            model=job.settings.model,
-            cost_usd=None if meter.unpriced else round(meter.cost, 6),
-            tokens=meter.tokens,
-            steps=meter.steps,
+            model=job.settings.model_name,
+            cost_usd=meter.totals.cost_usd,
+            tokens=meter.totals.tokens,
+            steps=meter.totals.calls,
             seconds=round(time.monotonic() - started, 3),
         )
     finally:
@@ -126,7 +119,7 @@ def _reason(error: BaseException) -> tuple[Kind, str]:
     return next((kind, reason) for wanted, kind, reason in _REASONS if isinstance(error, wanted))
 
 
-async def _solve(job: Job, run: RunDirectory, meter: _Meter) -> SolveResult:
+async def _solve(job: Job, run: RunDirectory, meter: _Progress) -> SolveResult:
     request = await asyncio.to_thread(_request, job, run, meter)
     try:
         return await solve(request, run, listener=meter)
@@ -166,7 +159,7 @@ def _outcome(job: Job, run: RunDirectory, result: SolveResult, started: float) -
     )
 
 
-def _request(job: Job, run: RunDirectory, meter: _Meter) -> SolveRequest:
+def _request(job: Job, run: RunDirectory, meter: _Progress) -> SolveRequest:
     """Everything `solve` needs. Builds or finds the environment; blocking."""
     settings = job.settings
     instance = instance_from_json(job.instance)
@@ -196,7 +189,7 @@ class _Place:
     project: Project | None = None
 
 
-def _place(instance: Instance, settings: InstanceSettings, run: RunDirectory, meter: _Meter) -> _Place:
+def _place(instance: Instance, settings: InstanceSettings, run: RunDirectory, meter: _Progress) -> _Place:
     """The container image, else a native environment, else whatever the repository says of itself."""
     kind, sandbox, mirrors = settings.environment, settings.sandbox, settings.repo_mirror
     if kind == "image" or (

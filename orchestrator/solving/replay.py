@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...tools.errors import UsageError
-from ..record.events import read_events
-from ..record.journal import RunJournal
+from ..record.journal import Journal
+from ..record.log import read_events
 from ..record.recorder import Listener
 from ..request import SolveRequest
 from .run_directory import RunDirectory
@@ -43,7 +43,7 @@ def replay_run(run: RunDirectory, repository: Path | None, output: Path | None, 
         again = RunDirectory.new(run.path.name, output or Path(scratch) / run.path.name)
         if (run.path / "pictures").is_dir():  # what was sent then, not what their hosts have now
             shutil.copytree(run.path / "pictures", again.path / "pictures")
-        journal = RunJournal(read_events(run.events), replay=True)
+        journal = Journal(read_events(run.events), replay=True)
         try:
             result = asyncio.run(
                 solve(

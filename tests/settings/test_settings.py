@@ -175,7 +175,24 @@ def test_a_request_and_a_job_come_back_from_json(**values: Any) -> None:
 def test_a_request_of_another_version_is_one_line() -> None:
     data = SolveRequest(issue=Issue.from_text("x"), repository=Path("r")).to_json()
     with pytest.raises(UsageError, match="another version"):
-        SolveRequest.from_json({**data, "sampling": {}})
+        SolveRequest.from_json({**data, "colour": "blue"})
+
+
+def test_a_request_of_an_earlier_version_is_read() -> None:
+    now = SolveRequest(
+        issue=Issue.from_text("x"), repository=Path("r"), temperature=0.5, budget_usd=2.0, timeout=60
+    )
+    apart = ("temperature", "max_output_tokens", "reasoning_effort", "api_base", "fallback_models", "text_mode",
+             "request_timeout", "retry_time", "stream", "token_ids", "budget_usd", "budget_tokens", "budget_steps",
+             "timeout", "budget_test_time")  # fmt: skip
+    old = {name: value for name, value in now.to_json().items() if name not in apart} | {
+        "samples": 1, "project": None, "proposers": ["llm"],
+        "sampling": {"temperature": 0.5, "top_p": None, "max_output_tokens": None, "reasoning_effort": None},
+        "options": {"api_base": None, "fallbacks": [], "text_mode": None, "timeout_s": 600.0, "max_retry_s": 300.0,
+                    "inactivity_s": 120.0, "stream": False, "token_ids": None},
+        "limits": {"usd": 2.0, "tokens": None, "steps": None, "wall_s": 60, "test_s": None},
+    }  # fmt: skip
+    assert SolveRequest.from_json(old).model_copy(update={"proposers": ()}) == now
 
 
 def test_what_a_worker_gets_is_part_of_the_batch(tmp_path: Path) -> None:

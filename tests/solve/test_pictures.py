@@ -17,8 +17,8 @@ from PIL import Image
 from servers.model_server import ModelServer
 
 from swe_agent.orchestrator.record.build import build_record
-from swe_agent.orchestrator.record.events import read_events
 from swe_agent.orchestrator.record.invariants import check
+from swe_agent.orchestrator.record.log import read_events
 from swe_agent.orchestrator.request import SolveRequest
 from swe_agent.orchestrator.solving.issue import Issue
 from swe_agent.orchestrator.solving.pictures import LARGEST_EDGE, MOST, load_pictures
