@@ -18,10 +18,11 @@ from ..tools.toolbox.tool import ToolResult
 from ..tools.toolbox.toolbox import Toolbox
 from .compaction import compact
 from .conversation import Conversation
+from .journal import TurnJournal
 from .message import Message, ToolCall, tool_result
 from .models.arguments import read_arguments, why_not
 from .models.client import ModelClient, Sample
-from .observer import Silent, TurnJournal, TurnObserver
+from .observer import Silent, TurnObserver
 from .stuck import StuckDetector
 
 FINISH = "finish"
@@ -88,14 +89,14 @@ class RoleAgent:
         self._mask = mask
         self._said = 0
 
-    async def turn(self, task: str) -> TurnResult:
-        """Work on `task` until `finish`, a limit, or being stuck.
+    async def turn(self, task: str, images: Sequence[str] = ()) -> TurnResult:
+        """Work on `task`, with `images` (URLs) below its text, until `finish`, a limit, or being stuck.
 
         Raises: ModelError when the endpoint fails for good; SandboxError; asyncio.CancelledError.
         """
         if not self.conversation.entries:
             self._say("system", self._system)
-        self._say("user", task)
+        self._say("user", task, images)
         state = _Turn()
         try:
             while state.steps < self._max_steps:
@@ -205,13 +206,13 @@ class RoleAgent:
             result = ToolResult(recorded.text, recorded.ok, result.data)
         return arguments, result, time.perf_counter() - started
 
-    def _say(self, role: Literal["system", "user"], content: str) -> None:
+    def _say(self, role: Literal["system", "user"], content: str, images: Sequence[str] = ()) -> None:
         content = self._mask(content)
         id = f"{self._scope}:{role[0]}{self._said}"
         if self._journal is not None:
             content = self._journal.message(id) or content
         self._said += 1
-        message = Message(role, content)
+        message = Message(role, content, images=tuple(images))
         self._observer.message(id, message, parent=self.conversation.tip, agent=self.name)
         self.conversation.append(id, message)
 
@@ -226,7 +227,8 @@ class RoleAgent:
         head, summary = compact(self.conversation, diff.text)
         self.conversation = Conversation()
         for entry in head:
-            self._say("system" if entry.message.role == "system" else "user", entry.message.content)
+            said = entry.message
+            self._say("system" if said.role == "system" else "user", said.content, said.images)
         self._say("user", summary)
         self._observer.compacted(agent=self.name, kept=len(head), dropped=before - len(head))
 

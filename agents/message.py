@@ -53,8 +53,14 @@ class Message:
     `text` the whole text of which tool calls were read."""
 
     @classmethod
-    def from_event(cls, event: Mapping[str, object], extras: Mapping[str, object] | None = None) -> Message:
-        """From a `message` event of a record; `extras` from the `call` event of a sampled one."""
+    def from_event(
+        cls,
+        event: Mapping[str, object],
+        extras: Mapping[str, object] | None = None,
+        pictures: Mapping[str, str] | None = None,
+    ) -> Message:
+        """From a `message` event of a record; `extras` from the `call` event of a sampled one; `pictures`:
+        what the record names by hash → a URL that can be sent."""
         calls = event.get("tool_calls")
         return cls(
             event["role"],  # type: ignore[arg-type]  # the record's schema holds the four roles
@@ -64,6 +70,7 @@ class Message:
             _text(event.get("tool_call_id")),
             _text(event.get("name")),
             _text(event.get("error")),
+            tuple((pictures or {}).get(name, name) for name in _names(event.get("images"))),
             extras=extras or {},
         )
 
@@ -78,6 +85,10 @@ def user(content: str, *images: str) -> Message:
 
 def tool_result(call: ToolCall, content: str, *, ok: bool = True) -> Message:
     return Message("tool", content, tool_call_id=call.id, name=call.name, error=None if ok else "tool")
+
+
+def _names(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []
 
 
 def _text(value: object) -> str | None:

@@ -10,8 +10,11 @@ from ...agents.message import Message
 from ...tools.errors import RecordError
 
 
-def rebuild(events: Iterable[Mapping[str, Any]], tip: str) -> Conversation:
-    """The path from the root of the message graph to `tip`. Raises: RecordError when a message is missing."""
+def rebuild(
+    events: Iterable[Mapping[str, Any]], tip: str, pictures: Mapping[str, str] | None = None
+) -> Conversation:
+    """The path from the root of the message graph to `tip`; `pictures` by the names that the record gives
+    them. Raises: RecordError when a message is missing."""
     by_id: dict[str, Mapping[str, Any]] = {}
     extras: dict[str, Mapping[str, object]] = {}
     for event in events:
@@ -28,5 +31,5 @@ def rebuild(events: Iterable[Mapping[str, Any]], tip: str) -> Conversation:
         id = by_id[id]["parent"]
     talk = Conversation()
     for event in reversed(path):
-        talk.append(event["id"], Message.from_event(event, extras.get(event["id"])))
+        talk.append(event["id"], Message.from_event(event, extras.get(event["id"]), pictures))
     return talk

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from ...agents.budget import Budget
 from ...agents.conversation import Conversation
 from ...agents.critic import LETTERS, Score, score
 from ...agents.loop import RoleAgent, TurnResult
-from ...agents.models.calls import Call, CallObserver, Sampling
+from ...agents.models.calls import Sampling
 from ...agents.models.client import ModelClient
 from ...agents.models.factory import make_client
 from ...agents.roles import Role, finish_tool
@@ -20,33 +21,13 @@ from ...tools.project.spec import Project
 from ...tools.testing.runner import TestRunner
 from ...tools.toolbox.toolbox import Toolbox
 from ...tools.workspace import Workspace
-from ..record.journal import RunJournal
+from ..forges.base import images_in
+from ..record.events import Agent, Toolset
+from ..record.journal import Journal
 from ..record.recorder import Recorder
-from ..request import OFFLINE, SolveRequest
-
-
-class Meter:
-    """A CallObserver that adds up what one rollout spent and passes every call on. Replayed calls count as
-    they did when they were paid, so that a resumed search decides alike."""
-
-    def __init__(self, observer: CallObserver) -> None:
-        self._observer = observer
-        self.tokens = 0
-        self.usd: float | None = None
-
-    def called(self, call: Call) -> None:
-        self._observer.called(call)
-        self.tokens += (call.usage.prompt_tokens or 0) + (call.usage.completion_tokens or 0)
-        if call.usage.cost_usd is not None:
-            self.usd = (self.usd or 0.0) + call.usage.cost_usd
-
-    def call_failed(self, **failure: Any) -> None:
-        self._observer.call_failed(**failure)
-
-    def call_retried(self, **failure: Any) -> None:
-        listen = getattr(self._observer, "call_retried", None)
-        if listen is not None:
-            listen(**failure)
+from ..request import SolveRequest
+from ..settings import OFFLINE
+from .pictures import Pictures, load_pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +48,8 @@ class Assignment:
     reproduction_path: str = ""
     rank: int = 0
     """For a deterministic proposer: how many of its patches to pass over."""
-    meter: Meter | None = None
+    ledger: Budget | None = None
+    """What the turn spends is booked here too; None: in the run's only."""
 
 
 class Team:
@@ -79,7 +61,7 @@ class Team:
         project: Project,
         runner: TestRunner,
         recorder: Recorder,
-        journal: RunJournal,
+        journal: Journal,
         budget: Budget,
         *,
         logs: Path,
@@ -93,10 +75,11 @@ class Team:
         self._journal = journal
         self._logs = logs
         self._mask = mask
+        issue = request.issue
+        self._shown = tuple(dict.fromkeys((*issue.images, *images_in(issue.text, issue.discussion))))
+        self.pictures = load_pictures(self._shown, logs.parent / "pictures", fetch=False)
+        """The pictures of the issue."""
         self._clients: dict[str, ModelClient] = {}
-        self._ledgers = {
-            name: budget.sub(name) for name in ("tester", "coder", "debugger", "critic", "single")
-        }
 
     async def close(self) -> None:
         """Close connections."""
@@ -133,20 +116,21 @@ class Team:
         client = self._client(model).scoped(
             work.scope,
             sampling=sampling,
-            observer=work.meter or self.recorder,
-            budget=self._ledgers[role.name],
+            observer=self.recorder,
+            budget=work.ledger or self.budget,
         )
         toolbox = self._toolbox(work, offline=model == OFFLINE)
         agent = f"{role.name}:{model}"
-        self.recorder.append("toolset", name=agent, tools=toolbox.schemas)
+        self.recorder.append(Toolset(name=agent, tools=toolbox.schemas))
         self.recorder.append(
-            "agent",
-            name=agent,
-            role=role.name,
-            model=model,
-            toolset=agent,
-            is_llm=client.is_llm,
-            sampling={"temperature": sampling.temperature, "seed": sampling.seed},
+            Agent(
+                name=agent,
+                role=role.name,
+                model=model,
+                toolset=agent,
+                is_llm=client.is_llm,
+                sampling={"temperature": sampling.temperature, "seed": sampling.seed},
+            )
         )
         window = client.context_window
         actor = RoleAgent(
@@ -166,7 +150,19 @@ class Team:
             journal=self._journal,
             mask=self._mask,
         )
-        return await actor.turn(work.task)
+        if work.conversation is not None:
+            return await actor.turn(work.task)
+        pictures = await self._look(client)
+        named = pictures.named(seen=client.vision)
+        task = f"{work.task}\n\n{named}" if named else work.task
+        return await actor.turn(task, list(pictures.urls.values()) if client.vision else ())
+
+    async def _look(self, client: ModelClient) -> Pictures:
+        """The pictures of the issue; fetched when the first model that takes any is asked."""
+        if client.vision and self.pictures.folder is None and self._shown:
+            folder = self._logs.parent / "pictures"
+            self.pictures = await asyncio.to_thread(load_pictures, self._shown, folder)
+        return self.pictures
 
     async def score(self, work: Assignment, conversation: Conversation, k: int) -> Score | None:
         """The Critic's score after its review. Raises: ModelError; BudgetExceeded."""
@@ -174,8 +170,8 @@ class Team:
         client = self._client(model).scoped(
             work.scope,
             sampling=replace(self.request.sampling, logprobs=len(LETTERS), seed=work.seed),
-            observer=work.meter or self.recorder,
-            budget=self._ledgers[work.role.name],
+            observer=self.recorder,
+            budget=work.ledger or self.budget,
         )
         agent = f"{work.role.name}:{model}"
         return await score(client, conversation, self.recorder.turn(work.scope, agent), k=k)
