@@ -22,7 +22,7 @@ _FLAGS = {
     "tokens": ("tokens", "--budget-tokens"),
     "steps": ("model calls", "--budget-steps"),
     "wall_s": ("wall seconds", "--timeout"),
-    "test_s": ("seconds of tests", "--test-timeout"),
+    "test_s": ("seconds of tests", "--budget-test-time"),
 }
 
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
-from ...tools.errors import UsageError
 from ...tools.testing.report import Comparison, TestReport
-
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h)?")
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "": 60.0}
+from ..settings.flag import duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +26,11 @@ class Verify:
 
     @classmethod
     def of(cls, text: str) -> Verify:
-        """`auto`, `full`, or the longest a final check may take (`90s`, `5m`, `1h`; a bare number is minutes); a
-        candidate's check takes half of that. Raises: UsageError."""
-        if text == "auto":
-            return cls()
-        if text == "full":
-            return cls(whole=True)
-        match = _DURATION.fullmatch(text.strip())
-        seconds = float(match[1]) * _SECONDS[match[2] or ""] if match else 0.0
-        if not 1.0 <= seconds <= 24 * 3600.0:
-            raise UsageError(f"--verify {text}: say auto, full, or a time from 1s to 24h, such as 90s or 5m")
+        """Of `--verify`: `auto`, `full`, or the longest a final check may take (`90s`, `5m`); a candidate's check
+        takes half of that. Raises: ValueError."""
+        if text in ("auto", "full"):
+            return cls(whole=text == "full")
+        seconds = duration(text)
         return cls(candidate_s=seconds / 2, final_s=seconds)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ...tools.errors import UsageError
@@ -38,7 +38,7 @@ def replay_run(run: RunDirectory, repository: Path | None, output: Path | None, 
         raise UsageError(f"{where} is gone: name a checkout with --repo")
     base = summary["result"]["base_commit"]
     if not request.include_dirty:
-        request = replace(request, base=base)
+        request = request.model_copy(update={"base": base})
     with tempfile.TemporaryDirectory(prefix="swe-agent-replay-") as scratch:
         again = RunDirectory.new(run.path.name, output or Path(scratch) / run.path.name)
         if (run.path / "pictures").is_dir():  # what was sent then, not what their hosts have now
@@ -46,7 +46,12 @@ def replay_run(run: RunDirectory, repository: Path | None, output: Path | None, 
         journal = Journal(read_events(run.events), replay=True)
         try:
             result = asyncio.run(
-                solve(replace(request, repository=where), again, listener=listener, journal=journal)
+                solve(
+                    request.model_copy(update={"repository": where}),
+                    again,
+                    listener=listener,
+                    journal=journal,
+                )
             )
         finally:
             again.release()

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from ... import __version__
-from ...agents.budget import Budget, BudgetLimits
+from ...agents.budget import Budget
 from ...agents.models.factory import check_model
 from ...tools.errors import BudgetExceeded, SweAgentError
 from ...tools.patch import Patch
@@ -22,7 +22,8 @@ from ..record.events import BaselineMeasured, Cleaned, Concluded, Reproduced, Re
 from ..record.journal import Journal
 from ..record.log import EventLog, read_events
 from ..record.recorder import Listener, Recorder
-from ..request import OFFLINE, SolveRequest, SolveResult
+from ..request import SolveRequest, SolveResult
+from ..settings import OFFLINE
 from .base_commit import CAP_S, LOOK_S
 from .base_knowledge import KnowledgeCache
 from .check import Check, Verify
@@ -82,16 +83,7 @@ class _Run:
         self._recorder = Recorder(self._log, journal, mask=masker.mask_json, listener=listener)
         self._mask: Callable[[str], str] = masker.mask
         self._say = listener or (lambda type, fields: None)
-        limits = request.limits
-        self._budget = Budget(
-            BudgetLimits(
-                usd=limits.usd,
-                tokens=limits.tokens,
-                steps=limits.steps,
-                wall_s=limits.wall_s,
-                test_s=limits.test_s,
-            )
-        )
+        self._budget = Budget(request.limits)
         if journal.events:
             self._budget.resume(journal.elapsed_s)
             self._recorder.append(Resumed(version=__version__))
@@ -153,9 +145,9 @@ class _Run:
         )
         try:
             await self._baseline(suite)
-        except BudgetExceeded:
+        except BudgetExceeded as error:
             await asyncio.to_thread(runner.close)
-            return self._conclude(prepared, Found(limit=True))
+            return self._conclude(prepared, Found(limit=True, raise_what=str(error)))
         team = Team(
             request,
             prepared.project,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from ...agents.conversation import Conversation
 from ...tools.errors import ModelError, RecordError, SandboxError, SweAgentError
@@ -18,12 +17,13 @@ from ..record.conversations import rebuild
 from ..record.events import ReproductionAdded
 from ..record.journal import Journal
 from ..record.recorder import Recorder
-from ..request import OFFLINE, SolveRequest
+from ..request import SolveRequest
 from ..search.config import SearchConfig
 from ..search.cost import Cost
 from ..search.node import Candidate, CriticScore, Evaluation, Rollout, Status, Step
 from ..search.request import ExpandRequest
 from ..search.search import search
+from ..settings import OFFLINE
 from .check import Check
 from .reproduce import reproduce
 from .rollout import Attempt, Plan, Stage, Start, rollout
@@ -84,10 +84,10 @@ async def choose(stage: Stage, request: SolveRequest, recorder: Recorder, journa
 def search_config(request: SolveRequest) -> SearchConfig:
     """The search's numbers for a request."""
     linear = request.search == "linear"
-    proposers: Any = ("offline",) if request.model == OFFLINE else request.proposers
+    proposers = ("offline",) if request.model == OFFLINE else request.proposers or ("llm",)
     return SearchConfig(
         kind=request.search,
-        samples=request.samples,
+        samples=request.rollouts,
         width=request.width,
         workers=request.workers,
         seed=request.seed,

@@ -25,7 +25,8 @@ from ..forges.base import images_in
 from ..record.events import Agent, Toolset
 from ..record.journal import Journal
 from ..record.recorder import Recorder
-from ..request import OFFLINE, SolveRequest
+from ..request import SolveRequest
+from ..settings import OFFLINE
 from .pictures import Pictures, load_pictures
 
 

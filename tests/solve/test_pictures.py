@@ -16,7 +16,6 @@ import pytest
 from PIL import Image
 from servers.model_server import ModelServer
 
-from swe_agent.agents.models.calls import ModelOptions
 from swe_agent.orchestrator.record.build import build_record
 from swe_agent.orchestrator.record.invariants import check
 from swe_agent.orchestrator.record.log import read_events
@@ -54,7 +53,7 @@ def test_what_a_model_is_shown(
             issue=issue,
             repository=parking,
             model=f"openai/{model}",
-            options=ModelOptions(api_base=server.base),
+            api_base=server.base,
         )
         result = asyncio.run(solve(request, run))
         calls = [call.body["messages"] for call in server.calls]
