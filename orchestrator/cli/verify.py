@@ -2,33 +2,61 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+from typing import Annotated, ClassVar, Self
 
 import typer
+from pydantic import Field, model_validator
+
+from ..settings import Flag, Group
+from ..settings.groups import SandboxSettings, VerificationSettings
+from .options import settings_command
+
+
+class ChangeSettings(Group):
+    title: ClassVar[str] = "Patch (one of; default: the uncommitted changes)"
+
+    patch: Annotated[
+        str | None, Flag("File with a unified diff; - is stdin.", short="-p", once=True, metavar="FILE")
+    ] = None
+    staged: Annotated[bool, Flag("The staged changes of the checkout.", once=True)] = False
+    pr: Annotated[str | None, Flag("A pull request: its changes on its base.", once=True, metavar="URL")] = (
+        None
+    )
+    repo: Annotated[
+        Path, Flag("Checkout; it is read, never written.", short="-r", once=True, shown="this folder")
+    ] = Path()
+    base: Annotated[
+        str | None, Flag("Revision that the patch is for.", once=True, metavar="REV", shown="HEAD")
+    ] = None
+    test: Annotated[
+        list[str], Flag("A test that must pass with the patch; repeatable.", metavar="ID", once=True)
+    ] = Field(default_factory=list[str])
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if sum((self.patch is not None, self.staged, self.pr is not None)) > 1:
+            raise ValueError("--patch, --staged and --pr exclude each other: give one")
+        return self
+
+
+class VerifySettings(SandboxSettings, VerificationSettings, ChangeSettings):
+    """Everything that `swe-agent verify` can be told."""
+
+    image: Annotated[str | None, Flag("Container image (docker).", group="Sandbox")] = None
+    python: Annotated[
+        str | None,
+        Flag("Python version of the environment.", group="Verification", metavar="X.Y", shown="detected"),
+    ] = None
+    json_: Annotated[bool, Flag("One JSON object on stdout.", name="json", once=True, group="Output")] = False
+    quiet: Annotated[bool, Flag("No progress on stderr.", short="-q", group="Output")] = False
+
 
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
-def verify(
-    patch: str = typer.Option(
-        None, help="File with a unified diff; - is stdin (default: uncommitted changes)."
-    ),
-    staged: bool = typer.Option(False, "--staged", help="The staged changes of the checkout."),
-    pr: str = typer.Option(None, help="URL of a pull request: its changes on its base."),
-    repo: Path = typer.Option(Path(), help="Checkout; it is read, never written."),
-    base: str = typer.Option(None, help="Revision that the patch is for (default: HEAD)."),
-    test: list[str] = typer.Option([], help="A test that must pass with the patch; may be repeated."),
-    verify_: str = typer.Option("auto", "--verify", help="auto, full, or a time: 90s, 5m."),
-    sandbox: str = typer.Option("auto", help="auto, namespace, docker or plain."),
-    image: str = typer.Option(None, help="Container image (docker)."),
-    python: str = typer.Option(None, help="Python version of the repository's environment."),
-    setup: str = typer.Option(None, help="Command that sets the repository up."),
-    test_cmd: str = typer.Option(None, help="Command that runs the tests."),
-    json_: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
-    quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress on stderr."),
-) -> int:
+@settings_command(app, VerifySettings, "verify")
+def verify(settings: VerifySettings) -> int:
     """Judge a patch with no model: what it fixes and what it breaks, in about a minute, on forks of a copy.
 
     Exit 0: nothing that was run broke and every --test passes; 4: not so.
@@ -36,23 +64,31 @@ def verify(
     import asyncio
     from tempfile import TemporaryDirectory
 
-    from ...tools.errors import UsageError
     from ..report.output import print_json
     from ..report.screen import Screen
     from ..solving.verification import VerifyRequest, verify_patch
     from .changes import changes_of
 
-    if sum((patch is not None, staged, pr is not None)) > 1:
-        raise UsageError("--patch, --staged and --pr exclude each other: give one")
-    screen = Screen(quiet=quiet or json_)
+    screen = Screen(quiet=settings.quiet or settings.json_)
     with TemporaryDirectory(prefix="swe-agent-changes-") as folder:
-        changes = changes_of(repo, patch, staged, pr, base, Path(folder))
+        changes = changes_of(
+            settings.repo, settings.patch, settings.staged, settings.pr, settings.base, Path(folder)
+        )
         request = VerifyRequest(
-            changes.repository, changes.patch, changes.base, tuple(test), verify_, sandbox, image, python, setup,
-            test_cmd,
-        )  # fmt: skip
+            changes.repository,
+            changes.patch,
+            changes.base,
+            tests=tuple(settings.test),
+            verify=settings.verify,
+            sandbox=settings.sandbox,
+            image=settings.image,
+            python=settings.python,
+            setup=settings.setup,
+            test_cmd=settings.test_cmd,
+            network=settings.network,
+        )
         found = asyncio.run(verify_patch(request, lambda line: screen.line(f"· {line}", "dim")))
-    if json_:
+    if settings.json_:
         print_json(found.to_json())
         return found.exit_code
     for name in ("fixed", "broken", "still_failing", "failed_targets", "unknown", "flaky"):
@@ -61,5 +97,5 @@ def verify(
             shown = "".join(f"\n  {one}" for one in tests[:10])
             more = f"\n  and {len(tests) - 10} more" if len(tests) > 10 else ""
             print(f"{name.replace('_', ' ')}: {len(tests)}{shown}{more}")
-    print(found.status, file=sys.stdout)
+    print(found.status)
     return found.exit_code

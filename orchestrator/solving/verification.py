@@ -167,15 +167,23 @@ def _verdict(
     broken = comparison.broken
     ran = check.evidence.tests_run + len(check.passed_targets)
     ok = not broken and not failed and not check.unknown and ran > 0
+
+    def listed(tests: frozenset[str]) -> tuple[str, ...]:
+        return tuple(sorted(tests)[:LONGEST_LIST])
+
     return Verification(
         0 if ok else 4,
         _status(ok, len(fixed), len(broken), len(failed), len(check.unknown), check, ran),
         ok,
-        *(tuple(sorted(tests)[:LONGEST_LIST]) for tests in (fixed, broken, still, failed, check.unknown)),
-        tuple(sorted(suite.baseline.flaky)),
-        check.evidence.words(),
-        ran,
-        base,
+        fixed=listed(fixed),
+        broken=listed(broken),
+        still_failing=listed(still),
+        failed_targets=listed(failed),
+        unknown=listed(check.unknown),
+        flaky=tuple(sorted(suite.baseline.flaky)),
+        scope=check.evidence.words(),
+        tests_run=ran,
+        base_commit=base,
     )
 
 
