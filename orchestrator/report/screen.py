@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from shlex import quote
 from typing import Any
 
@@ -145,9 +147,19 @@ class Screen:
                 if key in delivered:
                     self.line(f"{name:<15}{delivered[key]}")
             if "applied_to" in delivered:
-                self.line(f"{'undo:':<15}swe-agent apply {quote(str(result.run))} --undo")
-            elif result.patch:
-                self.line(f"{'next:':<15}swe-agent apply {quote(str(result.run))}")
+                self.line(f"{'undo:':<15}{command_name()} apply {quote(str(result.run))} --undo")
+            elif result.patch and "commit" not in delivered and "pull_request" not in delivered:
+                self.line(f"{'next:':<15}{command_name()} apply {quote(str(result.run))}")
+
+
+def command_name() -> str:
+    """`swe-agent` as this process was called, so that a line can be pasted."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return f"{quote(sys.executable)} -m swe_agent"
+    on_path = shutil.which(called.name)
+    same = on_path is not None and Path(on_path).resolve() == called.resolve()
+    return called.name if same else quote(str(called))
 
 
 def role_of(event: Mapping[str, Any]) -> str:
