@@ -22,9 +22,11 @@ from ...tools.errors import BudgetExceeded, PatchError
 from ...tools.hygiene import Hygiene, Removed, clean_patch
 from ...tools.patch import Patch
 from ...tools.workspace import Workspace
+from .check import Check
 from .issue import Issue
+from .relevance import Belonging
 from .reproduce import Reproduction
-from .suite import Check, Suite
+from .suite import Suite
 from .team import Assignment, Team
 
 REPORT_CHARS = 6000
@@ -127,6 +129,8 @@ class Stage:
     reproduction: Reproduction
     base: Workspace
     """Workspace on the base commit with the reproduction tests in place."""
+    shown: Belonging = field(default_factory=Belonging)
+    """The tests that failed before anybody edited."""
     on_step: Callable[[Attempt], None] = field(default=lambda attempt: None)
     """Hears of every step that has a patch, as soon as it was checked: the best so far goes to disk."""
 
@@ -300,7 +304,8 @@ def _first_task(stage: Stage, plan: Plan) -> str:
         comments=stage.issue.discussion,
         hints=stage.issue.hints,
         test_command=stage.team.project.test_command.command,
-        failing_tests=sorted(reproduction.targets or stage.suite.baseline.failing),
+        failing_tests=sorted(reproduction.targets or stage.shown.tests),
+        unrelated=sorted(stage.shown.unrelated),
         reproduced=bool(reproduction.targets),
         attention=plan.attention,
     )

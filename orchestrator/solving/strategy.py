@@ -24,9 +24,9 @@ from ..search.node import Candidate, CriticScore, Evaluation, Rollout, Status, S
 from ..search.request import ExpandRequest
 from ..search.search import search
 from ..settings import OFFLINE
+from .check import Check
 from .reproduce import reproduce
 from .rollout import Attempt, Plan, Stage, Start, rollout
-from .suite import Check
 
 LAST_LOOK = 2
 """Samples of the Tester beyond the first, taken when there are candidates to choose between."""
@@ -180,7 +180,7 @@ class Expander:
         stage, known = self.stage, self.stage.reproduction
         if self.request.model_of("tester") == OFFLINE:
             return {}
-        more = await reproduce(stage.team, stage.suite, stage.issue, samples=LAST_LOOK, first=1)
+        more = await reproduce(stage.team, stage.suite, stage.issue, stage.shown, samples=LAST_LOOK, first=1)
         added = more.generated - known.targets
         self.recorder.append(
             ReproductionAdded(targets=sorted(added), files=dict(more.files), refused=list(more.refused))
