@@ -297,5 +297,7 @@ class Expander:
             failures={test: (bad.get(test) or ["missing"])[0] for test in sorted(relevant)},
             generated=check.targets & self.stage.reproduction.generated,
             weights=dict(self.stage.reproduction.weights),
+            heard="" if check.whole else check.evidence.words(),
+            share=1.0 if check.evidence.share is None else round(check.evidence.share, 4),
             wall_s=report.duration_s if report else None,
         )
