@@ -223,9 +223,18 @@ async def _step(stage: Stage, plan: Plan, attempt: Attempt, turn: int, role: Rol
     attempt.status = "limit" if result.status == "limit" else "finished"
     attempt.check = await stage.suite.check(workspace, attempt.patch, stage.reproduction.targets)
     stage.on_step(attempt)
-    if attempt.check.green and result.status != "limit" and stage.team.request.roles == "team":
+    if attempt.check.green and result.status != "limit" and _wants_review(stage, attempt.check):
         await _review(stage, plan, attempt)
         stage.on_step(attempt)
+
+
+def _wants_review(stage: Stage, check: Check) -> bool:
+    """Under `auto` only where the tests leave a doubt: none that somebody else wrote shows the issue, or what was
+    run near the change is not enough."""
+    roles = stage.team.request.roles
+    if roles == "auto":
+        return not check.verified or check.passed_targets <= stage.reproduction.generated
+    return roles == "team"
 
 
 def _candidate(stage: Stage, workspace: Workspace) -> Hygiene:

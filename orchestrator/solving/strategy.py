@@ -58,7 +58,7 @@ async def choose(stage: Stage, request: SolveRequest, recorder: Recorder, journa
             expander.expand,
             search_config(request),
             recorder,
-            judge=expander.judge if request.roles == "team" and request.search != "linear" else None,
+            judge=expander.judge if request.roles != "single" and request.search != "linear" else None,
         )
     finally:
         await asyncio.shield(asyncio.to_thread(expander.close))
