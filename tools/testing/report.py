@@ -68,6 +68,10 @@ class TestReport:
     """Selected names that match no test."""
     warm: bool = False
     """Whether a preloaded process ran it; such a verdict is feedback, never the final one."""
+    ended: bool = True
+    """Whether the run came to its own end. One that did not may lack any test, whatever its exit code."""
+    marks: tuple[str, ...] = ()
+    """Signs that the code under test reached for its judge (looked for in cold runs)."""
 
     @property
     def problem(self) -> str | None:
