@@ -34,9 +34,9 @@ from ..grading.native import prepare_environment
 from ..grading.spec import EnvironmentSpec, known_repositories
 from ..request import Limits, SolveRequest, SolveResult
 from ..solving.outcome import AT_LIMIT
+from ..solving.oversight import recorded_flags
 from ..solving.run_directory import RunDirectory
 from ..solving.solve import solve
-from .audit import audit_run
 from .images import PULLED, ImageError, ensure_image, repository_of_image
 from .job import Job, Kind, Outcome, instance_from_json
 from .state import is_disk_full
@@ -164,7 +164,7 @@ def _outcome(job: Job, run: RunDirectory, result: Mapping[str, Any], started: fl
         sum(part for part in tokens if part is not None) if None not in tokens else None,
         spent.get("calls"),
         round(time.monotonic() - started, 3),
-        audit_run(run.events, str(job.instance["repo"])) if run.events.exists() else (),
+        recorded_flags(run, str(job.instance["repo"]).rpartition("/")[2]),
     )
 
 

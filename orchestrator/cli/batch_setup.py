@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...tools.errors import UsageError
-from ..batch.state import write_atomically
+from ..batch.state import save
 from ..benchmarks.dataset import Selection, ids_of, load_benchmark, load_instances
 from ..benchmarks.instance import Instance
 from .solving import role_models, seconds, split_list
@@ -179,7 +179,7 @@ def remember(
         "instances": [instance.id for instance in instances],
         "argv": argv(output),
     }
-    write_atomically(path, (json.dumps(data, indent=1) + "\n").encode())
+    save(path, (json.dumps(data, indent=1) + "\n").encode())
 
 
 def argv(output: Path) -> list[str]:

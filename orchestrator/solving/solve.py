@@ -14,6 +14,7 @@ from ...agents.budget import Budget, BudgetLimits
 from ...agents.models.factory import check_model
 from ...tools.errors import BudgetExceeded, SweAgentError
 from ...tools.patch import Patch
+from ...tools.project.names import package_names
 from ...tools.secrets import Masker, host_secrets
 from ...tools.testing.report import Baseline, Outcome
 from ...tools.testing.runner import TestRunner
@@ -297,7 +298,7 @@ class _Run:
             valid=True,
             tests={test: str(r.outcome) for test, r in report.results.items()} if report else {},
             f2p=[len(check.passed_targets), len(check.targets)] if check.targets else None,
-            p2p=[len(check.comparison.unchanged_passing), len(suite_passing(stage.suite))],
+            p2p=[len(check.comparison.unchanged_passing), len(stage.suite.baseline.passing)],
             wall_s=round(report.duration_s, 3) if report else None,
         )
         return check
@@ -305,9 +306,10 @@ class _Run:
     def _overseen(self, result: SolveResult) -> SolveResult:
         name = (self._request.issue.repository or str(self._request.repository)).rstrip("/")
         package = name.rpartition("/")[2].removesuffix(".git")
-        leaks = oversee(read_events(self._run.events), self._recorder, package)
+        packages = package_names(self._run.repository, package)
+        leaks = oversee(read_events(self._run.events), self._recorder, packages)
         removed = self._removed.get(Patch(result.patch).sha256, ())
-        return replace(result, leaks=tuple(leaks), removed=removed)
+        return replace(result, leaks=leaks, removed=removed)
 
     def _finish(self, result: SolveResult) -> None:
         self._recorder.append(
@@ -346,10 +348,6 @@ class _Run:
                 }
             )
         )
-
-
-def suite_passing(suite: Suite) -> frozenset[str]:
-    return suite.baseline.passing
 
 
 def _config(request: SolveRequest) -> dict[str, object]:

@@ -31,11 +31,11 @@ def test_flags_reach_the_record(tmp_path: Path) -> None:
     ):
         recorder.append("tool", message=f"m{number}", node="n0", agent="coder", name=name, arguments=arguments, ok=True,
                         duration_s=0.1, tree_hash=None)  # fmt: skip
-    words = oversee(read_events(tmp_path / "events.jsonl"), recorder, "flask")
+    words = oversee(read_events(tmp_path / "events.jsonl"), recorder, ["flask"])
     assert [word.split(":")[0] for word in words] == ["history", "installed-copy"]
     events = [event for event in read_events(tmp_path / "events.jsonl") if event["type"] != "tool"]
     (node,) = build_record(events).nodes
-    assert node.flags == words
+    assert tuple(node.flags) == words
     log.close()
 
 

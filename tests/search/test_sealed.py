@@ -24,9 +24,9 @@ from .toy import Toy
 
 ROOT = Path(__file__).resolve().parents[2]
 SOLVERS = [
-    "orchestrator.solve",
-    "orchestrator.strategy",
-    "orchestrator.rollout",
+    "orchestrator.solving.solve",
+    "orchestrator.solving.strategy",
+    "orchestrator.solving.rollout",
     "orchestrator.search.search",
 ]
 SEALED = ("orchestrator.evaluation", "orchestrator.benchmarks")
