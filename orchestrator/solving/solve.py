@@ -22,6 +22,7 @@ from ..record.events import EventLog, read_events
 from ..record.journal import RunJournal
 from ..record.recorder import Listener, Recorder
 from ..request import OFFLINE, SolveRequest, SolveResult
+from .judges import Judgement, judge
 from .outcome import Found, conclude, no_test
 from .oversight import oversee
 from .prepare import Prepared, copy_repository, prepare
@@ -29,7 +30,7 @@ from .reproduce import Reproduction, reproduce
 from .rollout import Attempt, Stage
 from .run_directory import RunDirectory
 from .strategy import choose
-from .suite import Check, Suite
+from .suite import Suite
 from .team import Team
 from .views import write_views
 
@@ -163,12 +164,12 @@ class _Run:
                 await asyncio.to_thread(base.write_text, path, text)
             stage = Stage(team, suite, request.issue, reproduction, base, on_step=self._step)
             choice = await choose(stage, request, self._recorder, self._journal)
-            check = await self._verdict(stage, prepared, choice.patch)
+            judged = await self._verdict(stage, prepared, choice.patch)
         finally:
             await asyncio.shield(asyncio.to_thread(base.close))
         found = Found(
             choice.patch,
-            check,
+            judged.check if judged else None,
             choice.limit,
             choice.why,
             choice.confidence,
@@ -176,6 +177,8 @@ class _Run:
             abstained=choice.abstained,
             targets=reproduction.targets,
             flaky=suite.baseline.flaky,
+            marks=judged.marks if judged else (),
+            own_tests=judged.own_tests if judged else None,
         )
         return self._conclude(prepared, found)
 
@@ -275,19 +278,13 @@ class _Run:
             self._best_rank = attempt.rank()
             self._run.replace("patch.diff", attempt.patch.text)
 
-    async def _verdict(self, stage: Stage, prepared: Prepared, patch: Patch) -> Check | None:
-        """The final word: the patch alone on a clean base, the whole suite, cold."""
+    async def _verdict(self, stage: Stage, prepared: Prepared, patch: Patch) -> Judgement | None:
         if patch.is_empty:
             return None
         self._say("progress", {"line": "final check"})
-        fork = await asyncio.to_thread(prepared.workspace.fork)
-        try:
-            await asyncio.to_thread(fork.apply, patch)
-            for path, text in stage.reproduction.files.items():
-                await asyncio.to_thread(fork.write_text, path, text)
-            check = await stage.suite.check(fork, patch, stage.reproduction.targets, final=True)
-        finally:
-            await asyncio.shield(asyncio.to_thread(fork.close))
+        kept, command = stage.reproduction, prepared.project.test_command.command
+        judged = await judge(stage.suite, patch, kept.files, kept.targets, command)
+        check = judged.check
         report = check.report
         self._recorder.append(
             "evaluation",
@@ -300,8 +297,10 @@ class _Run:
             f2p=[len(check.passed_targets), len(check.targets)] if check.targets else None,
             p2p=[len(check.comparison.unchanged_passing), len(stage.suite.baseline.passing)],
             wall_s=round(report.duration_s, 3) if report else None,
+            tampering=list(judged.marks),
+            held_back=list(judged.held_back),
         )
-        return check
+        return judged
 
     def _overseen(self, result: SolveResult) -> SolveResult:
         name = (self._request.issue.repository or str(self._request.repository)).rstrip("/")

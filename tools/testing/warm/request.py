@@ -143,7 +143,10 @@ class Events:
 
     @property
     def ended(self) -> bool:
-        """Whether the test process said that it was at its end, after all that it had collected."""
+        """Whether the test process said that it was at its end, after all that it had collected; a report that
+        nobody signed cannot tell."""
+        if not self.signed:
+            return True
         if self.done is None or self.done in _NOT_AN_END:
             return False
         return self.collected is None or self._starts >= self.collected
