@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from ...tools.patch import Patch
-from ...tools.testing.report import TestReport
+from ...tools.testing.report import ENDED_EARLY, TestReport
 from ...tools.testing.runner import TestRunner
 from ...tools.testing.tampering import tampering
 from ...tools.testing.test_files import is_test_file
 from ...tools.workspace import Workspace
-from .suite import Check, Suite
+from .check import Check
+from .suite import Suite
 
 _CONFIGURATION = frozenset(
     {
@@ -120,7 +121,7 @@ def marks(report: TestReport | None, bench: Bench, on_base: Collection[str] = ()
     if report is not None:
         found += [mark for mark in report.marks if mark not in on_base]
         if not report.ended and not report.timed_out:
-            found.append("the test process ended before all its tests had run")
+            found.append(ENDED_EARLY)
     return tuple(dict.fromkeys(found))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from swe_agent.orchestrator.solving.check import Verify
 from swe_agent.orchestrator.solving.judges import Judgement, judge
 from swe_agent.orchestrator.solving.suite import Suite
 from swe_agent.tools.patch import Patch
@@ -144,7 +145,7 @@ def written(base: Workspace, files: Mapping[str, str]) -> Patch:
 def judged(make: Maker) -> Callable[[Mapping[str, str]], Judgement]:
     base, project = make(BASE, "python -m pytest")
     runner = TestRunner(project, warm=False)
-    suite = Suite(runner, base)
+    suite = Suite(runner, base, verify=Verify(whole=True))
     asyncio.run(suite.measure(1))
     assert suite.baseline.failing == {TARGET}
 

@@ -286,7 +286,12 @@ def pytest_runtest_protocol(item, nextitem):
 
 @pytest.hookimpl(hookwrapper=True, trylast=True)
 def pytest_runtest_call(item):
-    outcome = yield
+    limit = shared.Limit(State.request.limit_s)
+    limit.begin()
+    try:
+        outcome = yield
+    finally:
+        limit.end()
     if State.audit is not None:
         error = outcome.excinfo
         State.raised[item.nodeid] = error is not None and not isinstance(error[1], _SKIPPED)

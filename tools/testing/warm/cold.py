@@ -51,26 +51,29 @@ def run_cold(
     bytecode: Bytecode | None = None,
     on_base: bool = False,
     audit: bool = False,
+    limit_s: float | None = None,
 ) -> tuple[TestReport, Events]:
     """Run the test command in `sandbox`; the events hold what the report has no place for. `on_base` says
     that the tree is the base commit's, so that its bytecode may serve later runs. With `audit` the run is
-    looked over for code that reaches for its judge (`TestReport.marks`).
+    looked over for code that reaches for its judge (`TestReport.marks`). `limit_s`
+    ends a single test (pytest and unittest).
 
     Raises: ToolError for a selection that no test can have; SandboxError.
     """
     names = [check_name(name) for name in selection]
     folder = f"{FOLDER}/run-{secrets.token_hex(6)}"
     runner = project.test_command.runner
+    limit = {"limit_s": limit_s} if limit_s else {}
     try:
         if runner == "pytest":
             compiled = _bytecode(bytecode, sandbox, folder)
-            asked = {**compiled, "coverage": coverage, **signature(project, audit)}
+            asked = {**compiled, **limit, "coverage": coverage, **signature(project, audit)}
             done, events = _pytest(sandbox, project, names, folder, timeout, asked)
             if bytecode is not None and on_base and not done.timed_out and events.results:
                 bytecode.keep(sandbox, folder)
         elif runner in ("unittest", "django"):
             compiled = _bytecode(bytecode, sandbox, folder)
-            asked = {**compiled, **signature(project, audit)}
+            asked = {**compiled, **limit, **signature(project, audit)}
             done, events = _unittest(sandbox, project, names, folder, timeout, asked)
         else:
             done, events = _custom(sandbox, project, names, timeout)
@@ -117,7 +120,7 @@ def _pytest(
     names: Sequence[str],
     folder: str,
     timeout: float,
-    asked: Mapping[str, str | bool | None],
+    asked: Mapping[str, object],
 ) -> tuple[ExecResult, Events]:
     env, restore = pytest_environment(project, sandbox.root, folder)
     request = {"root": str(sandbox.root), "select": list(names), "restore": restore, **asked}
@@ -149,7 +152,7 @@ def _unittest(
     names: Sequence[str],
     folder: str,
     timeout: float,
-    asked: Mapping[str, str | bool | None],
+    asked: Mapping[str, object],
 ) -> tuple[ExecResult, Events]:
     env = test_environment(project, sandbox.root)
     env["SWE_AGENT_TESTS"] = str(sandbox.root / folder)
