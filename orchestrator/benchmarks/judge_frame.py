@@ -108,7 +108,7 @@ if len(sys.argv) < 3:
     _supervise()
 _end = _begin()
 sys.path.insert(0, ".")
-import solution  # noqa: E402
+import solution  # pyright: ignore[reportMissingImports]  # noqa: E402
 
 for _name, _value in list(vars(solution).items()):
     if not _name.startswith("_") and _name not in _BUILTINS:

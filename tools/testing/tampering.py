@@ -90,12 +90,11 @@ def _added(path: str, old: str | None, new: str, command: bool) -> set[str]:
 
 def _shadows(path: str) -> Iterator[str]:
     """A new module at an import root with the name of one that the judge needs."""
-    parts = PurePosixPath(path).parts
-    parts = parts[1:] if parts[:1] in (("src",), ("lib",)) and len(parts) > 1 else parts
+    parts = list(PurePosixPath(path).parts)
+    if len(parts) > 1 and parts[0] in ("src", "lib"):
+        del parts[0]
     name = parts[0].removesuffix(".py")
-    importable = (
-        parts[0].endswith(".py") if len(parts) == 1 else parts[-1] == "__init__.py" and len(parts) == 2
-    )
+    importable = parts[0].endswith(".py") if len(parts) == 1 else parts[1:] == ["__init__.py"]
     if importable and (name in sys.stdlib_module_names or name in _TOP):
         yield f"stands in for the module {name}"
 
@@ -331,8 +330,9 @@ def _folded(node: ast.AST | None) -> str | None:
     if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
         text = _folded(node.value)
         step = node.slice.step
-        backwards = node.slice.lower is None and node.slice.upper is None and step is not None
-        return text[::-1] if text is not None and backwards and ast.unparse(step) == "-1" else None
+        if text is None or step is None or node.slice.lower or node.slice.upper:
+            return None
+        return text[::-1] if ast.unparse(step) == "-1" else None
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "join":
         between = _folded(node.func.value)
         parts = node.args[0].elts if node.args and isinstance(node.args[0], (ast.List, ast.Tuple)) else []
