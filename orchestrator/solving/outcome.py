@@ -9,25 +9,28 @@ from typing import Any
 
 from ...tools.patch import Patch
 from ...tools.testing.report import Baseline
-from ..request import SolveResult
-from .suite import Check
-
-OK, NO_PATCH, NOT_VERIFIED, LIMIT = 0, 3, 4, 5
-AT_LIMIT = "no patch: a limit was reached before one was found; raise the --budget or --timeout"
+from ..request import Ending, SolveResult
+from .check import Check
 
 
-def no_test(baseline: Baseline) -> str:
-    """Why the offline model has nothing to go by, and what to do."""
+def no_test(baseline: Baseline, unrelated: Mapping[str, str], *, whole: bool) -> str:
+    """Why the offline model has nothing to go by, and what to do. `unrelated`: failing test → why it does not show
+    the issue."""
     if baseline.problem:
         return (
             f"the tests could not be run on the base commit: {baseline.problem}; say how to run them with "
             "--setup and --test-cmd, for the offline model needs a failing test, or name a language model "
             "with --model"
         )
-    return (
-        "no test fails on the base commit, and the offline model needs a failing test: add one that shows the "
-        "issue, or name a language model with --model"
-    )
+    where = "" if whole else " among those that were run in the time"
+    what = "add one that shows the issue, or name a language model with --model"
+    if unrelated:
+        test, why = next(iter(sorted(unrelated.items())))
+        return (
+            f"{len(unrelated)} tests fail on the base commit{where}, but none of them shows the issue ({test}: {why}), "
+            f"and the offline model needs a test that does: {what}; a test shows it that names what the issue names"
+        )
+    return f"no test fails on the base commit{where}, and the offline model needs a failing test: {what}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,10 @@ class Found:
     """The search is not sure enough to claim the patch."""
     targets: frozenset[str] = frozenset()
     flaky: frozenset[str] = frozenset()
+    unrelated: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Test that fails on the base commit → why it does not show the issue."""
+    raise_what: str = "raise --timeout or a --budget-... flag"
+    """What to do about the limit."""
 
 
 def conclude(
@@ -55,30 +62,30 @@ def conclude(
     run: Path,
     totals: Mapping[str, Any] | None = None,
 ) -> SolveResult:
-    """0: verified; 3: no patch; 4: a patch whose checks did not show it right; 5: the same at a limit.
+    """verified; no_patch; not_verified: a patch whose checks did not show it right; limit: either at a limit.
     "Passes the tests that were run" is all that is ever claimed."""
     check = found.check
     verified = check is not None and check.verified and not found.abstained
     if found.patch.is_empty:
-        code = NO_PATCH
+        ending: Ending = "limit" if found.limit else "no_patch"
         status = f"no patch: {found.why or 'no candidate was found'}"
         if found.limit:
-            status = AT_LIMIT
+            status = f"no patch: a limit was reached before one was found; {found.raise_what}"
     elif verified:
         assert check is not None
-        code = OK
+        ending = "verified"
         status = (
             f"a patch that passes the tests that were run: {len(check.comparison.fixed | check.passed_targets)} "
-            f"fixed, 0 broken{'' if check.whole else ' (tests around the change only)'}"
+            f"fixed, 0 broken{'' if check.whole else f' of those ({check.evidence.words()})'}"
         )
     else:
-        code = LIMIT if found.limit else NOT_VERIFIED
+        ending = "limit" if found.limit else "not_verified"
         status = f"a patch that is not verified: {_why_not(check, found)}"
         if found.limit:
             status = f"limit reached; the best patch so far is kept, not verified: {_why_not(check, found)}"
     comparison = check.comparison if check else None
     return SolveResult(
-        exit_code=code,
+        ending=ending,
         status=status,
         patch=found.patch.text,
         verified=verified,
@@ -90,6 +97,8 @@ def conclude(
         flaky=tuple(sorted(found.flaky)),
         confidence=found.confidence,
         reasons=found.reasons,
+        evidence=check.evidence.to_json() if check else None,
+        unrelated=tuple(f"{test}: {why}" for test, why in sorted(found.unrelated.items())),
         run=run,
         base_commit=base_commit,
         totals=totals or {},
@@ -100,9 +109,19 @@ def _why_not(check: Check | None, found: Found) -> str:
     if check is None:
         return "no test could be run on it"
     if check.comparison.broken:
-        return f"{len(check.comparison.broken)} tests that passed before fail with it"
+        return f"{len(check.comparison.broken)} of the tests that were run passed before and fail with it"
+    if check.unknown:
+        return (
+            f"{len(check.unknown)} tests fail with it, and there was no time to see whether they did before; give more "
+            "with --verify"
+        )
     if check.failed_targets:
         return f"{len(check.failed_targets)} of {len(check.targets)} tests that show the issue still fail"
     if found.abstained and check.passed_targets:
         return "its tests pass, but the candidates disagree too much to claim it"
+    if check.passed_targets and not check.evidence.near:
+        return (
+            "its own test passes, but no test that was there before and is near the change could be run "
+            f"({check.evidence.words()}); give more time with --verify"
+        )
     return "no test shows the issue, so none shows that it is solved"
