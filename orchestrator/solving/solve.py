@@ -253,8 +253,11 @@ class _Run:
         known = self._recorder.recall(Reproduced)
         if known is not None:
             return reproduction_from(known)
-        if self._request.roles == "single":
-            found = Reproduction(await suite.commit.ask_again(self._shown.tests))
+        given = frozenset[str]()
+        if self._request.roles != "team":
+            given = await suite.commit.ask_again(self._shown.tests)
+        if given or self._request.roles == "single":
+            found = Reproduction(given)
         else:
             # More samples only when there are candidates to choose between: see strategy.judge.
             found = await reproduce(team, suite, self._request.issue, self._shown)
