@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import NoReturn
 
 from ...tools.errors import ProjectError
+from ...tools.processes import run_kept
+from .constraints import constraints_of, with_wheels
 from .interpreter import Interpreter, uv_path
 from .spec import EnvironmentSpec
 
@@ -34,8 +39,25 @@ _VCS = re.compile(r"(^|@\s*)(git|hg|svn|bzr)\+")
 _ERROR = re.compile(r"(\w+\.)*\w*(Error|Exception): |fatal: ")
 _UNREACHABLE = re.compile(r"error sending request for url \((\S*/simple/)")
 """An index that is down says nothing about a package: an environment without it must not be kept."""
+LOG = "build.log"
 LATER = "2024-08-15"
 """Second cut-off date: when the specifications' newest pins were out. Older pins may need newer parts."""
+
+
+@contextmanager
+def leaving_only_the_log(directory: Path) -> Iterator[None]:
+    """A build that fails leaves its log, which its error names, and nothing else."""
+    try:
+        yield
+    except BaseException:
+        for path in directory.iterdir():
+            if path.name == LOG:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        raise
 
 
 class Installer:
@@ -67,7 +89,8 @@ class Installer:
             "GIT_CEILING_DIRECTORIES": str(directory),
         }
         self.uv = uv_path()
-        self._log = directory / "build.log"
+        self._constraints = constraints_of(spec)
+        self._log = directory / LOG
 
     def make_venv(self, interpreter: Interpreter) -> None:
         """Raises: ProjectError when there is no way to make one."""
@@ -98,6 +121,8 @@ class Installer:
         wanted = [
             item for item in requirements if item.strip() and not item.lstrip().startswith(("#", "-e "))
         ]
+        wanted, replaced = with_wheels(wanted, self.spec.python)
+        self.notes += [note for note in replaced if note not in self.notes]
         # one that is fetched from a forge may be out of reach: it must not take the others along
         fetched = [item for item in wanted if _VCS.search(item)]
         wanted = [item for item in wanted if item not in fetched]
@@ -116,14 +141,25 @@ class Installer:
         """Install the first of `targets` that can be, with the cut-off date; else with a later date; else with
         none. What was needed is noted."""
         dates = [self.cutoff, LATER if self.cutoff and self.cutoff < LATER else None, None]
-        for date in dict.fromkeys(dates):
-            if any(self._pip(target, date) == 0 for target in targets):
+        for date, pins in product(dict.fromkeys(dates), (True, False) if self._constraints else (False,)):
+            if any(self._pip([*target, *self._pins(pins)], date) == 0 for target in targets):
+                if self._constraints and not pins:
+                    self.note("the pins of the specification do not hold in every step")
                 if date != self.cutoff:
                     self.note(
                         f"some packages are later than {self.cutoff}" + (f" (until {date})" if date else "")
                     )
                 return True
         return False
+
+    def _pins(self, wanted: bool) -> list[str]:
+        """Flags that hold the specification's pins in a step which does not name them."""
+        if not wanted:
+            return []
+        path = self.directory / "constraints.txt"
+        if not path.exists():
+            path.write_text("\n".join(self._constraints) + "\n")
+        return ["-c", str(path)]
 
     def note(self, note: str) -> None:
         if note not in self.notes:
@@ -168,15 +204,7 @@ class Installer:
             log.flush()
             started = time.monotonic()
             try:
-                done = subprocess.run(
-                    command,
-                    cwd=self.workdir,
-                    env=self.env,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    timeout=_TIMEOUT_S,
-                )
+                code = run_kept(command, cwd=self.workdir, env=self.env, output=log, timeout=_TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 log.write(f"\n(killed after {_TIMEOUT_S} s)\n".encode())
                 return 124
@@ -184,8 +212,8 @@ class Installer:
                 log.write(f"{error}\n".encode())
                 return 127
             log.seek(0, os.SEEK_END)
-            log.write(f"({time.monotonic() - started:.1f} s, exit {done.returncode})\n".encode())
-            return done.returncode
+            log.write(f"({time.monotonic() - started:.1f} s, exit {code})\n".encode())
+            return code
 
     def fail(self, what: str) -> NoReturn:
         """Raises: ProjectError with the last error of the log."""
