@@ -14,7 +14,8 @@ from typing import Any
 from ...tools.audit import Flag, audit
 from ...tools.errors import RecordError
 from ...tools.project.names import package_names
-from ..record.events import read_events
+from ..record.events import Audited
+from ..record.log import read_events
 from ..record.recorder import Recorder
 from .run_directory import RunDirectory
 
@@ -26,7 +27,7 @@ def oversee(
     `packages` are the names of the package under repair."""
     found = _audited(events, packages)
     for node, flags in found.items():
-        recorder.append("audit", node=node, flags=[asdict(flag) for flag in flags])
+        recorder.append(Audited(node=node, flags=[asdict(flag) for flag in flags]))
     return _words(flag for flags in found.values() for flag in flags)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from ...tools.history import prepare_repository
 from ...tools.project.opening import Opening, open_workspace
 from ...tools.project.spec import Project
 from ...tools.workspace import Workspace
+from ..record.events import Inference
 from ..record.recorder import Recorder
 from ..request import SolveRequest
 from .run_directory import RunDirectory, cache_root
@@ -45,23 +46,15 @@ def prepare(
 
     Raises: ProjectError, SandboxError.
     """
-    recorder.append(
-        "inference", what="base commit", value=base, why="--base" if request.base else "HEAD", flag="--base"
-    )
+    why = "--base" if request.base else "HEAD"
+    recorder.append(Inference(what="base commit", value=base, why=why, flag="--base"))
     workspace, project = open_workspace(_opening(request, run, base), on_line)
     for inference in project.inferences:
-        recorder.append(
-            "inference", what=inference.what, value=inference.value, why=inference.why, flag=inference.flag
-        )
+        recorder.append(Inference(**asdict(inference)))
     sandbox = workspace.sandbox
-    walls = "network on" if request.network else "network off"
-    recorder.append(
-        "inference",
-        what="sandbox",
-        value=sandbox.kind,
-        flag="--sandbox",
-        why=walls if sandbox.walls else "NO WALLS: your files, your network",
-    )
+    reach = "network on" if request.network else "network off"
+    walls = reach if sandbox.walls else "NO WALLS: your files, your network"
+    recorder.append(Inference(what="sandbox", value=sandbox.kind, why=walls, flag="--sandbox"))
     return Prepared(workspace, project, base)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from swe_agent.orchestrator.record.events import EventLog, read_events
-from swe_agent.orchestrator.record.journal import RunJournal
+from swe_agent.orchestrator.record.journal import Journal
+from swe_agent.orchestrator.record.log import EventLog, read_events
 from swe_agent.orchestrator.record.recorder import Recorder
 from swe_agent.orchestrator.solving.oversight import oversee, recorded_flags
 from swe_agent.orchestrator.solving.run_directory import RunDirectory
@@ -54,7 +54,7 @@ def test_a_package_is_known_by_what_it_is_imported_as(tmp_path: Path) -> None:
     log(run.events, "pip download sklearn", "cat /opt/lib/site-packages/sklearn/svm.py", "pip install tests")
     before = recorded_flags(run, "fork-of-it")
     events = EventLog(run.events)
-    flags = oversee(read_events(run.events), Recorder(events, RunJournal()), names)
+    flags = oversee(read_events(run.events), Recorder(events, Journal()), names)
     events.close()
     assert [flag.split(":")[0] for flag in flags] == ["package", "installed-copy"]
     assert before == flags == recorded_flags(run, "fork-of-it")
