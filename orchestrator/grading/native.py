@@ -18,7 +18,6 @@ from typing import Literal
 
 from ...tools.errors import RepositoryError
 from ...tools.files import locked, write_atomically
-from ...tools.git import git
 from ...tools.sandbox import DEFAULT_ROOT, Limits, SandboxSpec
 from ..benchmarks.instance import Instance
 from ..solving.run_directory import cache_root
@@ -27,12 +26,13 @@ from .builder import Builder
 from .installer import Installer, leaving_only_the_log
 from .interpreter import Interpreter, find_interpreter
 from .layer import copy_layer
+from .relocate import relocate
 from .requirements import conda_requirements_at, only_conda_at, requirements_at
 from .spec import EnvironmentSpec, spec_for, version_note
 from .submodules import fill_submodules
 
 Purpose = Literal["agent", "grader"]
-_SCHEMA = 5
+_SCHEMA = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,18 +164,15 @@ def _built(
     notes += copy_layer(
         directory.parent / "layers",
         directory / "venv",
-        lambda home: Installer(home, spec, command_env(home / "venv", spec), cutoff),
+        lambda home: Installer(home, spec, command_env(home / "venv", spec), cutoff, interpreter),
         interpreter,
         requirements,
         purpose,
     )
-    builder = Builder(directory, spec, env, cutoff)
-    builder.build()
-    repository = directory / "testbed"
-    git(repository, "add", "-u")
-    message = ["--quiet", "--allow-empty", "--no-verify", "--message=environment"]
-    git(repository, "commit", *message, env=_dates(mirrors.commit_date(mirror, instance.base_commit)))
-    commit = git(repository, "rev-parse", "HEAD").strip()
+    with Builder(directory, spec, env, cutoff, interpreter) as builder:
+        builder.build()
+        commit = builder.commit(mirrors.commit_date(mirror, instance.base_commit))
+    relocate(directory / "venv", {str(directory / "testbed"): str(DEFAULT_ROOT)})
     return NativeEnvironment(
         directory,
         spec,
@@ -187,10 +184,6 @@ def _built(
         round(time.monotonic() - started, 2),
         cached=False,
     )
-
-
-def _dates(date: str) -> dict[str, str]:
-    return {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
 
 
 def _requirements(instance: Instance, spec: EnvironmentSpec, mirror: Path) -> list[str]:
