@@ -13,8 +13,8 @@ from ..exit_code import ExitCode, exit_code_of
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code and never shows a traceback for a user's error
-    (SWE_AGENT_TRACEBACK=1 shows it)."""
+    """Run the command line; returns the exit code and never shows a traceback (SWE_AGENT_TRACEBACK=1 does): that
+    of a bug is saved."""
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     import typer
 
@@ -56,6 +56,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
+    except Exception as error:  # whatever nobody foresaw: people get one line, the file has the rest
+        if os.environ.get("SWE_AGENT_TRACEBACK"):
+            raise
+        print(_unforeseen(error), file=sys.stderr)
+        return ExitCode.BUG
+
+
+def _unforeseen(error: Exception) -> str:
+    """One line about a bug, its traceback saved without secrets."""
+    import tempfile
+    import traceback
+
+    from ...tools.excerpt import printable
+    from ...tools.secrets import Masker, host_secrets
+
+    mask = Masker(host_secrets()).mask
+    what = mask(" ".join(printable(f"{type(error).__name__}: {error}").split()))[:300]
+    text = mask("".join(traceback.format_exception(error)))
+    home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "swe-agent/tracebacks"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        home = Path(tempfile.gettempdir())
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", suffix=".txt", prefix="traceback-", dir=home, delete=False, errors="replace"
+        ) as file:
+            file.write(text)
+        where = f"; the traceback is in {file.name}"
+    except OSError:
+        where = "; SWE_AGENT_TRACEBACK=1 shows the traceback"
+    return f"swe-agent: this is a bug of the program: {what}{where}"
 
 
 def _sources(config: Path | None) -> dict[str, Any]:
