@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import ssl
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 from urllib.parse import urlsplit
 
 from .errors import UsageError
+
+if TYPE_CHECKING:
+    import ssl
 
 
 class HttpOptions(TypedDict, total=False):
@@ -98,6 +100,8 @@ def _matches(entry: str, host: str, port: int | None) -> bool:
 
 def _certificates() -> ssl.SSLContext | None:
     """The context that SSL_CERT_FILE or SSL_CERT_DIR asks for; None for httpx's own certificates."""
+    import ssl
+
     for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         value = os.environ.get(variable, "").strip()
         if not value:
