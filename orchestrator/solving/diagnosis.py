@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ...agents.models.calls import ModelOptions
 from ...tools.errors import SweAgentError
+from ...tools.extras import install_command
 
 if TYPE_CHECKING:
     from ...agents.models.survey import Trait
@@ -57,7 +58,7 @@ def diagnose(model: str, api_base: str | None, *, ping: bool) -> list[Check]:
             f"extra [{extra}]",
             find_spec(package) is not None,
             _version(package),
-            f"pip install 'swe-agent[{extra}]'",
+            f"{install_command(extra)}",
         )
         for extra, package in (
             ("export", "datasets"),
