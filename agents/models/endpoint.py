@@ -34,7 +34,7 @@ _PASSING = re.compile(
     r"later|again|overload|unavailable|capacity|busy|timed? ?out|internal (server )?error$|upstream",
     re.IGNORECASE,
 )
-_KNOWN = frozenset({401, 402, 408, 429})
+_KNOWN = frozenset({200, 401, 402, 408, 429})
 
 
 class Sampled(NamedTuple):
@@ -209,7 +209,7 @@ class Endpoint:
             return True
         if error.kind in ("timeout", "missing") or not error.connected:
             return False
-        if state.trial and (_told(error) == self.accepts.words or (error.status or 500) < 500):
+        if state.trial and (_told(error) == self.accepts.words or 400 <= (error.status or 500) < 500):
             self.accepts.refused_trial(state.trial)
             state.trial = NOTHING
             return True
