@@ -93,7 +93,11 @@ class SearchSettings(Group):
     title: ClassVar[str] = "Search"
 
     roles: Annotated[
-        Literal["team", "single"], Flag("team is Tester, Coder, Debugger and Critic; single is one agent.")
+        Literal["team", "single", "auto"],
+        Flag(
+            "team is Tester, Coder, Debugger and Critic; single is one agent; auto calls Tester and Critic only where "
+            "evidence is missing."
+        ),
     ] = "team"
     search: Annotated[
         Literal["linear", "best-of-n", "tree"], Flag("One attempt, independent ones, or a tree of them.")

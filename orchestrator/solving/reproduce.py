@@ -88,6 +88,8 @@ def _assignment(team: Team, issue: Issue, shown: Belonging, workspace: Workspace
         unrelated=sorted(shown.unrelated),
         reproduced=False,
         attention="",
+        notes="",
+        tests={},
     )
     return Assignment(
         TESTER,

@@ -58,7 +58,7 @@ async def choose(stage: Stage, request: SolveRequest, recorder: Recorder, journa
             expander.expand,
             search_config(request),
             recorder,
-            judge=expander.judge if request.roles == "team" and request.search != "linear" else None,
+            judge=expander.judge if request.roles != "single" and request.search != "linear" else None,
         )
     finally:
         await asyncio.shield(asyncio.to_thread(expander.close))
@@ -297,5 +297,7 @@ class Expander:
             failures={test: (bad.get(test) or ["missing"])[0] for test in sorted(relevant)},
             generated=check.targets & self.stage.reproduction.generated,
             weights=dict(self.stage.reproduction.weights),
+            heard="" if check.whole else check.evidence.words(),
+            share=1.0 if check.evidence.share is None else round(check.evidence.share, 4),
             wall_s=report.duration_s if report else None,
         )
