@@ -35,6 +35,8 @@ _OPTIONS = (
     "-c",
     "-o",
     "-p",
+    "-W",
+    "--pythonwarnings",
     "--rootdir",
     "--import-mode",
     "--confcutdir",
