@@ -17,6 +17,14 @@ _PACKAGES = "git,python3,python3-pytest,ca-certificates,procps"
 _CACHE = Path("/var/tmp/swe-agent-tests")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Beside each other (`-n 2`) run whole files, whose fixtures are theirs, and all that needs the one engine."""
+    for item in items:
+        needs_engine = "docker_engine" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("engine" if needs_engine else item.path.name))
+
+
 @pytest.fixture(scope="session")
 def docker_engine() -> Iterator[str]:
     """Address of a Docker engine: the running one where it is whole, else one that is started for this session."""

@@ -8,14 +8,12 @@ reflog, no FETCH_HEAD, no alternates and no object of any later commit. The sour
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 
 from .errors import RepositoryError
+from .git import git
 
 _URL = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://|^[\w.-]+@[\w.-]+:")
 _AUTHOR = {"NAME": "swe-agent", "EMAIL": "swe-agent@localhost"}
@@ -60,13 +58,13 @@ def prepare_repository(
         raise RepositoryError(f"uncommitted changes belong to HEAD, not to {base}; leave out one of the two")
     git_dir = destination / ".git"
     try:
-        _init(git_dir, _run(top, "rev-parse", "--show-object-format").strip())
+        _init(git_dir, git(top, "rev-parse", "--show-object-format").strip())
         _copy_objects(top, commit, git_dir, depth)
-        _run(destination, "update-ref", "refs/heads/main", commit)
-        _run(destination, "read-tree", "HEAD")
-        _run(destination, "checkout-index", "--all", "--force", "--quiet")
+        git(destination, "update-ref", "refs/heads/main", commit)
+        git(destination, "read-tree", "HEAD")
+        git(destination, "checkout-index", "--all", "--force", "--quiet")
         _copy_submodules(top, destination)
-        _run(destination, "update-index", "-q", "--refresh", check=False)
+        git(destination, "update-index", "-q", "--refresh", check=False)
         if include_dirty:
             commit = _commit_dirty(top, destination, commit)
         assert_no_future(destination, commit)
@@ -82,7 +80,7 @@ def assert_no_future(repository: Path, base: str) -> None:
     Raises: RepositoryError naming the first trace: a remote, a reflog, a ref or a commit that is not an
     ancestor of `base`.
     """
-    git_dir = Path(_run(repository, "rev-parse", "--absolute-git-dir").strip())
+    git_dir = Path(git(repository, "rev-parse", "--absolute-git-dir").strip())
     for name in (
         "FETCH_HEAD",
         "ORIG_HEAD",
@@ -93,18 +91,18 @@ def assert_no_future(repository: Path, base: str) -> None:
     ):
         if (git_dir / name).exists():
             raise _trace(repository, name)
-    if _run(repository, "remote").strip():
+    if git(repository, "remote").strip():
         raise _trace(repository, "a remote")
     logs = git_dir / "logs"
     if logs.is_dir() and any(path.is_file() and path.stat().st_size for path in logs.rglob("*")):
         raise _trace(repository, "a reflog")
-    past = set(_run(repository, "rev-list", base).split())
+    past = set(git(repository, "rev-list", base).split())
     form = "--format=%(objecttype) %(objectname) %(*objectname) %(refname)"
-    for line in _run(repository, "for-each-ref", form).splitlines():
+    for line in git(repository, "for-each-ref", form).splitlines():
         kind, *ids, name = line.split()
         if kind not in ("commit", "tag") or ids[-1] not in past:
             raise _trace(repository, f"the ref {name}")
-    listed = _run(
+    listed = git(
         repository,
         "cat-file",
         "--batch-all-objects",
@@ -130,9 +128,9 @@ def _top(source: str | Path) -> Path:
     if not path.is_dir():
         raise RepositoryError(f"{path} is not a directory; name a local git repository")
     try:
-        if _run(path, "rev-parse", "--is-bare-repository").strip() == "true":
-            return Path(_run(path, "rev-parse", "--absolute-git-dir").strip())
-        return Path(_run(path, "rev-parse", "--show-toplevel").rstrip("\n"))
+        if git(path, "rev-parse", "--is-bare-repository").strip() == "true":
+            return Path(git(path, "rev-parse", "--absolute-git-dir").strip())
+        return Path(git(path, "rev-parse", "--show-toplevel").rstrip("\n"))
     except RepositoryError as error:
         if "not a git repository" in str(error):
             raise RepositoryError(
@@ -145,7 +143,7 @@ def _resolve(top: Path, base: str | None) -> str:
     if base is not None and (base.startswith("-") or not base.strip()):
         raise RepositoryError(f"{base!r} is not a revision")
     for name in ("HEAD",) if base is None else (base, f"origin/{base}"):
-        found = _run(
+        found = git(
             top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}", check=False
         )
         if found.strip():
@@ -170,9 +168,9 @@ def _copy_objects(top: Path, commit: str, git_dir: Path, depth: int | None) -> N
     pack-objects copies compressed objects and deltas as they are and names them itself; a fetch would
     unpack and hash every object a second time.
     """
-    common = Path(_run(top, "rev-parse", "--path-format=absolute", "--git-common-dir").rstrip("\n"))
+    common = Path(git(top, "rev-parse", "--path-format=absolute", "--git-common-dir").rstrip("\n"))
     shallow_file = common / "shallow"
-    borders = set(shallow_file.read_text().split()) if shallow_file.exists() else set[str]()
+    borders = set(shallow_file.read_text().split()) if shallow_file.is_file() else set[str]()
     past, cut = _past(top, commit, depth)
     borders = (borders & past) | cut
     tags = _tags(top, past)
@@ -183,12 +181,12 @@ def _copy_objects(top: Path, commit: str, git_dir: Path, depth: int | None) -> N
     lines = [*marks, commit, *(object_id for _, object_id, _ in tags)]
     # Written where it stays: git drafts a pack beside the objects it has, which may be another file system,
     # or one that is not to be written to.
-    objects = _run(top, "rev-parse", "--path-format=absolute", "--git-path", "objects").rstrip("\n")
+    objects = git(top, "rev-parse", "--path-format=absolute", "--git-path", "objects").rstrip("\n")
     place = {
         "GIT_OBJECT_DIRECTORY": str(git_dir / "objects"),
         "GIT_ALTERNATE_OBJECT_DIRECTORIES": json.dumps(objects, ensure_ascii=False),
     }
-    _run(
+    git(
         top,
         *command,
         str(git_dir / "objects/pack/pack"),
@@ -207,11 +205,12 @@ def _copy_objects(top: Path, commit: str, git_dir: Path, depth: int | None) -> N
 def _past(top: Path, commit: str, depth: int | None) -> tuple[set[str], set[str]]:
     """`commit` and its ancestors, at most `depth` deep; and those of them whose parents are left out."""
     if depth is None:
-        return set(_run(top, "rev-list", commit).split()), set()
+        return set(git(top, "rev-list", commit).split()), set()
     if depth < 1:
         raise RepositoryError(f"depth must be at least 1, not {depth}")
-    parents = {}
-    for line in _run(top, "rev-list", "--parents", commit).splitlines():
+    parents: dict[str, list[str]] = {}
+    bound = ["--max-count=1"] if depth == 1 else []
+    for line in git(top, "rev-list", "--parents", *bound, commit).splitlines():
         name, *above = line.split()
         parents[name] = above
     past, level = {commit}, [commit]
@@ -225,7 +224,7 @@ def _tags(top: Path, past: set[str]) -> list[tuple[str, str, str]]:
     """Tags on commits of `past`: ref name, id of the tag, id of its commit."""
     form = "--format=%(refname) %(objectname) %(objecttype) %(*objectname) %(*objecttype)"
     found: list[tuple[str, str, str]] = []
-    for line in _run(top, "for-each-ref", form, "refs/tags").splitlines():
+    for line in git(top, "for-each-ref", form, "refs/tags").splitlines():
         name, *fields = line.split(" ")
         tag, commit = fields[0], (fields[0] if fields[1] == "commit" else fields[2])
         if commit in past and (fields[1] == "commit" or fields[3] == "commit"):
@@ -235,7 +234,7 @@ def _tags(top: Path, past: set[str]) -> list[tuple[str, str, str]]:
 
 def _copy_submodules(top: Path, destination: Path) -> None:
     """Check out submodules that the source has checked out, each prepared in the same way."""
-    for line in _run(destination, "ls-files", "-s", "-z").split("\0"):
+    for line in git(destination, "ls-files", "-s", "-z").split("\0"):
         if not line.startswith("160000 "):
             continue
         meta, path = line.split("\t", 1)
@@ -252,72 +251,25 @@ def _commit_dirty(top: Path, destination: Path, base: str) -> str:
     if not (top / ".git").exists():
         return base
     index, exclude = destination / ".git" / "dirty-index", destination / ".git" / "info" / "exclude"
-    common = Path(_run(top, "rev-parse", "--path-format=absolute", "--git-common-dir").rstrip("\n"))
-    if (common / "info" / "exclude").exists():
+    common = Path(git(top, "rev-parse", "--path-format=absolute", "--git-common-dir").rstrip("\n"))
+    if (common / "info" / "exclude").is_file():
         shutil.copyfile(common / "info" / "exclude", exclude)
     env = {"GIT_DIR": str(destination / ".git"), "GIT_WORK_TREE": str(top), "GIT_INDEX_FILE": str(index)}
     try:
-        _run(top, "read-tree", base, env=env)
-        _run(top, "-c", "core.safecrlf=false", "add", "--all", ".", env=env, user_config=True)
-        tree = _run(top, "write-tree", env=env).strip()
+        git(top, "read-tree", base, env=env)
+        git(top, "-c", "core.safecrlf=false", "add", "--all", ".", env=env, user_config=True)
+        tree = git(top, "write-tree", env=env).strip()
     finally:
         index.unlink(missing_ok=True)
         exclude.unlink(missing_ok=True)
-    if tree == _run(destination, "rev-parse", f"{base}^{{tree}}").strip():
+    if tree == git(destination, "rev-parse", f"{base}^{{tree}}").strip():
         return base
-    date = _run(destination, "show", "-s", "--format=%ct +0000", base).strip()
+    date = git(destination, "show", "-s", "--format=%ct +0000", base).strip()
     people = {f"GIT_{who}_{key}": value for who in ("AUTHOR", "COMMITTER") for key, value in _AUTHOR.items()}
     dates = {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
-    commit = _run(
+    commit = git(
         destination, "commit-tree", tree, "-p", base, "-m", "Uncommitted changes", env={**people, **dates}
     ).strip()
-    _run(destination, "update-ref", "refs/heads/main", commit)
-    _run(destination, "read-tree", "-u", "--reset", commit)
+    git(destination, "update-ref", "refs/heads/main", commit)
+    git(destination, "read-tree", "-u", "--reset", commit)
     return commit
-
-
-def _run(
-    where: Path,
-    *arguments: str,
-    stdin: str | None = None,
-    env: Mapping[str, str] | None = None,
-    check: bool = True,
-    user_config: bool = False,
-) -> str:
-    """git's stdout. Free of the user's configuration and of `GIT_*` variables; never prompts; takes no
-    optional lock. Raises: RepositoryError with git's own words."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    own |= {
-        "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_LFS_SKIP_SMUDGE": "1",
-        "GIT_NO_REPLACE_OBJECTS": "1",
-        "LC_ALL": "C",
-    }
-    if not user_config:
-        own |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
-    settings = (
-        "safe.directory=*",
-        "core.fsmonitor=false",
-        "core.hooksPath=/dev/null",
-        "advice.detachedHead=false",
-    )
-    for number, setting in enumerate(settings):
-        own[f"GIT_CONFIG_KEY_{number}"], own[f"GIT_CONFIG_VALUE_{number}"] = setting.split("=", 1)
-    own["GIT_CONFIG_COUNT"] = str(len(settings))
-    own |= env or {}
-    try:
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=where,
-            env=own,
-            input=(stdin or "").encode(),
-            capture_output=True,
-            check=False,
-        )
-    except FileNotFoundError as error:
-        raise RepositoryError("git is not installed; install it first") from error
-    if check and done.returncode != 0:
-        words = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
-        raise RepositoryError(f"git {arguments[0]} failed in {where}: {words[-1]}")
-    return done.stdout.decode("utf-8", "surrogateescape")

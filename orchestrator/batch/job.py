@@ -87,6 +87,7 @@ def instance_to_json(instance: Instance) -> dict[str, Any]:
         "benchmark",
         "images",
         "recipe",
+        "judge",
     )
     return {name: getattr(instance, name) for name in names}
 

@@ -40,8 +40,13 @@ class TaskSource:
     solution: Files = field(default_factory=dict[str, "str | bytes"])
     """Files of a known solution; empty when the benchmark ships none."""
     score: str | None = None
-    """File, relative to the root, in which the command leaves a number; None: passed is 1, failed 0."""
+    """File, relative to the root, in which the command leaves a number, or {"score", "resolved", "notes"};
+    None: passed is 1, failed 0."""
     image: str | None = None
+    read_only: tuple[Path, ...] = ()
+    """Host paths that the judge sees (never the solver)."""
+    notes: tuple[str, ...] = ()
+    """What a verdict does not say, for the report."""
 
 
 class Benchmark(ABC):
@@ -70,7 +75,11 @@ class Benchmark(ABC):
             fail_to_pass=("command",),
             eval_script=f": '{START}'\n{source.command}\n: '{END}'\n",
         )
-        recipe = {"judge": "command", "score": source.score}
+        recipe = {
+            "score": source.score,
+            "read_only": [str(path) for path in source.read_only],
+            "notes": list(source.notes),
+        }
         return Instance(
             f"{self.name}__{name}",
             f"{self.name}/{name}",
@@ -80,6 +89,7 @@ class Benchmark(ABC):
             benchmark=self.name,
             image=source.image,
             recipe=recipe,
+            judge="command",
         )
 
 

@@ -84,17 +84,24 @@ def load_instances(
 
 
 def load_benchmark(
-    name: str, path: str, repositories: Path, *, select: Selection | None = None
+    name: str, path: str, repositories: Path, *, select: Selection | None = None, solving: bool = True
 ) -> list[Instance]:
     """Instances of a benchmark adapter; their repositories are made below `repositories`, which is then
-    the mirror folder. Raises: UsageError."""
+    the mirror folder. `solving`: our agents are to work on them, so one that they cannot work on is refused.
+    Raises: UsageError."""
     from .registry import benchmark_named
 
     if not Path(path).expanduser().exists():
         raise UsageError(f"--benchmark {name} reads local files: there is no {path}")
-    return (select or Selection()).take(
+    taken = (select or Selection()).take(
         benchmark_named(name).instances(Path(path).expanduser(), repositories)
     )
+    for instance in taken if solving else ():
+        if why := instance.recipe.get("unsolvable"):
+            raise UsageError(
+                f"{instance.id} cannot be solved here: {why}; leave it out with --instances or --filter"
+            )
+    return taken
 
 
 def load_rows(dataset: str, *, split: str | None = None) -> tuple[list[dict[str, Any]], str]:

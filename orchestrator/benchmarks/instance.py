@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from ..solving.issue import Issue
 from .sealed import Evaluation
+
+Judge = Literal["tests", "smith", "pro", "command", "harbor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class Instance:
     """URLs of images in the problem statement (multimodal)."""
     recipe: Mapping[str, Any] = field(default_factory=dict[str, Any], compare=False, repr=False)
     """Environment recipe that the row itself carries (SWE-rebench `install_config`)."""
+    judge: Judge = "tests"
+    """How a prediction is judged: the tests of a SWE-bench row, a command, or a benchmark's own rules."""
 
     def issue(self, *, hints: bool = False, repository: str | None = None) -> Issue:
         """The task as the solver sees it. `hints` (comments made before the fix) are left out unless

@@ -14,9 +14,9 @@ BENCHMARKS = {
     "bigcodebench": ("functions", "BigCodeBench"),
     "naturalcodebench": ("functions", "NaturalCodeBench"),
     "livecodebench": ("functions", "LiveCodeBench"),
-    "mle-bench": ("directories", "MLEBench"),
+    "mle-bench": ("mle", "MLEBench"),
     "mlagentbench": ("directories", "MLAgentBench"),
-    "harbor": ("directories", "Harbor"),
+    "harbor": ("harbor.adapter", "Harbor"),
 }
 
 

@@ -23,6 +23,20 @@ class SealedError(SweAgentError):
 
 
 @dataclass(frozen=True, slots=True)
+class ProJudge:
+    """How SWE-bench Pro judges: commands that place the tests, then its own script and parser."""
+
+    before: str
+    """`before_repo_set_cmd`; its last line checks the test files out of the fix, which the image holds."""
+    tests: tuple[str, ...]
+    """Files that the script is given, joined by commas."""
+    run_script: str | None = None
+    """Text of run_script.sh; None: `run_scripts/<id>/` beside the dataset."""
+    parser: str | None = None
+    """Text of parser.py: `parser.py STDOUT STDERR OUTPUT` writes {"tests": [{"name", "status"}]}."""
+
+
+@dataclass(frozen=True, slots=True)
 class Gold:
     """What the grader judges with. Test ids are the log parser's own."""
 
@@ -36,6 +50,7 @@ class Gold:
     """Name of a parser in `logs.PARSERS`, or the name that a 5.x row gives."""
     fail_only: bool = False
     """5.x `eval_type: fail_only`: a test that is absent from the log counts as passed."""
+    pro: ProJudge | None = None
 
 
 class Evaluation:

@@ -18,6 +18,7 @@ COMMANDS = {
     "train": "Train on an export with TRL.",
     "runs": "List, show, remove or clean up runs.",
     "apply": "Apply the patch of a run to your checkout, or undo it.",
+    "ci": "Steps of an automation: a labelled issue becomes a pull request.",
     "pr": "Open a pull request with the patch of a run.",
     "report": "Write one offline HTML page about a run.",
     "replay": "Run a recorded run again with no model.",

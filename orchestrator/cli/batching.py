@@ -226,10 +226,9 @@ def _evaluate(
     screen: PlainScreen,
 ) -> int:
     """Grade what has a prediction; returns on how many the infrastructure failed."""
-    from ..grading.command_grader import command_grader
-    from ..grading.evaluate import evaluate, native_grader
+    from ..grading.evaluate import evaluate
     from ..grading.grader import Grade, GraderOptions
-    from ..grading.official import chosen_harness, official_grader
+    from ..grading.graders import choose_grader
     from ..grading.predictions import load_predictions
 
     screen.line("grading")
@@ -240,17 +239,12 @@ def _evaluate(
     if not predictions:
         screen.line("nothing to grade: no instance has a prediction")
         return 0
-    if flags["benchmark"]:
-        grader = command_grader(
-            GraderOptions(flags["repo_mirror"], flags["cache"], place / "scratch", flags["sandbox"])
-        )
-    elif chosen_harness("auto", flags["repo_mirror"]) == "official":
-        grader = official_grader(state.directory.name, timeout_s=1800, work=place)
-    else:
-        sandbox = "auto" if flags["sandbox"] == "docker" else flags["sandbox"]
-        grader = native_grader(
-            GraderOptions(flags["repo_mirror"], flags["cache"], place / "scratch", sandbox)
-        )
+    sandbox = flags["sandbox"] if flags["benchmark"] or flags["sandbox"] != "docker" else "auto"
+    options = GraderOptions(flags["repo_mirror"], flags["cache"], place / "scratch", sandbox)
+    folders = [Path(str(flags["dataset"])).expanduser().absolute().parent / "run_scripts"]
+    chosen = choose_grader(
+        "auto", instances, options, run_id=state.directory.name, work=place, folders=folders
+    )
 
     def on_grade(grade: Grade) -> None:
         screen.line(f"graded {grade.instance_id}: {grade.status}  {grade.reason}")
@@ -258,9 +252,10 @@ def _evaluate(
     report = evaluate(
         instances,
         predictions,
-        grader,
+        chosen.grade,
         place,
         run_id=state.directory.name,
+        environment=chosen.environment,
         workers=min(flags["workers"], os.cpu_count() or 1),
         on_grade=on_grade,
     )

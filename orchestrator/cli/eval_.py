@@ -14,7 +14,9 @@ def evaluate(
     runs: list[str] = typer.Argument(
         None, help="Runs or prediction files; several are seeds of one setting."
     ),
-    predictions: str = typer.Option(None, help="gold, empty, a .json or .jsonl file, or a run directory."),
+    predictions: str = typer.Option(
+        None, help="gold (oracle), empty (noop), a .json or .jsonl file, or a run directory."
+    ),
     dataset: str = typer.Option(
         None,
         help="Dataset: an alias, a .json/.jsonl/.parquet file, - or a hub id (default: that of the run).",
@@ -32,11 +34,18 @@ def evaluate(
         None, help="Folder with clones named OWNER+NAME, OWNER__NAME or OWNER/NAME."
     ),
     harness: str = typer.Option("auto", help="native, official (containers), sb-cli, or auto."),
-    output: Path = typer.Option(None, help="Where reports and logs go."),
+    output: Path = typer.Option(None, help="Where reports and logs go; with --compare a .json or .csv file."),
     run_id: str = typer.Option(None, help="Name of this evaluation."),
     workers: int = typer.Option(1, min=1, help="Predictions graded at once."),
     repeats: int = typer.Option(
         1, min=1, help="Grade each prediction this often; verdicts that change are flaky."
+    ),
+    regrade: bool = typer.Option(False, "--regrade", help="Judge again what has a verdict already."),
+    sample: int = typer.Option(
+        0, min=0, help="Take N instances of each repository, spread over its versions."
+    ),
+    table: bool = typer.Option(
+        False, "--table", help="A Markdown table by repository: built, resolved, seconds."
     ),
     timeout: str = typer.Option("30m", help="Wall time of the tests of one instance."),
     sandbox: str = typer.Option("auto", help="auto, namespace or plain (native harness)."),
@@ -56,7 +65,7 @@ def evaluate(
     from .evaluating import EvalRequest, run_compare, run_eval
 
     if compare:
-        return run_compare(runs or [], as_json=json_)
+        return run_compare(runs or [], as_json=json_, output=output)
     request = EvalRequest(
         sources=tuple(runs or ()) + ((predictions,) if predictions else ()),
         dataset=dataset,
@@ -77,5 +86,8 @@ def evaluate(
         pass_k=pass_k,
         as_json=json_,
         quiet=quiet,
+        regrade=regrade,
+        sample=sample,
+        table=table,
     )
     return run_eval(request)

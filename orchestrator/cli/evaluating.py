@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import time
@@ -14,12 +15,11 @@ from typing import Any, NoReturn
 from ...tools.errors import UsageError
 from ..benchmarks.dataset import Selection, ids_of, load_benchmark, load_instances
 from ..benchmarks.instance import Instance
-from ..grading.command_grader import command_grader
-from ..grading.evaluate import Grader, evaluate, native_grader
+from ..grading.evaluate import evaluate
 from ..grading.grader import Grade, GraderOptions
 from ..grading.predictions import BUILT_IN, Prediction, load_predictions
-from ..grading.report import RunReport, read_verdicts
-from ..grading.statistics import binomial_error, compare_paired, mean_of, pass_at_k
+from ..grading.report import RunReport, read_verdicts, remove_reports
+from ..grading.statistics import binomial_error, compare_paired, mean_of, pass_at_k_of, wilson
 from ..solving.run_directory import runs_root
 from .solving import seconds, split_list
 
@@ -49,6 +49,10 @@ class EvalRequest:
     pass_k: str
     as_json: bool
     quiet: bool
+    regrade: bool = False
+    sample: int = 0
+    seed: int = 0
+    table: bool = False
 
 
 @dataclass(slots=True)
@@ -64,7 +68,8 @@ class _Printed:
         self.done += 1
         if not self.quiet:
             took = grade.seconds.get("total")
-            spent = f" {took:.1f} s" if took is not None else ""
+            spent = f" {took:.1f} s" if took is not None and not grade.taken_over else ""
+            spent += " (earlier verdict, not run now)" if grade.taken_over else ""
             print(
                 f"[{self.done}/{self.total}] {grade.instance_id}: {grade.status}{spent}  {grade.reason}",
                 file=sys.stderr,
@@ -88,7 +93,7 @@ def run_eval(request: EvalRequest) -> int:
     benchmark = request.benchmark or settings.get("benchmark")
     if benchmark:
         mirrors = mirrors or _output(request) / "repositories"
-        instances = load_benchmark(benchmark, dataset, mirrors, select=select)
+        instances = load_benchmark(benchmark, dataset, mirrors, select=select, solving=False)
     else:
         instances = load_instances(dataset, split=request.split or settings.get("split"), select=select)
     if not instances:
@@ -137,41 +142,43 @@ def _grade(
     on_grade: Callable[[Grade], None],
     dataset: str,
 ) -> RunReport:
-    from ..grading.official import chosen_harness, official_grader, sb_cli_report
+    from ..grading.graders import choose_grader
+    from ..grading.official import sb_cli_report
 
-    kind = chosen_harness(request.harness, mirrors)
-    if instances[0].recipe.get("judge") == "command":
-        kind = "command"
-    if kind == "sb-cli":
+    remove_reports(place, run_id)
+    if request.harness == "sb-cli":
         return sb_cli_report(dataset, request.split, instances, predictions, place, run_id)
     limit = seconds(request.timeout) or 1800.0
-    grader: Grader
-    if kind == "official":
-        grader = official_grader(run_id, timeout_s=limit, work=place)
-    else:
-        options = GraderOptions(mirrors, request.cache, place / "scratch", request.sandbox, timeout_s=limit)
-        grader = command_grader(options) if kind == "command" else native_grader(options)
+    options = GraderOptions(mirrors, request.cache, place / "scratch", request.sandbox, timeout_s=limit)
+    folders = [Path(dataset).expanduser().absolute().parent / "run_scripts"]
+    chosen = choose_grader(request.harness, instances, options, run_id=run_id, work=place, folders=folders)
     report = evaluate(
         instances,
         predictions,
-        grader,
+        chosen.grade,
         place,
         run_id=run_id,
         workers=request.workers,
         repeats=request.repeats,
+        environment=chosen.environment,
+        regrade=request.regrade,
         on_grade=on_grade,
     )
     report.write(place)
     return report
 
 
-def run_compare(runs: Sequence[str], *, as_json: bool) -> int:
-    """Paired comparison of two evaluated runs. Raises: UsageError."""
+def run_compare(runs: Sequence[str], *, as_json: bool, output: Path | None = None) -> int:
+    """Paired comparison of two evaluated runs; `output` is a .json, or a .csv with one instance per line.
+    Raises: UsageError."""
     if len(runs) != 2:
         raise UsageError("--compare takes two evaluated runs: swe-agent eval --compare RUN_A RUN_B")
     a, b = runs
-    paired = compare_paired(read_verdicts(a), read_verdicts(b))
+    first, second = read_verdicts(a), read_verdicts(b)
+    paired = compare_paired(first, second)
     result = {"run_a": a, "run_b": b, **paired.to_json()}
+    if output is not None:
+        _export(output, result, first, second)
     if as_json:
         print(json.dumps(result, ensure_ascii=False))
         return OK
@@ -180,9 +187,27 @@ def run_compare(runs: Sequence[str], *, as_json: bool) -> int:
     print(
         f"{paired.n} instances in both: A {result['rate_a']:.1%}, B {result['rate_b']:.1%}; "
         f"both {paired.both}, only A {len(paired.only_a)}, only B {len(paired.only_b)}, neither {paired.neither}; "
-        f"p = {paired.p_value:.4g} (exact McNemar, two-sided)"
+        f"difference B - A {paired.difference:+.1%}"
+        + (
+            f" (95 % {paired.interval[0]:+.1%} to {paired.interval[1]:+.1%}, paired bootstrap)"
+            if paired.interval
+            else ""
+        )
+        + f"; p = {paired.p_value:.4g} (exact McNemar, two-sided)"
     )
     return OK
+
+
+def _export(path: Path, result: Mapping[str, Any], a: Mapping[str, bool], b: Mapping[str, bool]) -> None:
+    shared = sorted(set(a) & set(b))
+    try:
+        if path.suffix == ".csv":
+            lines = ["instance_id,a,b", *(f"{name},{int(a[name])},{int(b[name])}" for name in shared)]
+            path.write_text("\n".join(lines) + "\n", "utf-8")
+        else:
+            path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}; name another --output") from error
 
 
 def _settings(sources: tuple[str, ...]) -> Mapping[str, Any]:
@@ -225,23 +250,21 @@ def _result(request: EvalRequest, reports: list[RunReport], output: Path, datase
     shown = {"dataset": dataset, "output": str(output)}
     if len(reports) == 1:
         data = reports[0].to_json()
-        total = data["total_instances"]
-        rate = data["resolved_instances"] / total if total else None
+        resolved, rate = data["resolved_instances"], reports[0].resolved_rate
+        total = data["total_instances"] - data["infra_failure_instances"] if rate is not None else 0
         return {
             **data,
             **shown,
-            "resolved_rate": rate,
-            "resolved_standard_error": binomial_error(data["resolved_instances"], total),
+            "resolved_standard_error": binomial_error(resolved, total),
+            "resolved_interval": wilson(resolved, total),
         }
     verdicts = [report.resolved for report in reports]
-    rates = mean_of([sum(item.values()) / len(reports[0].dataset_ids) for item in verdicts])
+    judged = [report.resolved_rate for report in reports]
+    rates = mean_of([rate for rate in judged if rate is not None] or [math.nan])
     names = sorted(set().union(*verdicts))
     counts = {name: [item[name] for item in verdicts if name in item] for name in names}
     ks = [int(k) for k in split_list(request.pass_k)] or list(range(1, len(reports) + 1))
-    passes: dict[str, float | None] = {}
-    for k in ks:
-        usable = [flags for flags in counts.values() if len(flags) >= k]
-        passes[str(k)] = sum(pass_at_k(len(f), sum(f), k) for f in usable) / len(usable) if usable else None
+    passes = {str(k): pass_at_k_of(list(counts.values()), k, seed=request.seed).to_json() for k in ks}
     resolved = [set(report.ids("resolved")) for report in reports]
     return {
         **shown,
@@ -252,7 +275,7 @@ def _result(request: EvalRequest, reports: list[RunReport], output: Path, datase
         "error_ids": sorted(
             set().union(*(report.ids("patch_failed", "timeout", "infrastructure") for report in reports))
         ),
-        "resolved_rate": rates.mean,
+        "resolved_rate": None if math.isnan(rates.mean) else rates.mean,
         "resolved_standard_error": rates.standard_error,
         "pass_at_k": passes,
     }
@@ -271,13 +294,26 @@ def _print_summary(result: Mapping[str, Any]) -> None:
         if report["flaky_ids"]:
             print(f"  flaky: {', '.join(report['flaky_ids'])}")
         if report["infra_failure_ids"]:
-            print("  graded again by the same command: " + ", ".join(report["infra_failure_ids"]))
-    rate, error = result["resolved_rate"], result["resolved_standard_error"]
-    if rate is not None:
-        print(
-            f"resolved {rate:.1%}"
-            + (f" ± {error:.1%}" if error is not None else "")
-            + f"   {result['output']}"
-        )
-    for k, value in (result.get("pass_at_k") or {}).items():
-        print(f"pass@{k} {value:.1%}" if value is not None else f"pass@{k}: too few samples")
+            print("  not judged, graded again by the same command: " + ", ".join(report["infra_failure_ids"]))
+        if report["taken_over_ids"]:
+            print(
+                f"  {len(report['taken_over_ids'])} earlier verdicts taken over; --regrade judges them again"
+            )
+    rate, error, interval = (
+        result.get(name) for name in ("resolved_rate", "resolved_standard_error", "resolved_interval")
+    )
+    if rate is None:
+        print(f"nothing was judged: no rate   {result['output']}")
+    else:
+        spread = f" (95 % {interval[0]:.1%} to {interval[1]:.1%})" if interval else ""
+        spread = spread or (f" ± {error:.1%}" if error is not None else "")
+        missing = sum(run["infra_failure_instances"] for run in runs)
+        but = f", {missing} not judged" if missing else ""
+        print(f"resolved {rate:.1%}{spread}{but}   {result['output']}")
+    for k, found in (result.get("pass_at_k") or {}).items():
+        if found["estimate"] is None:
+            print(f"pass@{k}: too few samples")
+            continue
+        low_high = found["interval"]
+        spread = f" (95 % {low_high[0]:.1%} to {low_high[1]:.1%})" if low_high else ""
+        print(f"pass@{k} {found['estimate']:.1%}{spread} over {found['instances']} instances")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from ...tools.errors import ForgeError, RepositoryError
+from ...tools.git import GitTimeout, execute
 from .reach import check_reachable
 from .tokens import TokenSource
 
@@ -25,17 +24,8 @@ case "$1" in
   *) exit 1 ;;
 esac
 """
-_SETTINGS = (
-    "credential.helper=",
-    "core.hooksPath=/dev/null",
-    "core.fsmonitor=false",
-    "gc.auto=0",
-    "maintenance.auto=false",
-    "http.lowSpeedLimit=100",
-    "http.lowSpeedTime=60",
-    "advice.detachedHead=false",
-    "protocol.ext.allow=never",
-)
+_SETTINGS = ("http.lowSpeedLimit=100", "http.lowSpeedTime=60")
+_PROTOCOLS = "https:http:ssh:git:file"
 _NO_ACCESS = re.compile(
     r"could not read (Username|Password)|Authentication failed|requested URL returned error: 40[13]|"
     r"terminal prompts disabled|Permission denied|unable to read askpass",
@@ -54,14 +44,8 @@ class HostGit:
         parts = urlsplit(url)
         self._folder = tempfile.TemporaryDirectory(prefix="swe-agent-git-")
         self.url = url
-        self._env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-        self._env |= {
-            "GIT_TERMINAL_PROMPT": "0",
-            "GCM_INTERACTIVE": "never",
-            "GIT_LFS_SKIP_SMUDGE": "1",
-            "LC_ALL": "C",
-            "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=4",
-        }
+        # What a clone of ours lacks it may fetch; its configuration is the one that we let git write.
+        self._env = {"GIT_NO_LAZY_FETCH": "0", "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=4"}
         self._secret = ""
         if parts.scheme in ("http", "https"):
             host = parts.netloc.rpartition("@")[2]
@@ -92,24 +76,22 @@ class HostGit:
         self, *arguments: str, cwd: Path | None = None, stdin: str | None = None, timeout: float | None = None
     ) -> str:
         """stdout. Raises: RepositoryError when the remote has no such repository or revision; ForgeError."""
-        command = ["git", *(word for setting in _SETTINGS for word in ("-c", setting)), *arguments]
         try:
-            done = subprocess.run(
-                command,
-                cwd=cwd,
+            done = execute(
+                cwd,
+                *arguments,
+                stdin=stdin,
                 env=self._env,
-                input=(stdin or "").encode("utf-8", "surrogateescape"),
-                capture_output=True,
+                user_config=True,
+                protocols=_PROTOCOLS,
+                settings=_SETTINGS,
                 timeout=timeout,
-                check=False,
             )
-        except FileNotFoundError as error:
-            raise RepositoryError("git is not installed; install it first") from error
-        except subprocess.TimeoutExpired as error:
+        except GitTimeout as error:
             raise ForgeError(f"git {arguments[0]} of {self.url} took more than {timeout:g} s") from error
-        if done.returncode == 0:
-            return done.stdout.decode("utf-8", "surrogateescape")
-        raise self._error(arguments[0], done.stderr.decode(errors="replace"))
+        if done.ok:
+            return done.stdout
+        raise self._error(arguments[0], done.stderr)
 
     def check_reachable(self) -> None:
         """Raises: ForgeError within seconds when the remote's host does not answer."""

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Literal
 
-from ...tools.errors import ForgeError, IssueError, PatchError, RepositoryError
+from ...tools.errors import ForgeError, IssueError, PatchError
 from ...tools.patch import Patch
 from ..solving.issue import Issue
 from .base import Forge, PullRequest, Repository
-from .cloning import resolve
 from .fetch import open_forge
-from .host_git import HostGit
+from .push import Push, push_patch
 from .reference import Reference, parse_reference
 from .tokens import TokenSource, token_name
 
@@ -64,7 +61,10 @@ def open_pull_request(
         branch = branch or f"swe-agent/issue-{place.number}"
         on_line(f"push {branch} to {head.path}")
         words = f"{title}\n\nCloses {place.url}"
-        _push(_Push(repository, head, base_commit, branch, words, user), patch, place, source)
+        push = Push(
+            repository.clone_url, head.clone_url, base_commit, branch, words, user, place.host, place.kind
+        )
+        push_patch(push, patch, source)
         return forge.open(repository, PullRequest(title, _closing(body, place), branch, head, draft))
     finally:
         forge.close()
@@ -101,43 +101,3 @@ def _head(
     if not repository.can_push:
         raise ForgeError(f"the token may not push to {repository.path}; allow a fork, or use another token")
     return repository
-
-
-class _Push:
-    """What is pushed where."""
-
-    def __init__(
-        self, upstream: Repository, head: Repository, base: str, branch: str, message: str, user: str
-    ) -> None:
-        self.upstream, self.head, self.base = upstream, head, base
-        self.branch, self.message, self.user = branch, message, user
-
-
-def _push(what: _Push, patch: Patch, place: Reference, tokens: TokenSource) -> None:
-    with tempfile.TemporaryDirectory(prefix="swe-agent-push-") as folder:
-        checkout = Path(folder) / "checkout"
-        with HostGit(what.upstream.clone_url, tokens, place.kind) as git:
-            git.run("clone", "--quiet", "--filter=blob:none", "--no-checkout", "--", git.url, str(checkout))
-            base = resolve(git, checkout, what.base)
-            git.run("checkout", "--quiet", "--detach", base, cwd=checkout)
-            try:
-                git.run("apply", "--index", "--whitespace=nowarn", "-", cwd=checkout, stdin=patch.text)
-            except (ForgeError, RepositoryError) as error:
-                raise PatchError(f"the patch does not apply on {base[:12]}: {error}") from error
-            git.run(*_identity(git, checkout, what.user, place), "commit", "--quiet", "--no-verify", "-F", "-",
-                    cwd=checkout, stdin=what.message)  # fmt: skip
-        with HostGit(what.head.clone_url, tokens, place.kind) as git:
-            git.run(
-                "push", "--quiet", "--force", "--", git.url, f"HEAD:refs/heads/{what.branch}", cwd=checkout
-            )
-
-
-def _identity(git: HostGit, checkout: Path, user: str, place: Reference) -> list[str]:
-    """The user's own git identity, else their address on the forge."""
-    try:
-        if git.run("config", "user.email", cwd=checkout).strip():
-            return []
-    except (ForgeError, RepositoryError):
-        pass
-    host = place.host.split(":")[0]
-    return ["-c", f"user.name={user}", "-c", f"user.email={user}@users.noreply.{host}"]

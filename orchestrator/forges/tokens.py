@@ -75,11 +75,13 @@ class TokenSource:
         return found or None
 
     def _output(self, command: Sequence[str], stdin: str = "") -> str | None:
-        env = {**self._env, "GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "SSH_ASKPASS": "true",
+        # In no repository: its configuration could name a credential helper of its own.
+        own = {name: value for name, value in self._env.items() if not name.startswith("GIT_")}
+        env = {**own, "GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "SSH_ASKPASS": "true",
                "GCM_INTERACTIVE": "never", "GH_PROMPT_DISABLED": "1"}  # fmt: skip
         try:
             done = subprocess.run(
-                command, input=stdin, env=env, capture_output=True, text=True, timeout=3, check=False
+                command, input=stdin, env=env, cwd="/", capture_output=True, text=True, timeout=3, check=False
             )
         except (OSError, subprocess.TimeoutExpired):
             return None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import math
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from ...tools.errors import SweAgentError
-from ...tools.sandbox import Limits, SandboxSpec, open_sandbox
+from ...tools.sandbox import Limits, Sandbox, SandboxSpec, open_sandbox
 from ..benchmarks.instance import Instance
 from ..benchmarks.sealed import grading
 from .evaluate import Grader
@@ -41,6 +44,7 @@ def _judge(
     spec = SandboxSpec(
         source=find_mirror(instance.repo, options.mirrors),
         scratch=options.scratch,
+        read_only=tuple(Path(path) for path in instance.recipe.get("read_only", ())),
         label=instance.id,
         image=instance.image if options.sandbox in ("auto", "docker") else None,
         env={"PYTHONDONTWRITEBYTECODE": "1"},
@@ -65,20 +69,39 @@ def _judge(
         begin = time.monotonic()
         done = sandbox.exec(command_of_script(gold.eval_script or ""), timeout=options.timeout_s)
         tests_s = round(time.monotonic() - begin, 3)
-        score: float | None = None
-        if instance.recipe.get("score"):
-            try:
-                score = float(sandbox.read_bytes(str(instance.recipe["score"]), max_bytes=64).decode())
-            except (OSError, ValueError):
-                score = None
+        score = _score(sandbox, instance.recipe.get("score"))
     (logs / "test_output.txt").write_text("\n".join([*report, done.output]), "utf-8", "replace")
     seconds = {"tests": tests_s, "total": round(time.monotonic() - started, 3)}
     if done.timed_out:
         return Grade(
             instance.id, "timeout", f"the judge ran longer than {options.timeout_s:.0f} s", seconds=seconds
         )
-    passed = done.exit_code == 0 and (score is not None or not instance.recipe.get("score"))
+    passed = done.exit_code == 0 and (score.resolved if score else not instance.recipe.get("score"))
     verdict = Verdict(passed, {"command": passed})
-    notes = (f"score {score:g}",) if score is not None else ()
-    reason = "the judge's command passed" if passed else f"the judge's command failed with {done.exit_code}"
+    notes = (*instance.recipe.get("notes", ()), *(score.notes if score else ()))
+    reason = "the judge's command passed" if passed else f"the judge's command ended with {done.exit_code}"
     return Grade(instance.id, "resolved" if passed else "unresolved", reason, verdict, seconds, notes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Score:
+    """What a judge left in its score file."""
+
+    resolved: bool
+    notes: tuple[str, ...]
+
+
+def _score(sandbox: Sandbox, path: str | None) -> _Score | None:
+    """A number, or {"score", "resolved", "notes"}; None when nothing that can be read was left."""
+    if not path:
+        return None
+    try:
+        data = json.loads(sandbox.read_bytes(path, max_bytes=1 << 16))
+    except (OSError, ValueError):
+        return None
+    if isinstance(data, dict):
+        shown = () if data.get("score") is None else (f"score {data['score']:g}",)
+        return _Score(data.get("resolved") is True, (*shown, *(str(note) for note in data.get("notes", ()))))
+    if isinstance(data, bool) or not isinstance(data, (int, float)) or not math.isfinite(data):
+        return None
+    return _Score(True, (f"score {data:g}",))

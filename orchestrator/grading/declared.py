@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from ...tools.git import execute
 from ...tools.project.manifest import Manifest, strings
 from .installer import Installer
 from .locks import locked
@@ -39,17 +39,15 @@ def new_requirements(repository: Path, patch: str, extras: str = "") -> list[str
             if (repository / file).is_file():
                 shutil.copyfile(repository / file, scratch / file)
         before = _declared(scratch, wanted)
-        command = ["git", "apply", *(f"--include={file}" for file in touched), "-"]
-        done = subprocess.run(
-            command,
-            cwd=scratch,
-            input=patch.encode("utf-8", "surrogateescape"),
-            capture_output=True,
-            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "GIT_CEILING_DIRECTORIES": str(scratch.parent)},
-        )
-        if done.returncode != 0:
+        includes = [f"--include={file}" for file in touched]
+        if not execute(scratch, "apply", *includes, "-", stdin=patch, env=_ceiling(scratch)).ok:
             return []
         return [item for item in _declared(scratch, wanted) if item not in before]
+
+
+def _ceiling(scratch: Path) -> dict[str, str]:
+    """No repository that the folder happens to lie in."""
+    return {"GIT_CEILING_DIRECTORIES": str(scratch.parent)}
 
 
 def _declared(directory: Path, extras: Iterable[str]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 from ...tools.errors import UsageError
 from ..benchmarks.instance import Instance
 from ..benchmarks.sealed import grading
-from .grader import Grade, GraderOptions, grade
+from .grader import Grade
 from .predictions import Prediction
 from .report import RunReport
 
@@ -21,9 +21,8 @@ Grader = Callable[[Instance, Prediction, Path], Grade]
 """Grades one prediction and writes its logs to a directory."""
 
 
-def native_grader(options: GraderOptions) -> Grader:
-    """The grader for native environments."""
-    return lambda instance, prediction, logs: grade(instance, prediction, options, logs)
+EnvironmentOf = Callable[[Instance], str]
+"""Names what a verdict's environment is made of; another name, another verdict."""
 
 
 def evaluate(
@@ -35,12 +34,14 @@ def evaluate(
     run_id: str,
     workers: int = 1,
     repeats: int = 1,
+    environment: EnvironmentOf = lambda instance: "",
+    regrade: bool = False,
     on_grade: Callable[[Grade], None] = lambda grade: None,
 ) -> RunReport:
     """Grade the predictions of `instances`. Each verdict is kept in `output/instances/<id>/report.json`
-    beside the hashes of the patch and the row it is about: a call with the same ones takes it over, a call
-    with another patch or row, or after an infrastructure failure, grades again. Raises: UsageError when no
-    prediction is about these instances."""
+    beside the hashes of the patch, the row and the environment it is about: a call with the same ones takes
+    it over (`Grade.taken_over`); anything else, an infrastructure failure or `regrade` grades again.
+    Raises: UsageError when no prediction is about these instances."""
     todo = [instance for instance in instances if instance.id in predictions]
     if not todo:
         raise UsageError("no prediction is about an instance of the dataset: check --dataset and --instances")
@@ -50,9 +51,9 @@ def evaluate(
     def work(instance: Instance) -> list[Grade]:
         prediction = predictions[instance.id]
         directory = output / "instances" / instance.id
-        subject = _subject(instance, prediction)
-        known = _known(directory, subject)
-        if known is not None and repeats == 1:
+        subject = _subject(instance, prediction, environment(instance))
+        known = None if regrade or repeats > 1 else _known(directory, subject)
+        if known is not None:
             return [known]
         done = [
             grader(instance, prediction, directory if n == 0 else directory / f"repeat-{n}")
@@ -97,15 +98,22 @@ def _differ(results: Sequence[Grade]) -> bool:
     return len(seen) > 1
 
 
-def _subject(instance: Instance, prediction: Prediction) -> dict[str, str]:
-    """What a verdict is about: hashes of the patch and of the row that it is judged by."""
+def _subject(instance: Instance, prediction: Prediction, environment: str) -> dict[str, str]:
+    """What a verdict is about: hashes of the patch, of the row and of the environment that it is judged by."""
     with grading():
         gold = asdict(instance.evaluation.open())
-    row = {**gold, "base_commit": instance.base_commit, "version": instance.version, "image": instance.image}
+    row = {
+        **gold,
+        "base_commit": instance.base_commit,
+        "version": instance.version,
+        "image": instance.image,
+        "recipe": dict(instance.recipe),
+    }
     patch = prediction.patch.encode("utf-8", "surrogateescape")
     return {
-        "patch_sha256": "probe" if prediction.probe else hashlib.sha256(patch).hexdigest(),
+        "patch_sha256": prediction.agent if prediction.probe else hashlib.sha256(patch).hexdigest(),
         "row_sha256": hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest(),
+        "environment_sha256": hashlib.sha256(environment.encode()).hexdigest(),
     }
 
 
@@ -133,4 +141,5 @@ def _known(directory: Path, subject: Mapping[str, str]) -> Grade | None:
         data.get("seconds", {}),
         tuple(data.get("notes", ())),
         data.get("environment_cached"),
+        taken_over=True,
     )

@@ -49,6 +49,8 @@ class Grade:
     """environment (0 from the cache is not claimed: `cached` says so), tests, total."""
     notes: tuple[str, ...] = ()
     cached: bool | None = None
+    taken_over: bool = False
+    """An earlier verdict on the same patch, row and environment; nothing was run now."""
 
     @property
     def resolved(self) -> bool:

@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from ...tools.errors import RepositoryError
+from ...tools.git import git
 from ...tools.sandbox import DEFAULT_ROOT, Limits, SandboxSpec
 from ..benchmarks.instance import Instance
 from ..solving.run_directory import cache_root
@@ -108,7 +110,7 @@ def prepare_environment(
         spec = replace(spec, pip=(*spec.pip, "pytest"))  # its tools run selections of tests by pytest
     mirror = mirrors.find_mirror(instance.repo, mirror_dir)
     if not mirrors.has_commit(mirror, instance.base_commit):
-        raise mirrors.RepositoryError(f"{mirror} lacks commit {instance.base_commit} of {instance.id}")
+        raise RepositoryError(f"{mirror} lacks commit {instance.base_commit} of {instance.id}")
     interpreter = find_interpreter(spec.python)
     requirements = _requirements(instance, spec, mirror)
     cutoff = _cutoff(instance, spec, mirror)
@@ -146,18 +148,10 @@ def prepare_environment(
         builder = Builder(directory, spec, env, cutoff)
         builder.build()
         repository = directory / "testbed"
-        mirrors.git(repository, "add", "-u")
-        mirrors.git(
-            repository,
-            "commit",
-            "-q",
-            "--allow-empty",
-            "--no-verify",
-            "-m",
-            "environment",
-            env=_dates(mirrors.commit_date(mirror, instance.base_commit)),
-        )
-        commit = mirrors.git(repository, "rev-parse", "HEAD").strip()
+        git(repository, "add", "-u")
+        message = ["--quiet", "--allow-empty", "--no-verify", "--message=environment"]
+        git(repository, "commit", *message, env=_dates(mirrors.commit_date(mirror, instance.base_commit)))
+        commit = git(repository, "rev-parse", "HEAD").strip()
         built = NativeEnvironment(
             directory,
             spec,

@@ -61,6 +61,22 @@ def docker_error() -> str | None:
     return None
 
 
+def official_environment(instance: Instance) -> str:
+    """Names the harness and the image; two images of one name are told apart by their ids where they are here."""
+    image = ""
+    try:
+        import docker
+
+        client = docker.from_env(timeout=10)
+        try:
+            image = str(client.images.get(instance.image or "").id)
+        finally:
+            client.close()
+    except Exception:  # no engine, no image yet: the name alone
+        pass
+    return f"official {metadata.version('swebench')} {instance.image} {image}"
+
+
 def official_row(instance: Instance, *, generation: int) -> dict[str, Any]:
     """The row as the installed harness wants it: 5.x rows carry image, script and parser."""
     with grading():

@@ -12,7 +12,8 @@ from ...tools.errors import UsageError
 from ..benchmarks.instance import Instance
 from ..benchmarks.sealed import grading
 
-BUILT_IN = ("gold", "empty")
+BUILT_IN = ("gold", "empty", "oracle", "noop")
+_GOLD, _EMPTY = ("gold", "oracle"), ("empty", "noop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,10 @@ class Prediction:
     patch: str
     model: str
     probe: bool = False
-    """The built-in `empty`: its tests are run, to see that the instance is not resolved by nothing. An
-    empty answer of a model is never run."""
+    """Run although the patch is empty: the built-in `empty` (nothing must not resolve the instance), and
+    `gold` where the solution is a script. An empty answer of a model is never run."""
+    agent: str = "noop"
+    """Who acts when a probe is run: `noop` does nothing, `oracle` runs the solution that the task ships."""
 
     @property
     def is_empty(self) -> bool:
@@ -36,13 +39,13 @@ class Prediction:
 
 
 def load_predictions(source: str, instances: Sequence[Instance]) -> dict[str, Prediction]:
-    """Predictions by instance id: `gold` and `empty` are built in; else a .json (list, or object by id),
+    """Predictions by instance id: `gold` (or `oracle`) and `empty` (or `noop`) are built in; else a .json (list, or object by id),
     a .jsonl, or a run directory with preds.json. Raises: UsageError."""
-    if source == "gold":
+    if source in _GOLD:
         with grading():
-            return {item.id: Prediction(item.id, item.evaluation.open().patch, "gold") for item in instances}
-    if source == "empty":
-        return {item.id: Prediction(item.id, "", "empty", probe=True) for item in instances}
+            return {item.id: _gold(item, source) for item in instances}
+    if source in _EMPTY:
+        return {item.id: Prediction(item.id, "", source, probe=True) for item in instances}
     path = Path(source).expanduser()
     if path.is_dir():
         path = path / "preds.json"
@@ -53,6 +56,12 @@ def load_predictions(source: str, instances: Sequence[Instance]) -> dict[str, Pr
             f"no predictions at {source}: name gold, empty, a .json or .jsonl file, or a run"
         ) from error
     return {item.instance_id: item for item in parse_predictions(text, str(path))}
+
+
+def _gold(instance: Instance, source: str) -> Prediction:
+    if instance.judge == "harbor":
+        return Prediction(instance.id, "", source, probe=True, agent="oracle")
+    return Prediction(instance.id, instance.evaluation.open().patch, source)
 
 
 def parse_predictions(text: str, where: str) -> list[Prediction]:

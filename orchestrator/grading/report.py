@@ -35,6 +35,18 @@ class RunReport:
         return sorted(name for name, grade in self.grades.items() if grade.status in statuses)
 
     @property
+    def judged(self) -> int:
+        """Predictions with a verdict about the model: all but those on which the infrastructure failed."""
+        return len(self.grades) - len(self.ids("infrastructure"))
+
+    @property
+    def resolved_rate(self) -> float | None:
+        """Resolved among the instances of the dataset without those on which the infrastructure failed;
+        None when nothing was judged."""
+        total = len(self.dataset_ids) - len(self.ids("infrastructure"))
+        return len(self.ids("resolved")) / total if self.judged and total else None
+
+    @property
     def resolved(self) -> dict[str, bool]:
         """Verdict by instance; without those on which the infrastructure failed."""
         return {
@@ -48,7 +60,16 @@ class RunReport:
         errors, infra = self.ids("patch_failed", "timeout", "infrastructure"), self.ids("infrastructure")
         completed = sorted([*resolved, *unresolved])
         # the built-in `empty` is run: its verdicts stand beside the fact that the patch is empty
-        empty = sorted({*empty, *(name for name in self.grades if self.predictions[name].probe)})
+        empty = sorted(
+            {
+                *empty,
+                *(
+                    name
+                    for name in self.grades
+                    if self.predictions[name].probe and self.predictions[name].agent == "noop"
+                ),
+            }
+        )
         return {
             "schema_version": 2,
             "run_id": self.run_id,
@@ -61,6 +82,8 @@ class RunReport:
             "empty_patch_instances": len(empty),
             "error_instances": len(errors),
             "infra_failure_instances": len(infra),
+            "judged_instances": self.judged,
+            "resolved_rate": self.resolved_rate,
             "submitted_ids": submitted,
             "completed_ids": completed,
             "incomplete_ids": incomplete,
@@ -70,6 +93,7 @@ class RunReport:
             "error_ids": errors,
             "infra_failure_ids": infra,
             "flaky_ids": sorted(self.flaky),
+            "taken_over_ids": sorted(name for name, grade in self.grades.items() if grade.taken_over),
             "failure_reasons": {name: self.grades[name].reason for name in errors},
             "seconds": {name: dict(grade.seconds) for name, grade in sorted(self.grades.items())},
             "notes": {name: list(grade.notes) for name, grade in sorted(self.grades.items()) if grade.notes},
@@ -78,11 +102,22 @@ class RunReport:
     def write(self, directory: Path) -> Path:
         """Write the report atomically; returns its path."""
         directory.mkdir(parents=True, exist_ok=True)
-        path = directory / f"{_safe(self.model)}.{_safe(self.run_id)}.json"
+        path = report_path(directory, self.model, self.run_id)
         draft = path.with_name(path.name + ".new")
         draft.write_text(json.dumps(self.to_json(), indent=1) + "\n", "utf-8")
         draft.replace(path)
         return path
+
+
+def report_path(directory: Path, model: str, run_id: str) -> Path:
+    return directory / f"{_safe(model)}.{_safe(run_id)}.json"
+
+
+def remove_reports(directory: Path, run_id: str) -> None:
+    """Take away what an earlier evaluation of `run_id` reported: while a new one runs, or when it is stopped,
+    nothing old must look current. Verdicts stay."""
+    for path in directory.glob(f"*.{_safe(run_id)}.json"):
+        path.unlink(missing_ok=True)
 
 
 def _safe(name: str) -> str:

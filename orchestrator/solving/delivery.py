@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
-
-from git import Actor, Repo
-from git.exc import InvalidGitRepositoryError, NoSuchPathError
-from gitdb.exc import BadName
+from typing import TYPE_CHECKING, Any
 
 from ...tools.errors import PatchError, RepositoryError, UsageError
+from ...tools.git import execute, git, open_repo, own_filters_off
 from ...tools.patch import Patch
 from ..request import SolveResult
 from .issue import Issue
 from .run_directory import RunDirectory
 
-_AUTHOR = Actor("swe-agent", "swe-agent@localhost")
+if TYPE_CHECKING:
+    from git import Repo
 
 
 def apply_patch(run: Path, repository: Path) -> Path:
@@ -53,6 +49,9 @@ def undo_patch(run: Path) -> Path:
 def commit_branch(repository: Path, branch: str, patch: str, base: str, issue: Issue) -> str:
     """Commit the patch on a new branch without touching the working tree or the index. Returns the commit.
     Raises: UsageError when the branch exists or its name is bad; PatchError."""
+    from git import Actor, Commit
+    from gitdb.exc import BadName
+
     repo = check_branch(repository, branch)
     root = working_tree(repository)
     try:
@@ -60,27 +59,16 @@ def commit_branch(repository: Path, branch: str, patch: str, base: str, issue: I
     except (ValueError, BadName) as error:
         raise RepositoryError(f"{root} does not have the base commit {base[:12]}: {error}") from error
     with tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, "GIT_INDEX_FILE": str(Path(folder) / "index")}
-
-        def git(*arguments: str, stdin: str | None = None) -> str:
-            done = subprocess.run(
-                ["git", "-C", str(root), *arguments],
-                env=environment,
-                capture_output=True,
-                input=None if stdin is None else stdin.encode("utf-8", "surrogateescape"),
-            )
-            if done.returncode != 0:
-                raise PatchError(f"git {arguments[0]}: {done.stderr.decode(errors='replace').strip()}")
-            return done.stdout.decode().strip()
-
-        git("read-tree", parent.hexsha)
-        git("apply", "--cached", "--whitespace=nowarn", "-", stdin=patch)
-        tree = repo.tree(git("write-tree"))
+        index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+        git(root, "read-tree", parent.hexsha, env=index)
+        done = execute(root, "apply", "--cached", "--whitespace=nowarn", "-", stdin=patch, env=index)
+        if not done.ok:
+            raise PatchError(f"git apply: {done.stderr.strip()}")
+        tree = repo.tree(git(root, "write-tree", env=index).strip())
     message = f"{issue.title or issue.id}\n" + (f"\nIssue: {issue.url}\n" if issue.url else "")
-    from git import Commit
-
+    author = Actor("swe-agent", "swe-agent@localhost")
     commit = Commit.create_from_tree(
-        repo, tree, message, parent_commits=[parent], author=_AUTHOR, committer=_AUTHOR
+        repo, tree, message, parent_commits=[parent], author=author, committer=author
     )
     repo.create_head(branch, commit.hexsha)
     return commit.hexsha
@@ -88,8 +76,9 @@ def commit_branch(repository: Path, branch: str, patch: str, base: str, issue: I
 
 def check_branch(repository: Path, branch: str) -> Repo:
     """The repository, if `branch` can be made in it. Raises: UsageError, RepositoryError."""
-    repo = Repo(working_tree(repository))
-    if subprocess.run(["git", "check-ref-format", "--branch", branch], capture_output=True).returncode != 0:
+    root = working_tree(repository)
+    repo = open_repo(root)
+    if not execute(root, "check-ref-format", "--branch", branch).ok:
         raise UsageError(f"--branch {branch!r} is not a valid branch name")
     if branch in (head.name for head in repo.heads):
         raise UsageError(f"--branch {branch}: it exists already; name another")
@@ -115,30 +104,28 @@ def open_pr(issue: Issue, result: SolveResult, *, ready: bool, fork: str, force:
 
 
 def pull_request_body(issue: Issue, result: SolveResult) -> str:
-    """What reviewers should know: what was run, and that a machine wrote it."""
-    lines = [f"Made by swe-agent: {result.status}.", ""]
-    for name, tests in (("Fixed", result.fixed), ("Still failing", result.still_failing)):
-        if tests:
-            lines += [f"{name}:", *(f"- `{test}`" for test in tests[:20]), ""]
-    return "\n".join(lines).strip() + "\n"
+    """What reviewers should know: the evidence, and that a machine wrote it."""
+    from ..report.evidence import Evidence, reproduction_command
+
+    evidence = Evidence.of(result.to_json())
+    command = reproduction_command(issue.url, evidence.base_commit, "") if issue.url else ""
+    return evidence.markdown(reproduce=command)
 
 
 def working_tree(repository: Path) -> Path:
     """The root of the checkout. Raises: RepositoryError when there is none."""
-    try:
-        root = Repo(repository, search_parent_directories=True).working_tree_dir
-    except (InvalidGitRepositoryError, NoSuchPathError) as error:
-        raise RepositoryError(f"{repository} is not a git repository") from error
+    root = open_repo(repository).working_tree_dir
     if root is None:
         raise RepositoryError(f"{repository} is a bare repository: it has no working tree to apply to")
     return Path(root)
 
 
 def _git_apply(root: Path, patch: Path, *flags: str) -> None:
-    command = ["git", "-C", str(root), "apply", "--whitespace=nowarn", *flags, str(patch.resolve())]
-    for arguments in ([*command[:4], "--check", *command[4:]], command):
-        done = subprocess.run(arguments, capture_output=True, text=True)
-        if done.returncode != 0:
+    settings = own_filters_off(root)
+    for more in (["--check"], []):
+        arguments = ["--whitespace=nowarn", *more, *flags, str(patch.resolve())]
+        done = execute(root, "apply", *arguments, settings=settings, user_config=True)
+        if not done.ok:
             raise PatchError(f"the patch does not apply to {root}: {' '.join(done.stderr.split())}")
 
 

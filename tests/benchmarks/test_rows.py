@@ -233,3 +233,69 @@ def test_selection_by_id_and_pattern() -> None:
 def test_ids_from_text_and_file(tmp_path: Path) -> None:
     (tmp_path / "ids").write_text("a\nb, c\n")
     assert ids_of([f"@{tmp_path / 'ids'}", "d,e"]) == ("a", "b", "c", "d", "e")
+
+
+PRO: dict[str, Any] = {
+    "repo": "acme/calc",
+    "instance_id": "instance_acme__calc-04998908ba6721d64eba79ae3b65a351dcfbc5b5-vnan",
+    "base_commit": "a" * 40,
+    "patch": "diff --git a/calc.py b/calc.py\n",
+    "test_patch": "",
+    "problem_statement": "mean is wrong",
+    "requirements": "mean returns a float",
+    "interface": "",
+    "repo_language": "js",
+    "fail_to_pass": "['test/a.js | it\\'s \"odd\"', 'b']",
+    "pass_to_pass": "[]",
+    "before_repo_set_cmd": "git reset --hard aaa\ngit checkout fff -- test/a.js",
+    "selected_test_files_to_run": '["test/a.js"]',
+    "dockerhub_tag": "acme.calc-acme__calc-04",
+}
+
+
+def test_pro_rows() -> None:
+    found = instance_of(PRO)
+    assert found.image == "jefzda/sweap-images:acme.calc-acme__calc-04"
+    assert (found.judge, found.language) == ("pro", "js")
+    assert found.problem_statement == "mean is wrong\n\nRequirements:\nmean returns a float"
+    with grading():
+        gold = found.evaluation.open()
+    assert gold.fail_to_pass == ('test/a.js | it\'s "odd"', "b")
+    assert gold.pro is not None
+    assert gold.pro.tests == ("test/a.js",)
+    assert "fff" not in json.dumps(instance_to_json(found)), "the commit of the fix is gold"
+    for column in ("fail_to_pass", "before_repo_set_cmd", "selected_test_files_to_run"):
+        with pytest.raises(UsageError, match=column):
+            instance_of({**PRO, column: ""})
+    with pytest.raises(UsageError, match="neither a JSON list nor a Python list"):
+        instance_of({**PRO, "fail_to_pass": "__import__('os')"})
+
+
+def test_rebench_v2_rows() -> None:
+    recipe = {
+        "base_image_name": "python_base",
+        "install": ["pip install -e .[dev]", "pip install pytest"],
+        "test_cmd": ["pytest -rA"],
+        "log_parser": "parse_log_pytest",
+    }
+    found = instance_of(
+        {
+            **ROW,
+            "image_name": "owner/v2.acme",
+            "install_config": recipe,
+            "language": "python",
+            "created_at": 1704067200000,
+        }
+    )
+    assert found.image == "owner/v2.acme:latest"
+    assert found.created_at == "2024-01-01T00:00:00+00:00"
+    assert (found.recipe["install"], found.recipe["test_cmd"]) == (
+        "pip install -e .[dev] && pip install pytest",
+        "pytest -rA",
+    )
+
+
+@pytest.mark.parametrize("line", ["rename from a.py", "GIT binary patch", "Binary files a/x and b/x differ"])
+def test_a_bug_that_cannot_be_taken_back_is_refused(line: str) -> None:
+    with pytest.raises(UsageError, match="cannot be taken back"):
+        reverse_diff(f"diff --git a/x b/x\n{line}\n")

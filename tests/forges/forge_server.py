@@ -65,6 +65,10 @@ class ForgeServer:
         """Repository → tokens that may push."""
         self.users: dict[str, str] = {}
         """Token → login."""
+        self.roles: dict[tuple[str, str], str] = {}
+        """(repository, login) → admin | write | read | none."""
+        self.jobs: dict[str, list[dict[str, Any]]] = {}
+        """Id of a workflow run → its jobs."""
         server = self
         handler = type("Handler", (_Handler,), {"forge": server})
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -261,18 +265,54 @@ class _Handler(BaseHTTPRequestHandler):
             return self._fork(repository, token)
         if rest == "/pulls":
             return self._pulls(repository, query, data, path)
+        if rest.startswith(("/pulls/", "/collaborators/", "/actions/")):
+            return self._automation(repository, rest)
         commit = re.fullmatch(r"/commits/(\w+)", rest)
         if commit:
             line = git("-C", str(forge.git_dir(repository)), "rev-list", "--parents", "-1", commit[1]).split()
             return Answer(200, {"sha": line[0], "parents": [{"sha": sha} for sha in line[1:]]})
         issue = re.fullmatch(r"/issues/(\d+)(/comments|/timeline)?", rest)
         key = (repository, int(issue[1])) if issue else None
+        pulls = {(repository, pull["number"]) for pull in forge.pulls.get(repository, [])}
+        if key in pulls and issue and issue[2] == "/comments" and data is not None:
+            forge.comments.setdefault(key, [])
+            return self._comment(key, token, data)
         if issue is None or key not in forge.issues:
             return Answer(404, {"message": "Not Found"})
         if issue[2] is None:
             return Answer(200, forge.issues[key])
+        if issue[2] == "/comments" and data is not None:
+            return self._comment(key, token, data)
         items = forge.comments[key] if issue[2] == "/comments" else forge.timelines.get(key, [])
         return self._page(items, query, path, "v3")
+
+    def _comment(self, key: tuple[str, int], token: str | None, data: Any) -> Answer:
+        login = self.forge.users.get(token or "")
+        if login is None:
+            return Answer(401, {"message": "Requires authentication"})
+        made = {
+            "id": 1000,
+            "user": {"login": login},
+            "body": data["body"],
+            "created_at": "2024-02-01T00:00:00Z",
+        }
+        self.forge.comments[key].append(made)
+        return Answer(201, {**made, "html_url": f"{self.forge.issue_url(*key)}#issuecomment-1000"})
+
+    def _automation(self, repository: str, rest: str) -> Answer:
+        """What a workflow asks: a pull request, somebody's permission, the jobs of a run."""
+        forge = self.forge
+        kind, name = rest.strip("/").split("/")[:2]
+        if kind == "pulls":
+            for pull in forge.pulls.get(repository, []):
+                if str(pull["number"]) == name:
+                    return Answer(200, pull)
+        elif kind == "collaborators":
+            role = forge.roles.get((repository, name), "none")
+            return Answer(200, {"permission": role, "role_name": role})
+        elif (run := rest.split("/")[3]) in forge.jobs:
+            return Answer(200, {"jobs": forge.jobs[run]})
+        return Answer(404, {"message": "Not Found"})
 
     def _fork(self, repository: str, token: str | None) -> Answer:
         forge = self.forge
@@ -296,7 +336,12 @@ class _Handler(BaseHTTPRequestHandler):
             errors = [{"message": f"A pull request already exists for {label}."}]
             return Answer(422, {"message": "Validation Failed", "errors": errors})
         number = 100 + len(pulls)
-        pulls.append({**data, "label": label, "html_url": f"{self.forge.url}/{repository}/pull/{number}"})
+        branch = data["head"].rpartition(":")[2]
+        pulls.append({
+            **data, "sent": data, "label": label, "number": number, "state": "open",
+            "html_url": f"{self.forge.url}/{repository}/pull/{number}",
+            "head": {"ref": branch, "repo": {"full_name": repository}, "sha": ""}, "base": {"ref": data["base"]},
+        })  # fmt: skip
         return Answer(201, pulls[-1])
 
     def _gitlab(self, path: str, query: Mapping[str, list[str]], data: Any) -> Answer:

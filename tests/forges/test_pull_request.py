@@ -44,7 +44,7 @@ def test_with_push_permission_it_goes_to_the_repository(demo: ForgeServer) -> No
     demo.pushers["octo/demo"] = {TOKEN}
     assert open_it(demo) == f"{demo.url}/octo/demo/pull/100"
     (pull,) = demo.pulls["octo/demo"]
-    assert (pull["head"], pull["base"], pull["draft"]) == ("swe-agent/issue-7", "main", True)
+    assert (pull["sent"]["head"], pull["sent"]["base"], pull["draft"]) == ("swe-agent/issue-7", "main", True)
     assert "Closes #7" in pull["body"]
     assert shown(demo, "octo/demo") == "x = 2\n"
     assert "fixer/demo" not in demo.repositories
@@ -53,7 +53,7 @@ def test_with_push_permission_it_goes_to_the_repository(demo: ForgeServer) -> No
 def test_without_push_permission_it_goes_to_a_fork(demo: ForgeServer) -> None:
     open_it(demo, draft=False)
     (pull,) = demo.pulls["octo/demo"]
-    assert (pull["head"], pull["draft"]) == ("fixer:swe-agent/issue-7", False)
+    assert (pull["sent"]["head"], pull["draft"]) == ("fixer:swe-agent/issue-7", False)
     assert shown(demo, "fixer/demo") == "x = 2\n"
     log = git("-C", str(demo.git_dir("fixer/demo")), "log", "-1", "--format=%B", "swe-agent/issue-7")
     assert log.startswith("Fix it\n\nCloses http://")

@@ -151,8 +151,8 @@ class TestNative:
         self, world: dict[str, Any], gold: dict[str, Any]
     ) -> None:
         from swe_agent.orchestrator.benchmarks.dataset import load_instances
-        from swe_agent.orchestrator.grading.mirror import git as run_git
         from swe_agent.orchestrator.grading.native import prepare_environment
+        from swe_agent.tools.git import git as run_git
 
         instance = load_instances(str(world["home"] / "data.json"))[0]
         made = [

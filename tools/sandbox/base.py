@@ -52,6 +52,8 @@ class SandboxSpec:
     """Further host paths visible at the same path, read-only (the venv, its base interpreter)."""
     writable: tuple[Path, ...] = ()
     """Further host paths visible at the same path, writable (the venv while it is being built)."""
+    mounts: Mapping[PurePosixPath, Path] = field(default_factory=dict[PurePosixPath, Path])
+    """Host directories visible, writable, at other paths (`/logs` → a folder of the run). `namespace` alone has them."""
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     """Environment of every command, on top of a minimal clean one. The host's own is never passed."""
     network: bool = False

@@ -32,5 +32,7 @@ def open_sandbox(kind: str, spec: SandboxSpec) -> Sandbox:
             return open_sandbox("plain", spec)
     if kind not in _TABLE:
         raise UsageError(f"unknown sandbox {kind!r}: use auto, namespace, docker or plain")
+    if spec.mounts and kind != "namespace":
+        raise SandboxError(f"the {kind} sandbox shows no host directory at another path: use namespace")
     module, name = _TABLE[kind]
     return getattr(import_module(f".{module}", __package__), name)(spec)

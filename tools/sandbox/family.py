@@ -46,6 +46,8 @@ _ETC_BINDS = ("ssl", "pki", "ca-certificates", "fonts", "crypto-policies")
 _GETFLAGS, _SETFLAGS, _TOPDIR = 0x80086601, 0x40086602, 0x00020000
 _RESERVED = ("/proc", "/dev", "/sys", "/usr", "/etc", "/tmp", HOME, "/bin", "/sbin", "/lib", "/lib64")
 
+_SYSTEM = ("/proc", "/dev", "/sys", "/usr", "/etc", "/bin", "/sbin", "/lib", "/lib64", "/run")
+
 _open_families: weakref.WeakSet[Family] = weakref.WeakSet()
 
 
@@ -68,6 +70,7 @@ class Family:
         self.over: list[str] = []
         self.read_only = [str(path.absolute()) for path in spec.read_only]
         self.writable = [str(path.absolute()) for path in spec.writable]
+        self.mounts = {str(target): str(host.absolute()) for target, host in spec.mounts.items()}
         self._check(spec)
         try:
             spec.scratch.mkdir(parents=True, exist_ok=True)
@@ -87,9 +90,12 @@ class Family:
         root = str(spec.root)
         if not spec.root.is_absolute() or root == "/" or any(_within(root, path) for path in _RESERVED):
             raise SandboxError(f"{root} cannot hold the repository: choose a path like /testbed")
-        for path in self.read_only + self.writable:
+        for path in [*self.read_only, *self.writable, *self.mounts.values()]:
             if not Path(path).exists():
                 raise SandboxError(f"{path} does not exist, so it cannot be shown in the sandbox")
+        for target in self.mounts:
+            if not target.startswith("/") or any(_within(target, path) for path in _SYSTEM):
+                raise SandboxError(f"{target} belongs to the system: nothing can be mounted there")
 
     def _lay_out(self) -> None:
         root = self.layers / "root"
@@ -113,7 +119,9 @@ class Family:
         self._lay_out_system(root)
         self._lay_out_etc(root / "etc")
         for path in self.read_only + self.writable:
-            self._lay_out_bind(root, path)
+            self._lay_out_bind(root, path, Path(path))
+        for target, host in self.mounts.items():
+            self._lay_out_bind(root, target, Path(host))
         if not self._covered(str(self.spec.root)):
             (root / str(self.spec.root)[1:]).mkdir(parents=True, exist_ok=True)
         self._hand_over()
@@ -153,22 +161,22 @@ class Family:
             if not (etc / name).exists():
                 (etc / name).write_text(text, encoding="utf-8")
 
-    def _lay_out_bind(self, root: Path, path: str) -> None:
-        """Make the mount point of a bind, where the mounts above it leave it visible."""
+    def _lay_out_bind(self, root: Path, path: str, host: Path) -> None:
+        """Make the mount point of `host` at `path`, where the mounts above it leave it visible."""
         if _within(path, str(self.spec.root)):
             self.over.append(path)
             return
         for prefix, base in (("/tmp", "private.base/tmp"), (HOME, "private.base/home")):
             if _within(path, prefix):
                 self.over.append(path)
-                _make_mount_point(self.layers / base / path[len(prefix) + 1 :], Path(path))
+                _make_mount_point(self.layers / base / path[len(prefix) + 1 :], host)
                 return
         if not self._covered(path):
-            _make_mount_point(root / path[1:], Path(path))
+            _make_mount_point(root / path[1:], host)
 
     def _covered(self, path: str) -> bool:
         """Whether a bind of one of its ancestors shows `path` already."""
-        shown = self.system + self.read_only + self.writable
+        shown = [*self.system, *self.read_only, *self.writable, *self.mounts]
         return any(other != path and _within(path, other) for other in shown)
 
     def _hand_over(self) -> None:

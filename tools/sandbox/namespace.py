@@ -86,7 +86,7 @@ class NamespaceSandbox(Sandbox):
             )
         self._layer = self._repo_layer = self._private_layer = family.new_layer()
         binds = family.read_only + family.writable
-        owned = [self._spec.source, *(Path(path) for path in binds)]
+        owned = [self._spec.source, *(Path(path) for path in [*binds, *family.mounts.values()])]
         config: dict[str, Any] = {
             "family": str(family.layers),
             "source": str(self._spec.source.resolve()) if self._repo[-1] == "source" else None,
@@ -98,6 +98,7 @@ class NamespaceSandbox(Sandbox):
             "system": family.system,
             "read_only": family.read_only,
             "writable": family.writable,
+            "mounts": family.mounts,
             "over": family.over,
             "network": self._spec.network,
             "limits": _limits(self._spec.limits),

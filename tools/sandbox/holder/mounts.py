@@ -36,11 +36,13 @@ def open_trees(config: dict[str, Any], idmaps: dict[tuple[int, int], int]) -> di
         trees["=" + path] = _open(path, {}, False)
     for path in config["read_only"] + config["writable"]:
         trees["=" + path] = _open(path, idmaps, True)
+    for target, host in config["mounts"].items():
+        trees["=" + target] = _open(host, idmaps, True)
     for name in _DEVICES:
         trees["/dev/" + name] = kernel.open_tree("/dev/" + name)
     for path in config["system"] + config["read_only"]:
         kernel.set_tree_attributes(trees["=" + path], kernel.MOUNT_ATTR_RDONLY | kernel.MOUNT_ATTR_NOSUID)
-    for path in config["writable"]:
+    for path in [*config["writable"], *config["mounts"]]:
         kernel.set_tree_attributes(trees["=" + path], kernel.MOUNT_ATTR_NOSUID | kernel.MOUNT_ATTR_NODEV)
     return trees
 

@@ -1,0 +1,1 @@
+"""Harbor tasks: schema, files, what their environment needs."""

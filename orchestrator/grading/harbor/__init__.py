@@ -1,0 +1,1 @@
+"""Harbor trials: boxes, phases, verifiers, results."""

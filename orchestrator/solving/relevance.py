@@ -1,0 +1,162 @@
+"""Relevance: which failing tests belong to an issue, by evidence. Pure logic.
+
+A repository's tests fail for many reasons. A test belongs to the issue when names, files, errors and values of
+the issue are found in the test's id, its body, its failure or the frames of its traceback. A test that lacks a
+module, the network or a tool fails because of the machine and shows nothing, unless the issue speaks of just that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from ...tools.testing.impact.words import STOP, stems_of
+from ...tools.testing.report import TestResult
+from .reproduction import failure_of
+
+ENOUGH = 0.5
+"""Evidence that makes a test the issue's; a rare word of the issue in its name, or two in its body."""
+_SHARE = 0.35
+"""Of the best test's evidence, which another needs at least."""
+
+_NETWORK = re.compile(
+    r"name resolution|Name or service not known|Network is unreachable|Connection refused|getaddrinfo failed|"
+    r"nodename nor servname|Max retries exceeded|No route to host|ConnectTimeout|ConnectError|gaierror|URLError"
+)
+_MACHINE = {
+    "ModuleNotFoundError": "a module is missing",
+    "ImportError": "an import fails",
+    "FixtureLookupError": "a fixture is missing",
+    "PermissionError": "the machine does not permit it",
+    "SkipTest": "it asks to be skipped",
+}
+_TOOL = re.compile(r"FileNotFoundError: \[Errno 2\] No such file or directory: '([\w.+-]+)'")
+_PLACE = re.compile(
+    r"\b(tm_zone|tzname|time ?zone|zoneinfo|locale\.Error|unsupported locale|DISPLAY|no display|root user|getuid|"
+    r"No usable temporary|libGL|CUDA)\b"
+)
+_CODE = re.compile(
+    r"`+([^`\n]+)`+|([A-Za-z_][\w.]*)\(|\b([A-Za-z]\w*(?:\.\w+)+)\b|\b(\w*_\w+|[A-Z]?[a-z]+[A-Z]\w*)\b"
+)
+_NAME = re.compile(r"[A-Za-z_]\w+")
+_PATH = re.compile(r"[\w.-]*(?:/[\w.-]+)*/?[\w-]+\.(?:py|js|ts|go|rs|java|rb|c|h|cpp|toml|cfg|json|txt)\b")
+_VALUE = re.compile(r"'([^'\n]{2,60})'|\"([^\"\n]{2,60})\"|(?<![\w.])(\d[\d.:]*\d)(?![\w])")
+_FRAME = re.compile(r"(?:File \"([^\"]+)\", line \d+, in (\w+))|^([^\s:]+\.py):\d+: (?:in (\w+))?", re.M)
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """A test that fails on the base commit."""
+
+    test: str
+    result: TestResult
+    body: str = ""
+    """Its source, as far as it is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Belonging:
+    """Which failing tests show the issue, and why the others do not."""
+
+    tests: frozenset[str] = frozenset()
+    evidence: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Test → how much speaks for it."""
+    unrelated: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Test → why it does not count, in plain words."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Clues:
+    """What an issue gives to hold on to."""
+
+    text: str
+    names: frozenset[str]
+    stems: frozenset[str]
+    values: frozenset[str]
+    paths: frozenset[str]
+
+
+def belonging(
+    issue: str, failing: Iterable[Failing], rarity: Callable[[str], float] | None = None
+) -> Belonging:
+    """Sort the failing tests. `rarity` says of a lower-case stem (see `impact/words`) how telling it is in this repository:
+    1 where few files have it, 0 where all or none do; None: every word is as good. An issue that names nothing the
+    repository has (`it is broken`) excludes nothing but what the machine explains."""
+    weigh = rarity or (lambda stem: 1.0)
+    clues, tests = _clues(issue), list(failing)
+    machine = {item.test: why for item in tests if (why := of_the_machine(item.result, issue))}
+    left = [item for item in tests if item.test not in machine]
+    scores = {item.test: round(_evidence(item, clues, weigh), 3) for item in left}
+    if not clues.paths and not any(weigh(stem) > 0 for stem in clues.stems):
+        return Belonging(frozenset(scores), scores, machine)
+    bar = max(ENOUGH, _SHARE * max(scores.values(), default=0.0))
+    chosen = {test for test, score in scores.items() if score >= bar}
+    places = {_place(item) for item in left if item.test in chosen} - {None}
+    chosen |= {item.test for item in left if _place(item) in places}
+    other = dict.fromkeys(scores.keys() - chosen, "nothing of the issue is in it")
+    return Belonging(frozenset(chosen), scores, {**machine, **other})
+
+
+def of_the_machine(result: TestResult, issue: str = "") -> str:
+    """Why a failure is the machine's and not the code's, in plain words; "" where it may be the code's."""
+    text = result.message
+    name = failure_of(result).exception or ""
+    if name and re.search(rf"\b{re.escape(name)}\b", issue):
+        return ""
+    if (network := _NETWORK.search(text)) and network[0].lower() not in issue.lower():
+        return "there is no network"
+    if name in _MACHINE:
+        return _MACHINE[name]
+    if (tool := _TOOL.search(text)) and "/" not in tool[1] and "." not in tool[1] and tool[1] not in issue:
+        return f"the tool {tool[1]} is missing"
+    if (place := _PLACE.search(text)) and place[0].lower() not in issue.lower():
+        return f"it depends on the machine ({place[0]})"
+    return ""
+
+
+def _clues(issue: str) -> _Clues:
+    names = set[str]()
+    for groups in _CODE.findall(issue):
+        for text in groups:
+            names |= {name for name in _NAME.findall(text) if name.lower() not in STOP and len(name) > 2}
+    values = {value for groups in _VALUE.findall(issue) for value in groups if value}
+    return _Clues(
+        issue, frozenset(names), stems_of(issue), frozenset(values), frozenset(_PATH.findall(issue))
+    )
+
+
+def _evidence(item: Failing, clues: _Clues, weigh: Callable[[str], float]) -> float:
+    text = f"{item.body}\n{item.result.message}"
+    words = set(_NAME.findall(text))
+    function = re.split(r"::|\.", item.test.partition("[")[0])[-1]
+    score = 3.0 if re.search(rf"\b{re.escape(function)}\b", clues.text) and len(function) > 5 else 0.0
+    frames = {part for frame in _FRAME.findall(item.result.message) for part in frame if part}
+    functions = {frame for frame in frames if "/" not in frame and not frame.endswith(".py")}
+    for name in clues.names:
+        telling = max((weigh(stem) for stem in stems_of(name)), default=0.0)
+        score += 1.0 * telling if name in words else 0.0
+        score += 0.5 if name in functions else 0.0
+    files = {frame for frame in frames if frame.endswith(".py")} | {item.test.partition("::")[0]}
+    score += sum(1.0 for path in clues.paths if any(file.endswith(path) for file in files))
+    exception = failure_of(item.result).exception
+    if exception and exception != "AssertionError" and re.search(rf"\b{re.escape(exception)}\b", clues.text):
+        score += 1.0
+    score += min(1.2, 0.4 * sum(1 for value in clues.values if value in text))
+    own = stems_of(item.test.partition("[")[0])
+    inside = stems_of(text) - own
+    score += min(1.8, sum(0.6 * weigh(stem) for stem in clues.stems & own))
+    return score + min(1.0, sum(0.3 * weigh(stem) for stem in clues.stems & inside))
+
+
+def _place(item: Failing) -> tuple[str, str] | None:
+    """Where and how it fails, when that is in no test file: tests that fail alike there belong together."""
+    frames = _FRAME.findall(item.result.message)
+    if not frames:
+        return None
+    file = frames[-1][0] or frames[-1][2]
+    line = re.findall(rf"{re.escape(file)}\"?(?:, line |:)(\d+)", item.result.message)
+    own = item.test.partition("::")[0].rpartition("/")[2]
+    if file.endswith(own) or "/test" in f"/{file}":
+        return None
+    return f"{file}:{line[-1] if line else ''}", failure_of(item.result).exception or ""

@@ -1,0 +1,71 @@
+"""Which failing tests are the issue's."""
+
+from __future__ import annotations
+
+import pytest
+
+from swe_agent.orchestrator.solving.relevance import Failing, belonging
+from swe_agent.tools.testing.report import Outcome, TestResult
+
+ISSUE = "`parse_date` drops the time zone\n\nparse_date('2024-02-30T10:00') should raise ValueError."
+
+
+def failing(test: str, message: str = "E   assert 1 == 2", body: str = "") -> Failing:
+    return Failing(test, TestResult(Outcome.FAILED, None, message), body)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        failing("tests/test_dates.py::test_parse_date"),
+        failing(
+            "tests/test_dates.py::test_bad_day",
+            body="with raises(ValueError):\n    parse_date('2024-02-30T10:00')",
+        ),
+        failing("tests/test_x.py::test_zone_is_kept", body="assert parse_date(text).tzinfo"),
+        failing("tests/test_x.py::test_it", 'File "lib/dates.py", line 4, in parse_date\nE   KeyError: 3'),
+    ],
+)
+def test_the_issues_own(item: Failing) -> None:
+    other = failing("tests/test_colours.py::test_mix", body="assert mix(RED, BLUE) == VIOLET")
+    found = belonging(ISSUE, [item, other])
+    assert found.tests == {item.test}
+    assert other.test in found.unrelated
+
+
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        ("E   ModuleNotFoundError: No module named 'yaml'", "module is missing"),
+        ("E   socket.gaierror: [Errno -3] Temporary failure in name resolution", "no network"),
+        ("E   FileNotFoundError: [Errno 2] No such file or directory: 'dot'", "the tool dot is missing"),
+        ("E   PermissionError: [Errno 13]", "machine"),
+        ("assert time.localtime().tm_zone == 'PST'", "machine"),
+    ],
+)
+def test_the_machines_own(message: str, why: str) -> None:
+    item = failing("tests/test_dates.py::test_parse_date_over_http", message)
+    found = belonging(ISSUE, [item])
+    assert not found.tests
+    assert why in found.unrelated[item.test]
+    assert belonging(f"{ISSUE}\n{message.removeprefix('E   ')}", [item]).tests, (
+        "unless the issue speaks of it"
+    )
+
+
+def test_an_issue_that_says_nothing_leaves_out_only_the_machine() -> None:
+    items = [failing("t.py::test_a"), failing("t.py::test_b", "E   ModuleNotFoundError: No module named 'q'")]
+    assert belonging("it is broken", items, rarity=lambda stem: 0.0).tests == {"t.py::test_a"}
+
+
+def test_nothing_shows_an_issue_about_something_else() -> None:
+    found = belonging(
+        ISSUE, [failing("tests/test_colours.py::test_mix", body="assert mix(RED, BLUE) == VIOLET")]
+    )
+    assert not found.tests
+
+
+def test_tests_that_fail_at_the_same_place_belong_together() -> None:
+    at = 'File "lib/dates.py", line 4, in {}\nE   KeyError: 3'
+    one, two = failing("t.py::test_a", at.format("parse_date")), failing("t.py::test_b", at.format("other"))
+    assert belonging(ISSUE, [one, two]).tests == {"t.py::test_a", "t.py::test_b"}
