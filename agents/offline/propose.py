@@ -29,7 +29,10 @@ from .edits import unique_edits
 from .hints import hints
 from .package import engine_archive
 
-_GRACE_S = 90.0
+EFFORT = 20_000
+"""Candidates of one search, unless the caller says otherwise."""
+LONGEST_S = 3600.0
+_GRACE_S = 300.0
 _RESTARTS = 5
 _OPTIONS = (
     "-c",
@@ -71,6 +74,16 @@ class Progress:
 
     tried: int
     plausible: int
+    planned: int = 0
+    """Candidates at most."""
+    best: int = 0
+    """Outcomes that the best candidate so far turned green."""
+    where: str = ""
+
+    def line(self) -> str:
+        """One line for a screen."""
+        good = f"{self.plausible} pass" if self.plausible else f"best turns {self.best} outcomes green"
+        return f"repair: {self.tried} of at most {self.planned} candidates tried, {good}; in {self.where or 'the tests'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,19 +112,20 @@ def propose(
     *,
     k: int = 5,
     issue_text: str = "",
-    time_limit_s: float = 60.0,
+    effort: int = EFFORT,
+    time_limit_s: float = LONGEST_S,
     seed: int = 0,
     may_edit: Callable[[str], bool] = may_edit_sources,
     workers: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     runner: TestRunner | None = None,
-    patient: bool = False,
 ) -> Proposals:
     """Search for at most `k` patches that turn `failing_tests` green; the workspace is left as it is.
 
     `failing_tests` are pytest node ids or dotted unittest names. `issue_text` steers localisation. The search
-    ends after `time_limit_s` wall seconds; confirming what was found may take a little longer. With
-    `patient` the time of collecting the tests and localising does not count. With a
+    is measured in candidates: `effort` at most, of which one that needs fresh imports counts for several, so
+    that the same request gives the same answer however busy the machine is. `time_limit_s` wall seconds end it
+    only where the caller has no more. With a
     `runner` the whole suite is run in a fresh fork, best patch first, until one breaks nothing. The order is
     the same on every run with the same `seed`, whatever the number of `workers` (default: the processors).
 
@@ -141,7 +155,7 @@ def propose(
         "arguments": runner_options(project.test_command.command),
         "tops": unittest_tops(project.test_command.command),
         "skip": 0,
-        "patient": patient,
+        "effort": effort,
     }
     found: list[dict[str, Any]] = []
     answer: dict[str, Any] = {}
@@ -243,7 +257,7 @@ def _run_engine(
             "PYTHONHASHSEED": str(request["seed"] % 4294967296),
         }
         command = [str(project.python), str(scratch / "engine.pyz"), str(scratch / "request.json")]
-        timeout = request["time_limit_s"] * (2 if request["patient"] else 1) + _GRACE_S
+        timeout = request["time_limit_s"] + _GRACE_S
         try:
             done = _watched(
                 lambda: fork.sandbox.exec(command, timeout=timeout, env=env),
@@ -292,7 +306,9 @@ def _progress(fork: Workspace, path: str, on_progress: Callable[[Progress], None
     except (OSError, ValueError):
         return {}
     if on_progress is not None:
-        on_progress(Progress(seen["tried"], seen["plausible"]))
+        on_progress(
+            Progress(seen["tried"], seen["plausible"], seen["planned"], seen["best"], seen["where"])
+        )
     return seen
 
 

@@ -201,7 +201,7 @@ def _requirement_files(manifest: Manifest, found: Requirements) -> None:
         files = existing(DEV_NAMES)
     # An installed package brings its own dependencies; its requirements.txt is usually a pinned deployment, unless
     # it is the one file that brings the tests' tools.
-    if not found.install_repository or not (files or has_tests) and _brings_tests(manifest):
+    if not found.install_repository or (not (files or has_tests) and _brings_tests(manifest)):
         bases = ("requirements.txt", "requirements/base.txt", "requirements/requirements.txt")
         files = [path for path in bases if manifest.has(path)] + files
     if files:

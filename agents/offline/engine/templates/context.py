@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ..chunk import Chunk
+from ..chunk import Chunk, SourceFile
 
 _BINOP_LEVEL = {
     ast.BitOr: 7, ast.BitXor: 8, ast.BitAnd: 9, ast.LShift: 10, ast.RShift: 10, ast.Add: 11, ast.Sub: 11,
@@ -122,6 +122,8 @@ class Context:
         attributes: dict[str, list[str]] | None = None,
         hints: dict[str, int] | None = None,
         lines: Iterable[int] | None = None,
+        file: SourceFile | None = None,
+        errors: Iterable[str] = (),
     ) -> None:
         self.chunk = chunk
         self.types = types
@@ -129,6 +131,8 @@ class Context:
         self.attributes = attributes or {}
         self.hints = hints or {}
         self.lines = set(lines) if lines is not None else None
+        self.file = file
+        self.errors = [name for name in errors if name.isidentifier() and name not in ("Stop", "Failed")]
         self.root = chunk.function
         self.nodes: list[ast.AST] = list(self._walk(self.root))
         self._prepare()
