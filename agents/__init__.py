@@ -1,5 +1,1 @@
-"""agents."""
-
-from .models.imports import install
-
-install()
+"""The roles, the loop that plays them, and the models behind them."""

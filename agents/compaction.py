@@ -5,8 +5,6 @@ Only near the limit: eliding history early breaks prompt caching and costs accur
 
 from __future__ import annotations
 
-from autogen_core.models import AssistantMessage, FunctionExecutionResultMessage
-
 from ..prompts import render, unmarked
 from .conversation import Conversation, Entry
 
@@ -23,12 +21,10 @@ def compact(conversation: Conversation, diff: str) -> tuple[list[Entry], str]:
     plan, results = "", list[str]()
     for entry in reversed(conversation.entries[2:]):
         message = entry.message
-        if isinstance(message, AssistantMessage) and not plan:
-            plan = message.thought or (message.content if isinstance(message.content, str) else "")
-        elif isinstance(message, FunctionExecutionResultMessage):
-            results += [
-                f"{r.name}: {clip(unmarked(r.content), RESULT_CHARS)}" for r in reversed(message.content)
-            ]
+        if message.role == "assistant" and not plan:
+            plan = message.reasoning or message.content
+        elif message.role == "tool":
+            results.append(f"{message.name}: {clip(unmarked(message.content), RESULT_CHARS)}")
     recent = "\n\n".join(reversed(results[:RESULTS]))
     summary = render(
         "compacted",

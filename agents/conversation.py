@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from autogen_core.models import LLMMessage
+from .message import Message
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One message and its place in the graph. A FunctionExecutionResultMessage holds several results;
-    each is a message of its own in the record, and `id` is that of the last."""
+    """One message and its place in the graph."""
 
     id: str
-    message: LLMMessage
+    message: Message
 
 
 @dataclass(slots=True)
@@ -28,10 +27,10 @@ class Conversation:
         return self.entries[-1].id if self.entries else None
 
     @property
-    def messages(self) -> list[LLMMessage]:
+    def messages(self) -> list[Message]:
         return [entry.message for entry in self.entries]
 
-    def append(self, id: str, message: LLMMessage) -> None:
+    def append(self, id: str, message: Message) -> None:
         self.entries.append(Entry(id, message))
 
     def fork(self) -> Conversation:

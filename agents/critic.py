@@ -9,15 +9,15 @@ G-Eval, 2023).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
-
-from autogen_core.models import UserMessage
+from typing import Any
 
 from ..prompts import render
 from .conversation import Conversation
-from .models.client import ModelClient, SampledResult
+from .message import user
+from .models.client import ModelClient, Sample
 from .observer import TurnObserver
 
 LETTERS = "ABCDEFGHIJKLMNOPQRST"
@@ -73,40 +73,37 @@ async def score(
 async def _ask(
     client: ModelClient, fork: Conversation, observer: TurnObserver, id: str, question: str, agent: str
 ) -> float | None:
-    observer.message(id, parent=fork.tip, agent=agent, role="user", content=question)
-    fork.append(id, UserMessage(content=question, source="user"))
-    result = await client.create(fork.messages)
+    asked = user(question)
+    observer.message(id, asked, parent=fork.tip, agent=agent)
+    fork.append(id, asked)
+    sample = await client.sample(fork.messages)
     observer.message(
-        f"{client.scope}:{result.call.index}",
-        parent=id,
-        agent=agent,
-        role="assistant",
-        content=result.text,
-        reasoning=result.reasoning,
-        sampled=True,
+        f"{client.scope}:{sample.call.index}", sample.message, parent=id, agent=agent, sampled=True
     )
-    return value_of(result)
+    return value_of(sample)
 
 
-def value_of(result: SampledResult) -> float | None:
+def value_of(sample: Sample) -> float | None:
     """The score in [0, 1] that an answer stands for; None when it holds no letter."""
-    expected = _expectation(result)
+    expected = _expectation(sample.logprobs or ())
     if expected is not None:
         return expected
-    letter = next((char for char in result.text.strip().upper()[:8] if char in LETTERS), None)
+    letter = next((char for char in sample.message.content.strip().upper()[:8] if char in LETTERS), None)
     return None if letter is None else LETTERS.index(letter) / (len(LETTERS) - 1)
 
 
-def _expectation(result: SampledResult) -> float | None:
+def _expectation(logprobs: Sequence[Mapping[str, Any]]) -> float | None:
     """Over the alternatives of the first token that is a letter of the scale."""
-    for token in result.logprobs or ():
-        if _letter(token.token) is None:
+    for token in logprobs:
+        if _letter(token.get("token", "")) is None:
             continue
         weights: dict[int, float] = {}
-        for option in token.top_logprobs or ():
-            letter = _letter(bytes(option.bytes or ()).decode("utf-8", "replace"))
+        for option in token.get("top_logprobs") or ():
+            letter = _letter(
+                option.get("token") or bytes(option.get("bytes") or ()).decode("utf-8", "replace")
+            )
             if letter is not None:
-                weights[letter] = weights.get(letter, 0.0) + math.exp(option.logprob)
+                weights[letter] = weights.get(letter, 0.0) + math.exp(option["logprob"])
         total = sum(weights.values())
         if total > 0:
             return sum(i * weight for i, weight in weights.items()) / total / (len(LETTERS) - 1)

@@ -1,6 +1,5 @@
 """RoleAgent: the one agent loop. A model is asked, its tool calls are carried out, until it finishes.
 
-It is an autogen-agentchat agent, so it can stand in any AutoGen team; the orchestrator calls `turn`.
 A model's mistakes (malformed arguments, unknown tools, empty messages, refusals, output cut by length,
 going in circles) are told to the model; three in a row end the turn. A failing endpoint or sandbox raises.
 """
@@ -12,21 +11,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
-
-from autogen_agentchat.agents import BaseChatAgent
-from autogen_agentchat.base import Response
-from autogen_agentchat.messages import BaseChatMessage, TextMessage
-from autogen_core import CancellationToken, FunctionCall
-from autogen_core.models import (
-    AssistantMessage,
-    ChatCompletionClient,
-    CreateResult,
-    FunctionExecutionResult,
-    FunctionExecutionResultMessage,
-    SystemMessage,
-    UserMessage,
-)
+from typing import Any, Literal
 
 from ..prompts import render, untrusted
 from ..tools.errors import BudgetExceeded, ContextOverflowError
@@ -34,7 +19,8 @@ from ..tools.toolbox.tool import ToolResult
 from ..tools.toolbox.toolbox import Toolbox
 from .compaction import compact
 from .conversation import Conversation
-from .models.client import SampledResult
+from .message import Message, ToolCall, tool_result
+from .models.client import ModelClient, Sample
 from .observer import Silent, TurnJournal, TurnObserver
 from .stuck import StuckDetector
 
@@ -64,16 +50,18 @@ class _Turn:
     mistakes: int = 0
     stuck: StuckDetector = field(default_factory=StuckDetector)
     compactions: int = 0
+    due: bool = False
+    """Whether the conversation is to be compacted before the next call."""
 
 
-class RoleAgent(BaseChatAgent):
+class RoleAgent:
     """One role on one workspace. `scope` names the turn in the search tree (`n0/coder/0`); message ids are
     derived from it: the message sampled by call k is `<scope>:<k>`, so they are stable under a seed."""
 
     def __init__(
         self,
         name: str,
-        client: ChatCompletionClient,
+        client: ModelClient,
         toolbox: Toolbox,
         *,
         system: str,
@@ -87,7 +75,7 @@ class RoleAgent(BaseChatAgent):
     ) -> None:
         """`max_context` is the number of prompt tokens at which the conversation is compacted before the
         endpoint refuses it (None: only when it refuses). `mask` removes secrets from all text."""
-        super().__init__(name, f"The {name} of a team that solves an issue.")
+        self.name = name
         self.conversation = conversation if conversation is not None else Conversation()
         self.toolbox = toolbox
         self._client = client
@@ -100,21 +88,20 @@ class RoleAgent(BaseChatAgent):
         self._mask = mask
         self._said = 0
 
-    async def turn(self, task: str, cancel: CancellationToken | None = None) -> TurnResult:
-        """Work on `task` until `finish`, a limit, or being stuck.
+    async def turn(self, task: str, images: Sequence[str] = ()) -> TurnResult:
+        """Work on `task`, with `images` (URLs) below its text, until `finish`, a limit, or being stuck.
 
         Raises: ModelError when the endpoint fails for good; SandboxError; asyncio.CancelledError.
         """
-        token = cancel or CancellationToken()
         if not self.conversation.entries:
             self._say("system", self._system)
-        self._say("user", task)
+        self._say("user", task, images)
         state = _Turn()
         try:
             while state.steps < self._max_steps:
-                result = await self._sample(state, token)
+                sample = await self._sample(state)
                 state.steps += 1
-                end = await self._react(result, state)
+                end = await self._react(sample, state)
                 if end is not None:
                     return end
                 if self._max_steps - state.steps == 3:
@@ -123,78 +110,51 @@ class RoleAgent(BaseChatAgent):
         except BudgetExceeded as error:
             return self._ended("limit", state, str(error))
 
-    async def _sample(self, state: _Turn, token: CancellationToken) -> CreateResult:
+    async def _sample(self, state: _Turn) -> Sample:
         while True:
             try:
-                result = await self._client.create(
-                    self.conversation.messages,
-                    tools=cast(Any, self.toolbox.schemas),
-                    cancellation_token=token,
-                )
+                sample = await self._client.sample(self.conversation.messages, tools=self.toolbox.schemas)
             except ContextOverflowError:
                 if state.compactions >= 5:
                     raise
                 await self._compact(state)
                 continue
-            if self._max_context is not None and result.usage.prompt_tokens > self._max_context:
-                self._due = True
-            return result
+            state.due = self._max_context is not None and sample.prompt_tokens > self._max_context
+            return sample
 
-    _due = False
-
-    async def _react(self, result: CreateResult, state: _Turn) -> TurnResult | None:
+    async def _react(self, sample: Sample, state: _Turn) -> TurnResult | None:
         """Take in one sampled message. Returns the end of the turn, or None to go on."""
-        sampled = result if isinstance(result, SampledResult) else None
-        id = f"{self._scope}:{sampled.call.index if sampled else state.steps - 1}"
-        calls = result.content if isinstance(result.content, list) else []
-        text = sampled.text if sampled else (result.thought or "") if calls else str(result.content)
-        self._observer.message(
-            id,
-            parent=self.conversation.tip,
-            agent=self.name,
-            role="assistant",
-            content=text,
-            reasoning=sampled.reasoning if sampled else result.thought,
-            tool_calls=[
-                {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}}
-                for c in calls
-            ],
-            sampled=True,
-        )
-        content = result.content if calls or text else " "
-        self.conversation.append(
-            id, AssistantMessage(content=content, thought=result.thought, source=self.name)
-        )
-        if not calls:
-            return self._no_call(result, text, state)
-        finish = await self._carry_out(id, calls, state)
+        message = sample.message
+        id = f"{self._scope}:{sample.call.index}"
+        self._observer.message(id, message, parent=self.conversation.tip, agent=self.name, sampled=True)
+        self.conversation.append(id, message)
+        if not message.tool_calls:
+            return self._no_call(sample, state)
+        finish = await self._carry_out(id, message.tool_calls, state)
         if finish is not None:
             return self._ended("finished", state, finish=finish)
         if state.mistakes >= MISTAKES:
             return self._ended("stuck", state, f"{MISTAKES} mistakes in a row")
-        if self._due:
-            self._due = False
+        if state.due:
+            state.due = False
             await self._compact(state)
         return None
 
-    def _no_call(self, result: CreateResult, text: str, state: _Turn) -> TurnResult | None:
+    def _no_call(self, sample: Sample, state: _Turn) -> TurnResult | None:
         state.mistakes += 1
         if state.mistakes >= MISTAKES:
             return self._ended("stuck", state, f"{MISTAKES} messages without a usable tool call in a row")
-        if result.finish_reason == "length":
+        if sample.finish_reason == "length":
             template = "nudge_length"
-        elif result.finish_reason == "content_filter":
+        elif sample.finish_reason == "content_filter":
             template = "nudge_refusal"
         else:
-            template = "nudge_no_tool" if text.strip() else "nudge_empty"
+            template = "nudge_no_tool" if sample.message.content.strip() else "nudge_empty"
         self._nudge(template)
         return None
 
-    async def _carry_out(
-        self, id: str, calls: Sequence[FunctionCall], state: _Turn
-    ) -> Mapping[str, Any] | None:
+    async def _carry_out(self, id: str, calls: Sequence[ToolCall], state: _Turn) -> Mapping[str, Any] | None:
         """Run the calls of one message in order; `finish` last. Returns its arguments when accepted."""
-        results: list[FunctionExecutionResult] = []
         finish: Mapping[str, Any] | None = None
         bad = 0
         told = None
@@ -206,16 +166,9 @@ class RoleAgent(BaseChatAgent):
                 finish = arguments
             text = untrusted(self._mask(result.text), call.name)
             bad += not result.ok
-            self._observer.message(
-                tool_id,
-                parent=parent,
-                agent=self.name,
-                role="tool",
-                content=text,
-                tool_call_id=call.id,
-                name=call.name,
-                error=None if result.ok else "tool",
-            )
+            message = tool_result(call, text, ok=result.ok)
+            self._observer.message(tool_id, message, parent=parent, agent=self.name)
+            self.conversation.append(tool_id, message)
             self._observer.tool(
                 tool_id,
                 agent=self.name,
@@ -224,19 +177,15 @@ class RoleAgent(BaseChatAgent):
                 result=result,
                 duration_s=duration,
             )
-            results.append(
-                FunctionExecutionResult(content=text, name=call.name, call_id=call.id, is_error=not result.ok)
-            )
             told = state.stuck.saw(call.name, arguments, result.text, result.ok) or told
             parent = tool_id
-        self.conversation.append(parent, FunctionExecutionResultMessage(content=results))
         state.mistakes = state.mistakes + 1 if bad == len(calls) else 0
         if told is not None and finish is None:
             state.mistakes += 1
             self._nudge(told.template, what=self._mask(told.what), times=told.times)
         return finish
 
-    async def _call(self, id: str, call: FunctionCall) -> tuple[Mapping[str, Any], ToolResult, float]:
+    async def _call(self, id: str, call: ToolCall) -> tuple[Mapping[str, Any], ToolResult, float]:
         started = time.perf_counter()
         arguments: Mapping[str, Any] = {}
         try:
@@ -262,18 +211,14 @@ class RoleAgent(BaseChatAgent):
             result = ToolResult(recorded.text, recorded.ok, result.data)
         return arguments, result, time.perf_counter() - started
 
-    def _say(self, role: Literal["system", "user"], content: str) -> None:
+    def _say(self, role: Literal["system", "user"], content: str, images: Sequence[str] = ()) -> None:
         content = self._mask(content)
         id = f"{self._scope}:{role[0]}{self._said}"
         if self._journal is not None:
             content = self._journal.message(id) or content
         self._said += 1
-        self._observer.message(id, parent=self.conversation.tip, agent=self.name, role=role, content=content)
-        message = (
-            SystemMessage(content=content)
-            if role == "system"
-            else UserMessage(content=content, source="user")
-        )
+        message = Message(role, content, images=tuple(images))
+        self._observer.message(id, message, parent=self.conversation.tip, agent=self.name)
         self.conversation.append(id, message)
 
     def _nudge(self, template: str, **values: Any) -> None:
@@ -287,8 +232,8 @@ class RoleAgent(BaseChatAgent):
         head, summary = compact(self.conversation, diff.text)
         self.conversation = Conversation()
         for entry in head:
-            content = entry.message.content
-            self._say("system" if isinstance(entry.message, SystemMessage) else "user", str(content))
+            said = entry.message
+            self._say("system" if said.role == "system" else "user", said.content, said.images)
         self._say("user", summary)
         self._observer.compacted(agent=self.name, kept=len(head), dropped=before - len(head))
 
@@ -296,18 +241,3 @@ class RoleAgent(BaseChatAgent):
         self, status: TurnStatus, state: _Turn, why: str = "", finish: Mapping[str, Any] | None = None
     ) -> TurnResult:
         return TurnResult(status, finish or {}, state.steps, self.conversation, why)
-
-    @property
-    def produced_message_types(self) -> Sequence[type[BaseChatMessage]]:
-        return (TextMessage,)
-
-    async def on_messages(
-        self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken
-    ) -> Response:
-        """AutoGen's way in: the messages are the task, the answer is the finish summary."""
-        result = await self.turn("\n\n".join(m.to_model_text() for m in messages), cancellation_token)
-        text = str(result.finish.get("summary", "")) or result.why or result.status
-        return Response(chat_message=TextMessage(content=text, source=self.name))
-
-    async def on_reset(self, cancellation_token: CancellationToken) -> None:
-        self.conversation = Conversation()

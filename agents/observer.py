@@ -6,11 +6,12 @@ text it saw before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..tools.toolbox.tool import ToolResult
+from .message import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +26,11 @@ class TurnObserver(Protocol):
     def message(
         self,
         id: str,
+        message: Message,
         *,
         parent: str | None,
         agent: str,
-        role: str,
-        content: str,
-        reasoning: str | None = None,
-        tool_calls: Sequence[Mapping[str, Any]] = (),
-        tool_call_id: str | None = None,
-        name: str | None = None,
         sampled: bool = False,
-        error: str | None = None,
     ) -> None: ...
 
     def tool(
@@ -65,7 +60,7 @@ class TurnJournal(Protocol):
 class Silent:
     """A TurnObserver that keeps nothing."""
 
-    def message(self, id: str, **fields: Any) -> None: ...
+    def message(self, id: str, message: Message, **fields: Any) -> None: ...
 
     def tool(self, id: str, **fields: Any) -> None: ...
 

@@ -1,44 +1,58 @@
-"""ModelClient: AutoGen's ChatCompletionClient over any wire. One call is: journal, budget, endpoint
-(with retries and fallbacks), ledger, observer, result."""
+"""ModelClient: one model (and its fallbacks) as seen from one scope. One call is: journal, budget, endpoint
+(with retries), ledger, observer, sample."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, Literal
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from autogen_core import CancellationToken
-from autogen_core.models import (
-    ChatCompletionClient,
-    CreateResult,
-    LLMMessage,
-    ModelFamily,
-    ModelInfo,
-    RequestUsage,
-)
-from autogen_core.tools import Tool, ToolSchema
 from pydantic import BaseModel
 
-from ...tools.errors import ContextOverflowError
+from ...tools.errors import ContextOverflowError, ModelError, RecordError
 from ..budget import Budget
-from .calls import Call, CallObserver, Journal, Sampling
-from .core import Core, spending
+from ..message import Message
+from .calls import Call, CallObserver, Journal, ModelOptions, Sampling
+from .encoder import ToolShapes
 from .endpoint import Endpoint, Sampled
-from .history import History
-from .results import SampledResult as SampledResult
-from .results import as_result, name_calls
+from .prompt import History
 from .schema import response_format
+from .spending import Outlay, listener, request_sha256, reserve, spending, tell
 from .wire import Answer, Request
 
-_SAMPLING = {"temperature", "top_p", "seed", "reasoning_effort", "logprobs", "max_output_tokens"}
+Tools = Sequence[Mapping[str, Any]]
+"""Tools in OpenAI's shape {type: function, function: {name, description, parameters}}."""
 
 
-class ModelClient(ChatCompletionClient):
-    """One model (and its fallbacks) as seen from one scope. Build it with `factory.make_client`."""
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One sampled message with what it took."""
 
-    component_type = "model"
-    component_config_schema = BaseModel
+    message: Message
+    finish_reason: str
+    """stop | length | tool_calls | content_filter | unknown."""
+    call: Call
+    prompt_tokens: int
+    """As the endpoint counts them, else an estimate."""
+    completion_tokens: int
+    logprobs: Sequence[Mapping[str, Any]] | None = None
+    """OpenAI's logprobs.content: [{token, logprob, top_logprobs}]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """What all scopes of a client share."""
+
+    endpoints: Sequence[Endpoint]
+    """The model, then its fallbacks."""
+    options: ModelOptions
+    tools: ToolShapes
+    replay_only: bool
+
+
+class ModelClient:
+    """Build it with `factory.make_client`."""
 
     def __init__(
         self,
@@ -57,9 +71,7 @@ class ModelClient(ChatCompletionClient):
         self._journal = journal
         self._budget = budget
         self._index = 0
-        self._history = History(core.primary.encoder)
-        self._total = RequestUsage(prompt_tokens=0, completion_tokens=0)
-        self._last = self._total
+        self._history = History(self._primary.encoder)
 
     def scoped(
         self,
@@ -80,12 +92,18 @@ class ModelClient(ChatCompletionClient):
         )
 
     @property
-    def model_name(self) -> str:
+    def model(self) -> str:
+        """The model's name as the user wrote it."""
         return self._primary.model
 
     @property
     def is_llm(self) -> bool:
         return self._primary.route.is_llm
+
+    @property
+    def vision(self) -> bool:
+        """Whether the catalog says that it takes images."""
+        return bool(self._primary.facts.vision)
 
     @property
     def context_window(self) -> int | None:
@@ -94,90 +112,51 @@ class ModelClient(ChatCompletionClient):
 
     @property
     def _primary(self) -> Endpoint:
-        return self._core.primary
+        return self._core.endpoints[0]
 
-    async def create(
+    async def sample(
         self,
-        messages: Sequence[LLMMessage],
+        messages: Sequence[Message],
         *,
-        tools: Sequence[Tool | ToolSchema] = (),
-        tool_choice: Tool | Literal["auto", "required", "none"] = "auto",
+        tools: Tools = (),
+        tool_choice: str | Mapping[str, Any] = "auto",
         json_output: bool | type[BaseModel] | None = None,
-        extra_create_args: Mapping[str, Any] = {},
-        cancellation_token: CancellationToken | None = None,
-    ) -> SampledResult:
-        """Sample one message.
+        sampling: Sampling | None = None,
+        extra: Mapping[str, Any] | None = None,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Sample:
+        """Sample one message: the model is asked, then each fallback.
 
-        Raises: CredentialsError, ContextOverflowError, ModelError, BudgetExceeded; RecordError when a
-        journal's call was made with another request; asyncio.CancelledError.
+        `on_text` streams the call and hears each piece of text; text of an attempt that was cut and repeated
+        comes again, the sample is the whole truth. `extra` holds further fields of the request.
+        Raises: CredentialsError, ContextOverflowError, ModelError, BudgetExceeded (the first failure when all
+        have failed); RecordError when a journal's call was made with another request.
         """
-        request = self._request(messages, tools, tool_choice, json_output, extra_create_args)
-        if self._core.options.stream:
-            request.on_text = _ignore
-        return await _cancellable(self._call(request), cancellation_token)
-
-    async def create_stream(
-        self,
-        messages: Sequence[LLMMessage],
-        *,
-        tools: Sequence[Tool | ToolSchema] = (),
-        tool_choice: Tool | Literal["auto", "required", "none"] = "auto",
-        json_output: bool | type[BaseModel] | None = None,
-        extra_create_args: Mapping[str, Any] = {},
-        cancellation_token: CancellationToken | None = None,
-    ) -> AsyncGenerator[str | CreateResult, None]:
-        """Like `create`, yielding text as it comes and the result last. Text of an attempt that was cut and
-        repeated comes again; the result is the whole truth."""
-        pieces: asyncio.Queue[str | None] = asyncio.Queue()
-        request = self._request(messages, tools, tool_choice, json_output, extra_create_args)
-        request.on_text = pieces.put_nowait
-        task = asyncio.ensure_future(_cancellable(self._call(request), cancellation_token))
-        task.add_done_callback(lambda _: pieces.put_nowait(None))
-        try:
-            while (text := await pieces.get()) is not None:
-                yield text
-            yield await task
-        finally:
-            task.cancel()
-
-    def _request(
-        self,
-        messages: Sequence[LLMMessage],
-        tools: Sequence[Any],
-        tool_choice: Any,
-        json_output: bool | type[BaseModel] | None,
-        extra: Mapping[str, Any],
-    ) -> Request:
-        changed = {name: value for name, value in extra.items() if name in _SAMPLING}
-        sampling = replace(self.sampling, **changed) if changed else self.sampling
-        if not isinstance(tool_choice, str):
-            tool_choice = {"type": "function", "function": {"name": tool_choice.name}}
-        prompt = self._history.prompt(messages)
-        return Request(
-            scope=self.scope,
-            index=self._index,
-            messages=messages,
-            prompt=prompt,
-            pieces=prompt.pieces,
-            tools=self._core.tools.shapes(tools)[0] if tools else (),
-            tool_choice=tool_choice,
-            response_format=response_format(json_output),
-            sampling=sampling,
-            max_output_tokens=sampling.max_output_tokens,
-            timeout_s=self._core.options.timeout_s,
-            extra={name: value for name, value in extra.items() if name not in _SAMPLING},
-        )
-
-    async def _call(self, request: Request) -> SampledResult:
-        # The index is taken before the first await, so that calls of one scope are numbered as they were made.
+        request = self._request(messages, tools, tool_choice, json_output, sampling, extra or {}, on_text)
+        # The index is taken before the first await: calls of one scope are numbered as they were made.
         self._index = request.index + 1
         try:
-            digest = self._core.digest(request)
+            digest = request_sha256(self.model, request, self._core.tools)
             recorded = self._lookup(request, digest)
             if recorded is not None:
                 return self._replayed(request, recorded, digest)
-            sampled, endpoint = await self._core.sample(request, self._budget, self._observer)
-            return self._result(request, sampled, digest, endpoint.model, endpoint.route.is_llm)
+            failed: ModelError | None = None
+            for number, endpoint in enumerate(self._core.endpoints):
+                if number:
+                    request.pieces = endpoint.encoder.pieces(messages)
+                outlay = await reserve(endpoint, request, self._budget, self._core.tools)
+                try:
+                    heard = listener(self._observer, request, endpoint)
+                    sampled = await endpoint.ask(request, outlay.deadline, heard)
+                    outlay.settle(endpoint, sampled.answer)
+                    return self._taken(request, sampled, digest, endpoint)
+                except ModelError as error:
+                    failed = failed or error
+                    self._failed(error, request, endpoint, outlay)
+                finally:
+                    outlay.release()
+            assert failed is not None
+            raise failed
         except ContextOverflowError:
             raise
         except BaseException:
@@ -186,23 +165,69 @@ class ModelClient(ChatCompletionClient):
                 self._index = request.index
             raise
 
+    def _request(
+        self,
+        messages: Sequence[Message],
+        tools: Tools,
+        tool_choice: str | Mapping[str, Any],
+        json_output: bool | type[BaseModel] | None,
+        sampling: Sampling | None,
+        extra: Mapping[str, Any],
+        on_text: Callable[[str], None] | None,
+    ) -> Request:
+        sampling = sampling or self.sampling
+        prompt = self._history.prompt(messages)
+        if on_text is None and self._core.options.stream:
+            on_text = _ignore
+        return Request(
+            scope=self.scope,
+            index=self._index,
+            messages=messages,
+            prompt=prompt,
+            pieces=prompt.pieces,
+            tools=tools,
+            tool_choice=tool_choice,
+            response_format=response_format(json_output),
+            sampling=sampling,
+            max_output_tokens=sampling.max_output_tokens,
+            timeout_s=self._core.options.timeout_s,
+            extra=extra,
+            on_text=on_text,
+        )
+
     def _lookup(self, request: Request, digest: str) -> Mapping[str, Any] | None:
-        if self._journal is None:
-            return None
-        recorded = self._journal.lookup(request.scope, request.index, digest)
+        recorded = None
+        if self._journal is not None:
+            recorded = self._journal.lookup(request.scope, request.index, digest)
+        if recorded is None and self._core.replay_only:
+            raise RecordError(
+                f"the replay diverges: the record has no call {request.index} of {request.scope}"
+            )
         if recorded is not None and "overflow" in recorded:
             raise ContextOverflowError(str(recorded["overflow"]))
         return recorded
 
-    def _replayed(self, request: Request, recorded: Mapping[str, Any], digest: str) -> SampledResult:
+    def _replayed(self, request: Request, recorded: Mapping[str, Any], digest: str) -> Sample:
         answer = Answer.from_response(recorded)
-        model = recorded.get("model") or self.model_name
         if self._budget is not None:
             # It was paid for by the process that made it: a resumed run has as much left as an unbroken one.
             self._budget.charge(spending(answer.usage))
-        return self._result(request, Sampled(answer, 0, 0.0), digest, model, self.is_llm, replayed=True)
+        model = recorded.get("model") or self.model
+        return self._sample(request, Sampled(answer, 0, 0.0), digest, model, self.is_llm, replayed=True)
 
-    def _result(
+    def _failed(self, error: ModelError, request: Request, endpoint: Endpoint, outlay: Outlay) -> None:
+        """Tell the observer. Raises: an overflow, which no fallback is asked about, and a wall limit."""
+        tell(self._observer, request, endpoint, error)
+        if isinstance(error, ContextOverflowError):
+            raise error
+        outlay.check_wall()
+
+    def _taken(self, request: Request, sampled: Sampled, digest: str, endpoint: Endpoint) -> Sample:
+        answer = sampled.answer
+        answer.message = named(answer.message, request)
+        return self._sample(request, sampled, digest, endpoint.model, endpoint.route.is_llm)
+
+    def _sample(
         self,
         request: Request,
         sampled: Sampled,
@@ -211,11 +236,8 @@ class ModelClient(ChatCompletionClient):
         is_llm: bool,
         *,
         replayed: bool = False,
-    ) -> SampledResult:
+    ) -> Sample:
         answer = sampled.answer
-        if not replayed:
-            name_calls(answer, request)
-        self._core.memory.keep(answer)
         usage = answer.usage
         call = Call(
             scope=request.scope,
@@ -239,52 +261,21 @@ class ModelClient(ChatCompletionClient):
         )
         if self._observer is not None:
             self._observer.called(call)
-        prompt = usage.prompt_tokens
+        prompt, completion = usage.prompt_tokens, usage.completion_tokens
         if prompt is None:
-            prompt = self._core.estimate(self._primary, request.prompt.size, request.tools)
-        completion = usage.completion_tokens
+            prompt = self._primary.estimate(request.prompt.size, self._tools_size(request.tools))
         if completion is None:
-            completion = (len(answer.content) + sum(len(c["arguments"]) for c in answer.tool_calls)) // 4
-        self._last = RequestUsage(prompt_tokens=prompt, completion_tokens=completion)
-        self._total = RequestUsage(
-            prompt_tokens=self._total.prompt_tokens + prompt,
-            completion_tokens=self._total.completion_tokens + completion,
-        )
-        return as_result(answer, call, self._last)
+            said = answer.message
+            completion = (len(said.content) + sum(len(c.arguments) for c in said.tool_calls)) // 4
+        return Sample(answer.message, answer.finish_reason, call, prompt, completion, answer.logprobs)
 
-    def count_tokens(self, messages: Sequence[LLMMessage], *, tools: Sequence[Tool | ToolSchema] = ()) -> int:
-        """An estimate from the size in bytes, calibrated by the usage of earlier calls."""
-        shapes = self._core.tools.shapes(tools)[0] if tools else ()
+    def estimate(self, messages: Sequence[Message], tools: Tools = ()) -> int:
+        """Tokens of a prompt, from its size in bytes and the usage of earlier calls."""
         size = sum(len(piece.wire) for piece in self._primary.encoder.pieces(messages))
-        return self._core.estimate(self._primary, size, shapes)
+        return self._primary.estimate(size, self._tools_size(tools))
 
-    def remaining_tokens(
-        self, messages: Sequence[LLMMessage], *, tools: Sequence[Tool | ToolSchema] = ()
-    ) -> int:
-        """Tokens left in the context window; a window that is not known counts as 128,000."""
-        return (self.context_window or 128_000) - self.count_tokens(messages, tools=tools)
-
-    def actual_usage(self) -> RequestUsage:
-        return self._last
-
-    def total_usage(self) -> RequestUsage:
-        return self._total
-
-    @property
-    def model_info(self) -> ModelInfo:
-        facts = self._primary.facts
-        return {
-            "vision": facts.vision if facts.vision is not None else False,
-            "function_calling": True,
-            "json_output": True,
-            "structured_output": True,
-            "family": ModelFamily.UNKNOWN,
-            "multiple_system_messages": False,
-        }
-
-    @property
-    def capabilities(self) -> ModelInfo:  # type: ignore[override]  # AutoGen's deprecated name for the same
-        return self.model_info
+    def _tools_size(self, tools: Tools) -> int:
+        return len(self._core.tools.wire(tools)) if tools else 0
 
     async def close(self) -> None:
         """Close the connections of this event loop; every scope shares them."""
@@ -292,13 +283,17 @@ class ModelClient(ChatCompletionClient):
             await endpoint.close()
 
 
+def named(message: Message, request: Request) -> Message:
+    """With an id for each call that no other call of the conversation has, the same under every replay."""
+    taken = set(request.prompt.call_ids)
+    calls = list(message.tool_calls)
+    for number, call in enumerate(calls):
+        if not call.id or call.id in taken:
+            place = hashlib.sha256(f"{request.scope}\0{request.index}\0{number}".encode()).hexdigest()[:16]
+            calls[number] = call._replace(id=f"call_{place}")
+        taken.add(calls[number].id)
+    return replace(message, tool_calls=tuple(calls)) if calls else message
+
+
 def _ignore(text: str) -> None:
     """A listener for streams that only the inactivity limit needs."""
-
-
-async def _cancellable(call: Any, token: CancellationToken | None) -> Any:
-    if token is None:
-        return await call
-    task = asyncio.ensure_future(call)
-    token.link_future(task)
-    return await task

@@ -3,30 +3,19 @@ share: keys, rate limit, retries, refused parameters, text mode, and what was le
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
-
-from tenacity import AsyncRetrying, RetryCallState
+from typing import NamedTuple
 
 from ...tools.errors import ContextOverflowError, CredentialsError, ModelError
 from .calls import ModelOptions
 from .catalog import ModelFacts
+from .encoder import Encoder
 from .limiter import RateLimiter, limiter_for
-from .messages import Encoder, Memory
 from .providers import Route, facts_for
+from .retries import Heard, Retries
 from .text_mode import TextMode
 from .wire import RETRYABLE, Answer, Request, Wire, WireError
-
-_FIRST_WAIT_S = 0.5
-_LONGEST_WAIT_S = 30.0
-_UNREACHED_ATTEMPTS = 3
-"""Attempts at an endpoint that never answered: a wrong address must not take minutes to show."""
-
-Heard = Callable[[WireError, int, float], None]
-"""Called before each wait: the failure, the attempts so far, the seconds to wait."""
 
 
 class Sampled(NamedTuple):
@@ -40,13 +29,13 @@ class Sampled(NamedTuple):
 class Endpoint:
     """Shared by every scope of a client, on any event loop."""
 
-    def __init__(self, route: Route, wire: Wire, options: ModelOptions, memory: Memory) -> None:
+    def __init__(self, route: Route, wire: Wire, options: ModelOptions) -> None:
         self.route = route
         self.wire = wire
         self.facts: ModelFacts = facts_for(route)
         self.context_window = route.context_window or self.facts.context_window
-        self.encoder = Encoder(memory, route.reasoning)
-        self.text = TextMode(memory)
+        self.encoder = Encoder(route.reasoning)
+        self.text = TextMode()
         self.text_mode = bool(options.text_mode)
         self.bytes_per_token = 3.6
         self._may_use_text = options.text_mode is None
@@ -65,48 +54,44 @@ class Endpoint:
         `deadline` (monotonic seconds) bounds the retries beside `ModelOptions.max_retry_s`.
         Raises: CredentialsError, ContextOverflowError, ModelError (with `attempts` set on each).
         """
-        state = _Retries(self._options.max_retry_s, deadline, heard)
-        retrying = AsyncRetrying(stop=state.stop, wait=state.wait, retry=state.retry, reraise=True)
-        started = time.perf_counter()
+        state = Retries(self._options.max_retry_s, deadline, heard)
         try:
-            async for attempt in retrying:
+            async for attempt in state.loop():
                 with attempt:
-                    started, answer = await self._attempt(request, state)
-                    return Sampled(answer, state.attempts, time.perf_counter() - started)
+                    key = await self._turn(state)
+                    started = time.perf_counter()
+                    try:
+                        answer = await self.wire.attempt(self._prepared(request), key)
+                    except WireError as error:
+                        state.adapted = self._adapts(error, key, request, state)
+                        raise
+                    return Sampled(
+                        self._taken(answer, request, key), state.attempts, time.perf_counter() - started
+                    )
         except WireError as error:
             raise self.explain(error, state.attempts) from None
         raise AssertionError("unreachable")
 
-    async def _attempt(self, request: Request, state: _Retries) -> tuple[float, Answer]:
-        """One attempt that counts, with the second tries that cost nothing: another key, without a refused
-        parameter, in text mode."""
-        while True:
-            key = self._key()
-            limiter = state.limiter = self._limiter(key)
-            paused = limiter.paused_for()
-            if paused > self._options.max_retry_s:
-                raise WireError("rate", "its rate limit is used up", retry_after_s=paused)
-            await self.wire.ready()
-            await limiter.wait(state.until())
-            state.attempts += 1
-            started = time.perf_counter()
-            try:
-                answer = await self.wire.attempt(self._prepared(request), key)
-            except WireError as error:
-                if error.status is not None:
-                    limiter.reached = True
-                if error.kind == "rate":
-                    limiter.refused(state.backoff() if error.retry_after_s is None else error.retry_after_s)
-                    if self._usable_now(key):
-                        continue
-                if self._adapts(error, key, request):
-                    continue
-                raise
-            limiter.succeeded()
-            if self.text_mode and request.tools:
-                answer = self.text.read(answer, request.tools)
-            self._calibrate(request, answer)
-            return started, answer
+    async def _turn(self, state: Retries) -> str | None:
+        """Wait until a request may leave. Returns the key that it takes. Raises: WireError."""
+        key = self._key()
+        limiter = state.limiter = self._limiter(key)
+        paused = limiter.paused_for()
+        if paused > self._options.max_retry_s:
+            raise WireError("rate", "its rate limit is used up", retry_after_s=paused)
+        await self.wire.ready()
+        await limiter.wait(state.until())
+        state.attempts += 1
+        return key
+
+    def _taken(self, answer: Answer, request: Request, key: str | None) -> Answer:
+        self._limiter(key).succeeded()
+        self._calibrate(request, answer)
+        return self.text.read(answer, request.tools) if self.text_mode and request.tools else answer
+
+    def estimate(self, size: int, tools_size: int = 0) -> int:
+        """Prompt tokens, from sizes in bytes and what earlier calls came to."""
+        return int((size + tools_size) / self.bytes_per_token) + 1
 
     def _prepared(self, request: Request) -> Request:
         changed = request
@@ -117,7 +102,14 @@ class Endpoint:
             changed = replace(changed, leave_out=self._refused)
         return changed
 
-    def _adapts(self, error: WireError, key: str | None, request: Request) -> bool:
+    def _adapts(self, error: WireError, key: str | None, request: Request, state: Retries) -> bool:
+        """Whether something was changed that makes another attempt worth it, at once."""
+        limiter = self._limiter(key)
+        if error.status is not None:
+            limiter.reached = True
+        if error.kind == "rate":
+            limiter.refused(state.backoff() if error.retry_after_s is None else error.retry_after_s)
+            return self._usable_now(key)
         if error.kind in ("credentials", "quota"):
             self._dead[key] = error
             return any(other not in self._dead for other in self._keys)
@@ -198,56 +190,3 @@ class Endpoint:
 
     async def close(self) -> None:
         await self.wire.close()
-
-
-class _Retries:
-    """tenacity's stop, wait and retry for one call."""
-
-    def __init__(self, max_retry_s: float, deadline: float | None, heard: Heard) -> None:
-        self._max_retry_s = max_retry_s
-        self._deadline = deadline
-        self._heard = heard
-        self._failed_at: float | None = None
-        self._failures = 0
-        self.attempts = 0
-        self.limiter: RateLimiter | None = None
-
-    def until(self) -> float | None:
-        """When to stop waiting for the endpoint's turn; None before anything failed and without a deadline."""
-        ends = [] if self._deadline is None else [self._deadline]
-        if self._failed_at is not None:
-            ends.append(self._failed_at + self._max_retry_s)
-        return min(ends) if ends else None
-
-    def backoff(self) -> float:
-        """Exponential with full jitter in its upper half."""
-        return min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**self._failures) * random.uniform(0.5, 1.0)
-
-    def retry(self, state: RetryCallState) -> bool:
-        error = state.outcome.exception() if state.outcome is not None else None
-        return isinstance(error, WireError) and error.kind in RETRYABLE
-
-    def wait(self, state: RetryCallState) -> float:
-        """Seconds; after a rate limit the shared limiter waits, for all rollouts at once."""
-        error: Any = state.outcome.exception() if state.outcome is not None else None
-        if error.kind == "rate":
-            return 0.0
-        return self.backoff() if error.retry_after_s is None else error.retry_after_s
-
-    def stop(self, state: RetryCallState) -> bool:
-        error: Any = state.outcome.exception() if state.outcome is not None else None
-        now = time.monotonic()
-        self._failed_at = self._failed_at or now
-        self._failures += 1
-        limiter = self.limiter
-        unreached = not error.connected and limiter is not None and not limiter.reached
-        if unreached and self._failures >= _UNREACHED_ATTEMPTS:
-            return True
-        paused = (
-            limiter.paused_for() if limiter is not None and error.kind == "rate" else state.upcoming_sleep
-        )
-        until = self.until()
-        if until is not None and now + paused > until:
-            return True
-        self._heard(error, self.attempts, paused)
-        return False

@@ -36,24 +36,19 @@ def make_client(
     Raises: CredentialsError (as `check_model`); UsageError when the budget is in dollars and a model's price
     is not known; RecordError never here, but from calls when `replay_only` and the journal has no answer.
     """
-    from .client import ModelClient
-    from .core import Core
-    from .messages import Memory, ToolShapes
-    from .wire import Answer
+    from .client import Core, ModelClient
+    from .encoder import ToolShapes
 
     if not replay_only:
         check_model(model, options)
-    memory = Memory()
-    for response in getattr(journal, "responses", tuple)():
-        memory.keep(Answer.from_response(response))
-    endpoints = [endpoint_of(name, options, memory, replay_only) for name in (model, *options.fallbacks)]
+    endpoints = [endpoint_of(name, options, replay_only) for name in (model, *options.fallbacks)]
     if budget is not None and budget.has_usd_limit and not replay_only:
         for endpoint in endpoints:
             if endpoint.route.is_llm and not endpoint.facts.priced:
                 raise UsageError(
                     f"the price of {endpoint.model} is not known, so --budget-usd cannot be kept; use --budget-tokens"
                 )
-    core = Core(endpoints, options, memory, ToolShapes(), replay_only)
+    core = Core(endpoints, options, ToolShapes(), replay_only)
     return ModelClient(
         core, scope=scope, sampling=sampling, observer=observer, journal=journal, budget=budget
     )
@@ -64,17 +59,12 @@ def model_facts(model: str, options: ModelOptions = ModelOptions()) -> ModelFact
     return facts_for(route_of(model, options))
 
 
-def endpoint_of(
-    model: str, options: ModelOptions, memory: object = None, replay_only: bool = False
-) -> Endpoint:
+def endpoint_of(model: str, options: ModelOptions, replay_only: bool = False) -> Endpoint:
     """The model behind its wire, without a client around it. Raises: CredentialsError."""
     from .endpoint import Endpoint
-    from .messages import Memory
 
-    if not isinstance(memory, Memory):
-        memory = Memory()
     route = route_of(model, options)
-    return Endpoint(route, _wire(route, options, replay_only), options, memory)
+    return Endpoint(route, _wire(route, options, replay_only), options)
 
 
 def _wire(route: Route, options: ModelOptions, replay_only: bool) -> Wire:
@@ -88,9 +78,9 @@ def _wire(route: Route, options: ModelOptions, replay_only: bool) -> Wire:
 
         return ScriptedWire.load(route.name)
     if route.wire == "client":
-        from .client_wire import ClientWire
+        from ..autogen.wire import AutoGenWire
 
-        return ClientWire(route.name)
+        return AutoGenWire(route.name, is_llm=route.is_llm)
     from .litellm_wire import LitellmWire
 
     return LitellmWire(route, options)

@@ -33,7 +33,8 @@ _NAME = re.compile(r"\s*(\w+)(?: as (\w+))?\s*")
 
 
 def install() -> None:
-    """Watch imports from now on. Idempotent."""
+    """Watch imports from now on. Idempotent. For the entries of programs (the command, a batch worker): a
+    library does not change how its importer's modules are loaded."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
 
@@ -165,7 +166,6 @@ class OpenAI:
 @lru_cache(maxsize=1)
 def openai() -> OpenAI:
     """Import the openai SDK."""
-    install()
     module = importlib.import_module("openai")
     httpx = importlib.import_module("httpx")
 

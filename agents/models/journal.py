@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ...tools.errors import RecordError
@@ -24,10 +24,6 @@ class MemoryJournal:
     ) -> None:
         if kind == "overflow":
             self._calls[scope, index] = (None, {"overflow": error})
-
-    def responses(self) -> Iterable[Mapping[str, Any]]:
-        """Every answer, so that a client knows what earlier messages said beside their calls."""
-        return [kept["response"] for _, kept in self._calls.values() if "response" in kept]
 
     def lookup(self, scope: str, index: int, request_sha256: str) -> Mapping[str, Any] | None:
         """Raises: RecordError when the call was made with another request."""

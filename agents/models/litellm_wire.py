@@ -11,9 +11,9 @@ from functools import lru_cache
 from typing import Any
 
 from .calls import ModelOptions
+from .encoder import with_cache_control, with_reasoning
 from .failures import from_status, retry_after
 from .imports import quiet_collector
-from .messages import with_cache_control, with_reasoning
 from .openai_answer import StreamReader, read_completion
 from .providers import Route
 from .wire import Answer, Request, WireError
@@ -87,7 +87,7 @@ class LitellmWire:
         sampling = request.sampling
         arguments: dict[str, Any] = {
             "model": self._route.name,
-            "messages": [dict(chat) for piece in pieces for chat in piece.chats],
+            "messages": [dict(piece.chat) for piece in pieces],
             "tools": [dict(tool) for tool in request.tools] or None,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ..message import Message, ToolCall
 from .calls import Usage
 from .failures import from_body
 from .wire import Answer, WireError
@@ -77,7 +78,7 @@ def build(
     prompt_token_ids: list[int] | None = None,
 ) -> Answer:
     """An Answer from the parts of a chat completion."""
-    calls: list[dict[str, str]] = []
+    calls: list[ToolCall] = []
     raw_calls = message.get("tool_calls") or ()
     if not raw_calls and message.get("function_call"):
         raw_calls = [{"function": message["function_call"]}]
@@ -86,13 +87,7 @@ def build(
         arguments = function.get("arguments")
         if not isinstance(arguments, str):
             arguments = "{}" if arguments is None else json.dumps(arguments, ensure_ascii=False)
-        calls.append(
-            {
-                "id": str(call.get("id") or ""),
-                "name": str(function.get("name") or ""),
-                "arguments": arguments,
-            }
-        )
+        calls.append(ToolCall(str(call.get("id") or ""), str(function.get("name") or ""), arguments))
     reason = _FINISH.get(finish or "", "unknown")
     refusal = message.get("refusal")
     if calls and reason in ("stop", "unknown"):
@@ -104,13 +99,16 @@ def build(
         reasoning = message["reasoning"]
     extras = {name: message[name] for name in ("reasoning_details", "thinking_blocks") if message.get(name)}
     return Answer(
-        content=_text(message.get("content")) or (refusal if isinstance(refusal, str) else ""),
-        reasoning=reasoning or None,
-        tool_calls=calls,
+        Message(
+            "assistant",
+            _text(message.get("content")) or (refusal if isinstance(refusal, str) else ""),
+            reasoning or None,
+            tuple(calls),
+            extras=extras,
+        ),
         finish_reason=reason,
         usage=read_usage(usage),
         served_model=model,
-        extras=extras,
         prompt_token_ids=None if prompt_token_ids is None else tuple(prompt_token_ids),
         token_ids=None if token_ids is None else tuple(token_ids),
         logprobs=_logprobs(logprobs),

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from ... import __version__
+from .encoder import Piece, ToolShapes, dumps, with_cache_control, with_reasoning
 from .failures import from_status
 from .imports import openai
-from .messages import Piece, ToolShapes, dumps, with_cache_control, with_reasoning
 from .openai_answer import StreamReader, read_completion
 from .providers import Route
 from .wire import Answer, Request, WireError
@@ -42,13 +42,16 @@ class OpenAIWire:
     async def attempt(self, request: Request, key: str | None) -> Answer:
         body = self._body(request)
         client = self._client(key)
-        stream = request.on_text is not None
         try:
             async with asyncio.timeout(request.timeout_s):
-                if stream:
-                    return await self._stream(client, body, request)
-                response = await self._post(client, body, request.timeout_s)
-                return read_completion(response.content)
+                if request.on_text is None:
+                    response = await self._post(client, body, request.timeout_s)
+                    return read_completion(response.content)
+                quiet_s = min(self._inactivity_s, request.timeout_s)
+                response = await self._post(
+                    client, body, quiet_s, stream=True, stream_cls=openai().module.AsyncStream[Any]
+                )
+                return await _streamed(response, request.on_text, quiet_s)
         except TimeoutError:
             raise WireError("timeout", f"no answer within {request.timeout_s:g} s") from None
 
@@ -86,33 +89,6 @@ class OpenAIWire:
         except sdk.module.APIConnectionError as error:
             raise _connection_failure(error.__cause__ or error, sdk) from None
 
-    async def _stream(self, client: Any, body: bytes, request: Request) -> Answer:
-        sdk = openai()
-        reader = StreamReader()
-        quiet_s = min(self._inactivity_s, request.timeout_s)
-        response = await self._post(
-            client, body, quiet_s, stream=True, stream_cls=sdk.module.AsyncStream[Any]
-        )
-        try:
-            if not response.headers.get("content-type", "").startswith("text/event-stream"):
-                answer = read_completion(await response.aread())
-                if request.on_text is not None and answer.content:
-                    request.on_text(answer.content)
-                return answer
-            async for data in _events(response):
-                text = reader.feed(data)
-                if text and request.on_text is not None:
-                    request.on_text(text)
-                if reader.done:
-                    break
-        except sdk.read_timeout:
-            raise WireError("timeout", f"the stream was silent for {quiet_s:g} s") from None
-        except sdk.http_error as error:
-            raise _connection_failure(error, sdk) from None
-        finally:
-            await response.aclose()
-        return reader.answer()
-
     def _client(self, key: str | None) -> Any:
         loop = asyncio.get_running_loop()
         clients = self._clients.setdefault(loop, {})
@@ -138,7 +114,7 @@ class OpenAIWire:
         fields = self._fields(request)
         tail = [b"]"]
         if request.tools:
-            tail += [b',"tools":', self._tools.shapes(request.tools)[1]]
+            tail += [b',"tools":', self._tools.wire(request.tools)]
         for name, value in fields.items():
             tail += [b",", dumps(name), b":", dumps(value)]
         # One join, so that the history is copied once.
@@ -219,6 +195,31 @@ def _connection_failure(error: BaseException, sdk: Any) -> WireError:
     return WireError(
         "transient", f"{name}: {text}" if text else name, connected=not isinstance(error, sdk.connect_error)
     )
+
+
+async def _streamed(response: Any, on_text: Callable[[str], None], quiet_s: float) -> Answer:
+    """The answer of a stream of server-sent events, or of an endpoint that answers whole all the same."""
+    sdk = openai()
+    reader = StreamReader()
+    try:
+        if not response.headers.get("content-type", "").startswith("text/event-stream"):
+            answer = read_completion(await response.aread())
+            if answer.message.content:
+                on_text(answer.message.content)
+            return answer
+        async for data in _events(response):
+            text = reader.feed(data)
+            if text:
+                on_text(text)
+            if reader.done:
+                break
+    except sdk.read_timeout:
+        raise WireError("timeout", f"the stream was silent for {quiet_s:g} s") from None
+    except sdk.http_error as error:
+        raise _connection_failure(error, sdk) from None
+    finally:
+        await response.aclose()
+    return reader.answer()
 
 
 async def _events(response: Any) -> AsyncIterator[bytes]:

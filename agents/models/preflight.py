@@ -113,19 +113,18 @@ async def _ask_anthropic(route: Route, options: ModelOptions, timeout_s: float) 
 
 async def ping(model: str, options: ModelOptions) -> Ping:
     """Ask `model` for a few tokens. Raises: CredentialsError, ModelError."""
-    from autogen_core.models import UserMessage
-
+    from ..message import user
     from .factory import make_client
 
     await preflight(model, options)
     client = make_client(model, options=options, sampling=Sampling(max_output_tokens=16), scope="ping")
     started = time.perf_counter()
     try:
-        result = await client.create([UserMessage(content="Reply with the word: pong", source="user")])
+        result = await client.sample([user("Reply with the word: pong")])
     finally:
         await client.close()
     call = result.call
     cost = "price unknown" if call.usage.cost_usd is None else f"${call.usage.cost_usd:.6f}"
-    detail = f"{call.served_model or model}, {result.usage.completion_tokens} tokens, {cost}"
+    detail = f"{call.served_model or model}, {result.completion_tokens} tokens, {cost}"
     route = route_of(model, options)
     return Ping(model, route.base_url or route.provider, round(time.perf_counter() - started, 3), detail)

@@ -6,6 +6,7 @@ for the new messages only, and the record checks a whole tree with one hash per 
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -17,13 +18,29 @@ _REPLACEMENT = "\ufffd".encode()
 ROOT: Chain = hashlib.sha256(b"swe-trajectory/1").digest()
 
 
+def picture_name(url: str) -> str:
+    """A picture as the record names it: `sha256:<hex>` of what a data URL holds; any other URL is its name."""
+    head, found, data = url.partition(";base64,")
+    if not found or not head.startswith("data:"):
+        return url
+    return "sha256:" + hashlib.sha256(base64.b64decode(data)).hexdigest()
+
+
+def _named(part: Mapping[str, Any]) -> Mapping[str, Any]:
+    if part.get("type") != "image_url":
+        return part
+    return {"type": "image_url", "image_url": {"url": picture_name(part["image_url"]["url"])}}
+
+
 def canonical(message: Mapping[str, Any]) -> bytes:
     """The bytes of an OpenAI-shaped message that count as prompt: role, content, the calls with their raw
-    argument strings, and what a result answers. Reasoning is not sent again by most endpoints and is kept
+    argument strings, and what a result answers; pictures count by their hash. Reasoning is not sent again by most endpoints and is kept
     beside; absent, null and blank content are one (some endpoints refuse an empty string)."""
     content = message.get("content") or ""
     if isinstance(content, str) and not content.strip():
         content = ""
+    if isinstance(content, list):
+        content = [_named(part) for part in content]
     calls = [
         [call.get("id"), call["function"]["name"], call["function"]["arguments"]]
         for call in message.get("tool_calls") or ()

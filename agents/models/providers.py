@@ -172,6 +172,8 @@ def route_of(model: str, options: ModelOptions) -> Route:
     if model in CLIENTS:
         return Route(model, "client", CLIENTS[model], "offline", key_required=False, is_llm=False)
     provider, slash, name = model.partition("/")
+    if slash and provider == "autogen":
+        return Route(model, "client", name, "autogen", key_required=False)
     if slash and provider == "scripted":
         return Route(model, "scripted", name, "scripted", key_required=False, is_llm=False)
     if slash and provider == "offline":
@@ -203,6 +205,7 @@ def check_model(model: str, options: ModelOptions) -> None:
 
 def _check(route: Route, options: ModelOptions) -> None:
     if route.wire == "client":
+        _check_client(route)
         return
     if route.wire == "scripted":
         if not Path(route.name).is_file():
@@ -228,10 +231,22 @@ def _check(route: Route, options: ModelOptions) -> None:
         raise CredentialsError(f"no API key for {route.model}: set {names}, or choose another --model")
 
 
+def _check_client(route: Route) -> None:
+    module, colon, name = route.name.partition(":")
+    if not (module and colon and name):
+        raise CredentialsError(
+            f"the model name {route.model!r} must be autogen/MODULE:NAME, a ChatCompletionClient or what makes one"
+        )
+    if _missing(module):
+        raise CredentialsError(
+            f"{route.model}: there is no Python module {module}; is its folder on PYTHONPATH?"
+        )
+
+
 def _missing(package: str) -> bool:
     try:
         return find_spec(package) is None
-    except ModuleNotFoundError:
+    except (ImportError, ValueError):
         return True
 
 

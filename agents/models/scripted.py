@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ...tools.errors import UsageError
+from ..message import Message, ToolCall
 from .calls import Usage
 from .failures import from_status
 from .wire import Answer, Request, WireError
@@ -73,8 +74,8 @@ class ScriptedWire:
         if error is not None and self._attempts[place] <= error.get("times", 1_000_000):
             raise _failure(error)
         answer = _answer(turn)
-        if request.on_text is not None and answer.content:
-            request.on_text(answer.content)
+        if request.on_text is not None and answer.message.content:
+            request.on_text(answer.message.content)
         return answer
 
     def expected(self, request: Request) -> Usage:
@@ -126,19 +127,17 @@ def _failure(error: Mapping[str, Any]) -> WireError:
 
 def _answer(turn: Turn) -> Answer:
     calls = [
-        {
-            "id": call.get("id", ""),
-            "name": call["name"],
-            "arguments": given
+        ToolCall(
+            call.get("id", ""),
+            call["name"],
+            given
             if isinstance(given := call.get("arguments", {}), str)
             else json.dumps(given, ensure_ascii=False),
-        }
+        )
         for call in turn.get("tool_calls", ())
     ]
     return Answer(
-        content=turn.get("content", ""),
-        reasoning=turn.get("reasoning"),
-        tool_calls=calls,
+        Message("assistant", turn.get("content", ""), turn.get("reasoning"), tuple(calls)),
         finish_reason=turn.get("finish_reason", "tool_calls" if calls else "stop"),
         usage=_usage(turn),
         served_model="scripted",

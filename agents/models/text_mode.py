@@ -14,13 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from autogen_core.models import (
-    AssistantMessage,
-    FunctionExecutionResultMessage,
-    LLMMessage,
-)
-
-from .messages import Encoder, Memory, Piece, piece_of
+from ..message import Message, ToolCall
+from .encoder import Encoder, Piece, piece_of
 from .wire import Answer
 
 _INSTRUCTIONS = """
@@ -57,33 +52,35 @@ _SHELLS = frozenset({"bash", "sh", "shell", "console"})
 class TextMode:
     """Rewrites a conversation as plain text and reads tool calls from plain text."""
 
-    def __init__(self, memory: Memory) -> None:
-        self._encoder = _TextEncoder(memory)
+    def __init__(self) -> None:
+        self._encoder = _TextEncoder()
 
-    def pieces(self, messages: Sequence[LLMMessage], tools: Sequence[Mapping[str, Any]]) -> list[Piece]:
+    def pieces(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> list[Piece]:
         """The conversation without any tool message; the first message explains the tools."""
         described = f"{_INSTRUCTIONS}\n{_describe(tools)}"
         pieces = _alternating(self._encoder.pieces(messages))
         if pieces and pieces[0].role == "system":
-            first = str(pieces[0].chats[0]["content"])
-            return [piece_of("system", {"role": "system", "content": f"{first}\n\n{described}"}), *pieces[1:]]
-        return [piece_of("system", {"role": "system", "content": described}), *pieces]
+            first = str(pieces[0].chat["content"])
+            return [piece_of({"role": "system", "content": f"{first}\n\n{described}"}), *pieces[1:]]
+        return [piece_of({"role": "system", "content": described}), *pieces]
 
     def read(self, answer: Answer, tools: Sequence[Mapping[str, Any]]) -> Answer:
         """The same answer with the calls found in its text; what the model wrote around them stays."""
-        if answer.tool_calls:
+        said = answer.message
+        if said.tool_calls:
             return answer
         names = [tool["function"]["name"] for tool in tools]
-        text, calls = parse_calls(answer.content, names)
+        text, calls = parse_calls(said.content, names)
         if not calls:
             return answer
         reason = "tool_calls" if answer.finish_reason in ("stop", "unknown") else answer.finish_reason
-        extras = {**answer.extras, "text": answer.content}
-        return replace(answer, content=text, tool_calls=calls, finish_reason=reason, extras=extras)
+        extras = {**said.extras, "text": said.content}
+        message = replace(said, content=text, tool_calls=tuple(calls), extras=extras)
+        return replace(answer, message=message, finish_reason=reason)
 
 
-def parse_calls(text: str, tools: Sequence[str]) -> tuple[str, list[dict[str, str]]]:
-    """Returns the text before the first call, and the calls as {id: "", name, arguments (raw)}.
+def parse_calls(text: str, tools: Sequence[str]) -> tuple[str, list[ToolCall]]:
+    """Returns the text before the first call, and the calls (with no id, and raw arguments).
 
     A call whose JSON is broken is still a call: its raw arguments reach the role, which tells the model.
     """
@@ -98,8 +95,8 @@ def parse_calls(text: str, tools: Sequence[str]) -> tuple[str, list[dict[str, st
     return text, []
 
 
-def _call(name: str, arguments: str) -> dict[str, str]:
-    return {"id": "", "name": name, "arguments": arguments}
+def _call(name: str, arguments: str) -> ToolCall:
+    return ToolCall("", name, arguments)
 
 
 def _blocks(text: str) -> list[tuple[int, str, str]]:
@@ -116,9 +113,9 @@ def _blocks(text: str) -> list[tuple[int, str, str]]:
     return found
 
 
-def _fenced(text: str, tools: Sequence[str]) -> tuple[int, list[dict[str, str]]]:
+def _fenced(text: str, tools: Sequence[str]) -> tuple[int, list[ToolCall]]:
     start = -1
-    calls: list[dict[str, str]] = []
+    calls: list[ToolCall] = []
     for position, info, body in _blocks(text):
         words = info.split()
         if len(words) == 2 and words[0] in ("tool", "tool_call"):
@@ -130,7 +127,7 @@ def _fenced(text: str, tools: Sequence[str]) -> tuple[int, list[dict[str, str]]]
         elif len(words) == 1 and words[0] in tools:
             calls.append(_call(words[0], body.strip() or "{}"))
         elif len(words) == 2 and words[0] in ("argument", "arg") and calls:
-            calls[-1]["arguments"] = _with_argument(calls[-1]["arguments"], words[1], body)
+            calls[-1] = calls[-1]._replace(arguments=_with_argument(calls[-1].arguments, words[1], body))
             continue
         else:
             continue
@@ -148,7 +145,7 @@ def _with_argument(arguments: str, name: str, value: str) -> str:
     return json.dumps({**parsed, name: value + "\n" if "\n" in value else value}, ensure_ascii=False)
 
 
-def _named(body: str, tools: Sequence[str]) -> dict[str, str] | None:
+def _named(body: str, tools: Sequence[str]) -> ToolCall | None:
     """{"name": ..., "arguments": {...}}, with `parameters` or `input` for the latter."""
     try:
         parsed = json.loads(body)
@@ -166,9 +163,9 @@ def _named(body: str, tools: Sequence[str]) -> dict[str, str] | None:
     return _call(name, given if isinstance(given, str) else json.dumps(given, ensure_ascii=False))
 
 
-def _tagged(text: str, tools: Sequence[str]) -> tuple[int, list[dict[str, str]]]:
+def _tagged(text: str, tools: Sequence[str]) -> tuple[int, list[ToolCall]]:
     start = -1
-    calls: list[dict[str, str]] = []
+    calls: list[ToolCall] = []
     for match in _TAGGED.finditer(text):
         call = _named(match[1], tools)
         if call is not None:
@@ -177,7 +174,7 @@ def _tagged(text: str, tools: Sequence[str]) -> tuple[int, list[dict[str, str]]]
     return start, calls
 
 
-def _react(text: str, tools: Sequence[str]) -> tuple[int, list[dict[str, str]]]:
+def _react(text: str, tools: Sequence[str]) -> tuple[int, list[ToolCall]]:
     match = _REACT.search(text)
     if match is None:
         return -1, []
@@ -199,7 +196,7 @@ def _react(text: str, tools: Sequence[str]) -> tuple[int, list[dict[str, str]]]:
     return match.start(), [_call(match[1], rest or "{}")]
 
 
-def _bash(text: str) -> tuple[int, list[dict[str, str]]]:
+def _bash(text: str) -> tuple[int, list[ToolCall]]:
     found = [block for block in _blocks(text) if block[1].split()[:1] and block[1].split()[0] in _SHELLS]
     if len(found) != 1 or not found[0][2].strip():
         return -1, []
@@ -221,9 +218,9 @@ def _alternating(pieces: Sequence[Piece]) -> list[Piece]:
     joined: list[Piece] = []
     for piece in pieces:
         if joined and piece.role == joined[-1].role == "user":
-            first, second = joined[-1].chats[0]["content"], piece.chats[0]["content"]
+            first, second = joined[-1].chat["content"], piece.chat["content"]
             if isinstance(first, str) and isinstance(second, str):
-                joined[-1] = piece_of("user", {"role": "user", "content": f"{first}\n\n{second}"})
+                joined[-1] = piece_of({"role": "user", "content": f"{first}\n\n{second}"})
                 continue
         joined.append(piece)
     return joined
@@ -236,15 +233,13 @@ def _shown(name: str, arguments: str) -> str:
 class _TextEncoder(Encoder):
     """Messages without tool calls and tool results."""
 
-    def _encode(self, message: LLMMessage) -> Piece:
-        if isinstance(message, AssistantMessage) and not isinstance(message.content, str):
-            answer = self._memory.find(message)
-            if answer is not None and "text" in answer.extras:
-                return piece_of("assistant", {"role": "assistant", "content": answer.extras["text"]})
-            calls = "\n".join(_shown(call.name, call.arguments) for call in message.content)
-            text = f"{message.thought}\n\n{calls}" if message.thought else calls
-            return piece_of("assistant", {"role": "assistant", "content": text})
-        if isinstance(message, FunctionExecutionResultMessage):
-            parts = [f"Result of {result.name}:\n{result.content}" for result in message.content]
-            return piece_of("user", {"role": "user", "content": "\n\n".join(parts)})
+    def _encode(self, message: Message) -> Piece:
+        if message.tool_calls:
+            text = message.extras.get("text")
+            if not isinstance(text, str):
+                calls = "\n".join(_shown(call.name, call.arguments) for call in message.tool_calls)
+                text = f"{message.content}\n\n{calls}" if message.content else calls
+            return piece_of({"role": "assistant", "content": text})
+        if message.role == "tool":
+            return piece_of({"role": "user", "content": f"Result of {message.name}:\n{message.content}"})
         return super()._encode(message)

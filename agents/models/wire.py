@@ -9,7 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from ..message import Message, ToolCall
 from .calls import Sampling, Usage
+from .encoder import Piece
+from .prompt import Prompt
 
 FailureKind = Literal[
     "rate",
@@ -60,12 +63,11 @@ class Request:
 
     scope: str
     index: int
-    messages: Sequence[Any]
-    """AutoGen LLMMessages."""
-    prompt: Any
-    """The same, encoded for the model that was asked for (`history.Prompt`)."""
-    pieces: Sequence[Any]
-    """What is sent (`messages.Piece`): the prompt's, or rewritten for a fallback or as text."""
+    messages: Sequence[Message]
+    prompt: Prompt
+    """The same, encoded for the model that was asked for."""
+    pieces: Sequence[Piece]
+    """What is sent: the prompt's, or rewritten for a fallback or as text."""
     tools: Sequence[Mapping[str, Any]]
     """OpenAI function shapes {type, function}; the same list object is passed as long as it does not change."""
     tool_choice: str | Mapping[str, Any] | None
@@ -84,16 +86,11 @@ class Request:
 class Answer:
     """One sampled message, in one shape for every provider."""
 
-    content: str
-    reasoning: str | None
-    tool_calls: list[dict[str, str]]
-    """[{id, name, arguments}], the arguments exactly as the model wrote them."""
+    message: Message
     finish_reason: str
     """stop | length | tool_calls | content_filter | unknown."""
     usage: Usage
     served_model: str | None = None
-    extras: dict[str, Any] = field(default_factory=dict[str, Any])
-    """What the provider wants back with this message: thinking blocks, reasoning details."""
     prompt_token_ids: tuple[int, ...] | None = None
     token_ids: tuple[int, ...] | None = None
     logprobs: list[dict[str, Any]] | None = None
@@ -103,10 +100,11 @@ class Answer:
 
     def as_response(self) -> dict[str, Any]:
         """What a journal keeps: enough to answer again without the model."""
+        message = self.message
         response: dict[str, Any] = {
-            "content": self.content,
-            "reasoning": self.reasoning,
-            "tool_calls": self.tool_calls,
+            "content": message.content,
+            "reasoning": message.reasoning,
+            "tool_calls": [call._asdict() for call in message.tool_calls],
             "finish_reason": self.finish_reason,
             "usage": {
                 "prompt_tokens": self.usage.prompt_tokens,
@@ -116,8 +114,8 @@ class Answer:
                 "cost_usd": self.usage.cost_usd,
             },
         }
-        if self.extras:
-            response["extras"] = self.extras
+        if message.extras:
+            response["extras"] = message.extras
         if self.logprobs is not None:
             response["logprobs"] = self.logprobs
         return response
@@ -129,13 +127,16 @@ class Answer:
         usage = response.get("usage") or recorded.get("usage") or {}
         names = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens", "cost_usd")
         return cls(
-            content=response.get("content") or "",
-            reasoning=response.get("reasoning"),
-            tool_calls=[dict(call) for call in response.get("tool_calls") or ()],
+            Message(
+                "assistant",
+                response.get("content") or "",
+                response.get("reasoning"),
+                tuple(ToolCall(**call) for call in response.get("tool_calls") or ()),
+                extras=response.get("extras") or {},
+            ),
             finish_reason=response.get("finish_reason") or "unknown",
             usage=Usage(**{name: usage.get(name) for name in names}),
             served_model=recorded.get("served_model"),
-            extras=dict(response.get("extras") or {}),
             logprobs=response.get("logprobs"),
         )
 

@@ -7,15 +7,7 @@ import json
 import subprocess
 import sys
 
-from autogen_core.models import (
-    AssistantMessage,
-    FunctionExecutionResult,
-    FunctionExecutionResultMessage,
-    LLMMessage,
-    SystemMessage,
-    UserMessage,
-)
-
+from swe_agent.agents.message import Message, system, tool_result, user
 from swe_agent.agents.models.calls import ModelOptions
 from swe_agent.agents.models.factory import make_client
 
@@ -27,23 +19,19 @@ TOOLS = [
 
 async def main(base: str) -> None:
     client = make_client("openai/scripted", options=ModelOptions(api_base=base), scope="n0/coder/0")
-    messages: list[LLMMessage] = [
-        SystemMessage(content="You solve an issue. " * 100),
-        UserMessage(content="add subtracts", source="user"),
+    messages: list[Message] = [
+        system("You solve an issue. " * 100),
+        user("add subtracts"),
     ]
     while True:
-        result = await client.create(messages, tools=TOOLS)  # type: ignore[arg-type]
-        messages.append(AssistantMessage(content=result.content, thought=result.thought, source="coder"))
-        if isinstance(result.content, str):
+        result = await client.sample(messages, tools=TOOLS)
+        messages.append(result.message)
+        if not result.message.tool_calls:
             break
-        results = []
-        for call in result.content:
+        for call in result.message.tool_calls:
             command = json.loads(call.arguments)["command"]
             done = subprocess.run(command, shell=True, capture_output=True, text=True)
-            results.append(
-                FunctionExecutionResult(content=done.stdout, name=call.name, call_id=call.id, is_error=False)
-            )
-        messages.append(FunctionExecutionResultMessage(content=results))
+            messages.append(tool_result(call, done.stdout))
     await client.close()
 
 

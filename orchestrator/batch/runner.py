@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ...tools.errors import SandboxError
+from ...tools.retry import RetryPolicy
 from ..benchmarks.instance import Instance
 from .job import SOLVE, Job, Outcome, instance_to_json
 from .local import Executor
@@ -94,6 +96,7 @@ class Runner:
     ) -> None:
         """`tidy` is called in a thread after each instance that has a prediction (disk budgets)."""
         self._plan = plan
+        self._retry = RetryPolicy(plan.backoff_s, math.inf, attempts=plan.retries + 1, jitter=False)
         self._instances = {instance.id: instance for instance in instances}
         self._state = state
         self._executor = executor
@@ -208,8 +211,8 @@ class Runner:
             self._stop(
                 "disk_full", f"{name}: {outcome.detail}; free some space and run the same command again"
             )
-        elif outcome.kind == "infrastructure" and self._tries[name] <= self._plan.retries:
-            pause = self._plan.backoff_s * 2.0 ** (self._tries[name] - 1)
+        elif outcome.kind == "infrastructure" and self._retry.allows(self._tries[name]):
+            pause = self._retry.pause_s(self._tries[name])
             self._queue.later.append((time.monotonic() + pause, name))
             again = pause
         self._watcher.ended(outcome, again_in_s=again)

@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
+from ...agents.models.imports import install
 from .job import Job, Outcome
 from .state import is_disk_full
 
@@ -100,6 +101,7 @@ async def serve(source: int, sink: int) -> None:
 
 
 def main() -> None:
+    install()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     source, sink = os.dup(0), os.dup(1)
     os.dup2(2, 1)

@@ -43,6 +43,8 @@ class Selection:
     """`a:b` as Python slices; taken after filtering and shuffling."""
     shuffle: bool = False
     seed: int = 0
+    sample: int = 0
+    """This many of each repository, spread over its versions; 0: all. Taken before the window."""
 
     def take(self, instances: Sequence[Instance]) -> list[Instance]:
         """Raises: UsageError for an unknown id, a bad pattern or a bad slice."""
@@ -62,7 +64,26 @@ class Selection:
         if self.shuffle:
             taken.sort(key=lambda instance: instance.id)
             random.Random(self.seed).shuffle(taken)
+        if self.sample:
+            taken = spread(taken, self.sample)
         return taken[_slice(self.window)] if self.window else taken
+
+
+def spread(instances: Sequence[Instance], count: int) -> list[Instance]:
+    """`count` instances of each repository, at even distances in the order of their versions."""
+    by_repository: dict[str, list[Instance]] = {}
+    for instance in instances:
+        by_repository.setdefault(instance.repo, []).append(instance)
+    taken: set[str] = set()
+    for found in by_repository.values():
+        found.sort(key=lambda item: (_numbers(item.version or ""), item.created_at or "", item.id))
+        step = max(1.0, (len(found) - 1) / max(1, count - 1))
+        taken.update(found[min(len(found) - 1, round(n * step))].id for n in range(min(count, len(found))))
+    return [instance for instance in instances if instance.id in taken]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version))
 
 
 def load_instances(

@@ -16,6 +16,7 @@ COMMANDS = {
     "export": "Turn runs into training data or predictions.",
     "reward": "Recompute the rewards of a run from its record.",
     "train": "Train on an export with TRL.",
+    "cache": "List or clean cached environments.",
     "runs": "List, show, remove or clean up runs.",
     "apply": "Apply the patch of a run to your checkout, or undo it.",
     "ci": "Steps of an automation: a labelled issue becomes a pull request.",

@@ -44,6 +44,7 @@ def evaluate(
     sample: int = typer.Option(
         0, min=0, help="Take N instances of each repository, spread over its versions."
     ),
+    seed: int = typer.Option(0, help="Seed of bootstraps."),
     table: bool = typer.Option(
         False, "--table", help="A Markdown table by repository: built, resolved, seconds."
     ),
@@ -88,6 +89,7 @@ def evaluate(
         quiet=quiet,
         regrade=regrade,
         sample=sample,
+        seed=seed,
         table=table,
     )
     return run_eval(request)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ...tools.errors import UsageError
+from ...tools.processes import kill_descendants
 from ..benchmarks.dataset import Selection, ids_of, load_benchmark, load_instances
 from ..benchmarks.instance import Instance
 from ..grading.evaluate import evaluate
@@ -20,6 +23,7 @@ from ..grading.grader import Grade, GraderOptions
 from ..grading.predictions import BUILT_IN, Prediction, load_predictions
 from ..grading.report import RunReport, read_verdicts, remove_reports
 from ..grading.statistics import binomial_error, compare_paired, mean_of, pass_at_k_of, wilson
+from ..grading.table import by_repository
 from ..solving.run_directory import runs_root
 from .solving import seconds, split_list
 
@@ -89,7 +93,9 @@ def run_eval(request: EvalRequest) -> int:
             "name the dataset with --dataset: verified, lite, or a .json, .jsonl or .parquet file"
         )
     mirrors = request.mirrors or (Path(settings["repo_mirror"]) if settings.get("repo_mirror") else None)
-    select = Selection(ids_of(request.instances), request.pattern, request.window)
+    select = Selection(
+        ids_of(request.instances), request.pattern, request.window, seed=request.seed, sample=request.sample
+    )
     benchmark = request.benchmark or settings.get("benchmark")
     if benchmark:
         mirrors = mirrors or _output(request) / "repositories"
@@ -102,34 +108,50 @@ def run_eval(request: EvalRequest) -> int:
     loaded = [load_predictions(source, instances) for source in request.sources]
     known = {instance.id for instance in instances}
     strangers = sorted(set().union(*loaded) - known)
-    if strangers and not request.quiet and not (select.ids or select.pattern or select.window):
+    narrowed = select.ids or select.pattern or select.window or select.sample
+    if strangers and not request.quiet and not narrowed:
         shown = ", ".join(strangers[:5]) + (", ..." if len(strangers) > 5 else "")
         print(f"not in the dataset, not graded: {shown}", file=sys.stderr)
     total = sum(len(known & set(predictions)) for predictions in loaded)
     printed = _Printed(total, request.quiet)
     reports: list[RunReport] = []
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminated)
     for number, predictions in enumerate(loaded):
         place = output if len(loaded) == 1 else output / f"seed-{number}"
         run_id = request.run_id or _run_id(request.sources[number])
         try:
             reports.append(_grade(request, instances, predictions, mirrors, place, run_id, printed, dataset))
+        except Terminated:
+            stopped_grading("the same command goes on", signal.SIGTERM)
         except KeyboardInterrupt:
             stopped_grading("the same command goes on")
     result = _result(request, reports, output, dataset)
     if request.as_json:
         print(json.dumps(result, ensure_ascii=False))
+    elif request.table:
+        print(by_repository(instances, [report.grades for report in reports]), end="")
     else:
         _print_summary(result)
     return PARTLY if any(report.ids("infrastructure") for report in reports) else OK
 
 
-def stopped_grading(how: str) -> NoReturn:
-    """The end of a process that was interrupted while it graded. Threads may be in the middle of a test run
-    and nothing waits for them: every verdict is on disk, and sandboxes die with this process."""
+class Terminated(BaseException):
+    """SIGTERM came."""
+
+
+def _terminated(number: int, frame: object) -> NoReturn:
+    raise Terminated
+
+
+def stopped_grading(how: str, number: int = signal.SIGINT) -> NoReturn:
+    """The end of a process that was stopped while it graded. Threads may be in the middle of a build or a test
+    run and nothing waits for them: every verdict is on disk, and what they started dies with this process."""
+    kill_descendants()
     print(f"swe-agent: stopped while grading; the verdicts so far are kept\n{how}", file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(130)
+    os._exit(128 + number)
 
 
 def _grade(

@@ -49,7 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     import typer
 
+    from ...agents.models.imports import install
     from .app import COMMANDS, app
+
+    install()
 
     if "_SWE_AGENT_COMPLETE" in os.environ:
         from typer._completion_classes import completion_init

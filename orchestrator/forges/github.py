@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import pairwise
@@ -11,12 +10,11 @@ from typing import Any
 from ...tools.errors import ForgeError, IssueError
 from ..solving.issue import Comment, Issue
 from .base import PullRequest, Repository, checked_clone_url, images_in, plain_text
-from .http import ForgeHttp
+from .http import FORK_READY, ForgeHttp
 from .reference import Reference
 from .tokens import token_name
 
 _HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
-_FORK_WAIT_S = 60.0
 
 
 class GitHub:
@@ -88,15 +86,15 @@ class GitHub:
         status, data = self._http.post(f"{repository.api}/forks", f"a fork of {repository.path}", {})
         if status >= 400:
             raise ForgeError(f"{repository.path} cannot be forked: {data.get('message')}")
-        deadline = time.monotonic() + _FORK_WAIT_S
-        while True:
-            try:
-                url = f"{self.reference.api}/repos/{data['full_name']}"
-                return self._repository(self._http.get(url, f"fork {data['full_name']}"), data["full_name"])
-            except IssueError as error:
-                if time.monotonic() > deadline:
-                    raise ForgeError(f"the fork {data['full_name']} is not ready after a minute") from error
-                time.sleep(1.0)
+        name = str(data["full_name"])
+        try:
+            for attempt in FORK_READY.retrying(lambda error: isinstance(error, IssueError)):
+                with attempt:
+                    found = self._http.get(f"{self.reference.api}/repos/{name}", f"fork {name}")
+                    return self._repository(found, name)
+        except IssueError as error:
+            raise ForgeError(f"the fork {name} is not ready after a minute") from error
+        raise AssertionError("unreachable")
 
     def open(self, repository: Repository, pull: PullRequest) -> str:
         owner = pull.head_repository.path.split("/")[0]

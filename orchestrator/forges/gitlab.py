@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,12 +10,15 @@ from urllib.parse import quote
 from ...tools.errors import ForgeError, IssueError
 from ..solving.issue import Comment, Issue
 from .base import PullRequest, Repository, checked_clone_url, images_in, plain_text
-from .http import ForgeHttp
+from .http import FORK_READY, ForgeHttp
 from .reference import Reference
 from .tokens import token_name
 
 _DEVELOPER = 30
-_FORK_WAIT_S = 60.0
+
+
+class _NotReadyError(ForgeError):
+    """A fork that is still being made."""
 
 
 class GitLab:
@@ -81,14 +83,14 @@ class GitLab:
         if status >= 400 and status != 409:
             raise ForgeError(f"{repository.path} cannot be forked: {data.get('message')}")
         path = mine if status == 409 else str(data["path_with_namespace"])
-        deadline = time.monotonic() + _FORK_WAIT_S
-        while True:
-            found = self._http.get(f"{self.reference.api}/projects/{quote(path, safe='')}", f"fork {path}")
-            if found.get("import_status") in (None, "none", "finished"):
+        address = f"{self.reference.api}/projects/{quote(path, safe='')}"
+        for attempt in FORK_READY.retrying(lambda error: isinstance(error, _NotReadyError)):
+            with attempt:
+                found = self._http.get(address, f"fork {path}")
+                if found.get("import_status") not in (None, "none", "finished"):
+                    raise _NotReadyError(f"the fork {path} is not ready after a minute")
                 return self._repository(found)
-            if time.monotonic() > deadline:
-                raise ForgeError(f"the fork {path} is not ready after a minute")
-            time.sleep(1.0)
+        raise AssertionError("unreachable")
 
     def open(self, repository: Repository, pull: PullRequest) -> str:
         target = self._http.get(repository.api, f"project {repository.path}")

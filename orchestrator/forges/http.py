@@ -11,6 +11,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from ...tools.errors import ForgeError, IssueError
+from ...tools.retry import RetryPolicy
 
 MAX_WAIT_S = 60.0
 _CONNECT_S = 4.0
@@ -20,6 +21,18 @@ answers may take longer."""
 _ANSWER_S = 20.0
 _MAX_PAGES = 50
 _REDIRECTS = (301, 302, 307, 308)
+
+FORK_READY = RetryPolicy(first_s=1.0, longest_s=1.0, total_s=60.0, jitter=False)
+"""How long a fork may take to be made."""
+_RETRY = RetryPolicy(first_s=0.5, attempts=2, jitter=False)
+
+
+class _Passing(Exception):
+    """A failure that another attempt may mend; `error` says it if none does."""
+
+    def __init__(self, error: ForgeError | IssueError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class ForgeHttp:
@@ -102,26 +115,28 @@ class ForgeHttp:
         json: Any = None,
         accept: tuple[int, ...] = (),
     ) -> httpx.Response:
-        tries = 0
+        try:
+            for attempt in _RETRY.retrying(lambda error: method == "GET" and isinstance(error, _Passing)):
+                with attempt:
+                    return self._once(method, url, what, params, json, accept)
+        except _Passing as passing:
+            raise passing.error from passing.__cause__
+        raise AssertionError("unreachable")
+
+    def _once(
+        self,
+        method: str,
+        url: str,
+        what: str,
+        params: Mapping[str, Any] | None,
+        json: Any,
+        accept: tuple[int, ...],
+    ) -> httpx.Response:
+        """One answer, past redirects and short rate limits. Raises: _Passing for what another attempt may
+        mend."""
         hops = 0
         while True:
-            headers = {}
-            if self._token is not None and _origin(url) == self._origin:
-                headers["Authorization"] = f"Bearer {self._token}"
-            limit = _ANSWER_S if self._answered else _FIRST_ANSWER_S
-            timeout = httpx.Timeout(limit, connect=_CONNECT_S)
-            try:
-                response = self._client.request(
-                    method, url, params=params, json=json, headers=headers, timeout=timeout
-                )
-                self._answered = True
-            except httpx.HTTPError as error:
-                tries += 1
-                if tries < 2 and method == "GET" and not isinstance(error, httpx.TimeoutException):
-                    continue
-                raise ForgeError(f"cannot reach {urlsplit(url).netloc}: {_words(error)}") from error
-            except httpx.InvalidURL as error:
-                raise ForgeError(f"{url} is not a URL: {error}") from error
+            response = self._request(method, url, params, json)
             status = response.status_code
             if status < 300 or status in accept:
                 return response
@@ -130,11 +145,28 @@ class ForgeHttp:
                 continue
             if status in (403, 429) and self._wait(response):
                 continue
-            tries += 1
-            if status >= 500 and tries < 2 and method == "GET":
-                time.sleep(0.5)
-                continue
-            raise self._error(response, what)
+            error = self._error(response, what)
+            raise _Passing(error) if status >= 500 else error
+
+    def _request(self, method: str, url: str, params: Mapping[str, Any] | None, json: Any) -> httpx.Response:
+        headers = {}
+        if self._token is not None and _origin(url) == self._origin:
+            headers["Authorization"] = f"Bearer {self._token}"
+        limit = _ANSWER_S if self._answered else _FIRST_ANSWER_S
+        timeout = httpx.Timeout(limit, connect=_CONNECT_S)
+        try:
+            response = self._client.request(
+                method, url, params=params, json=json, headers=headers, timeout=timeout
+            )
+        except httpx.HTTPError as error:
+            failure = ForgeError(f"cannot reach {urlsplit(url).netloc}: {_words(error)}")
+            if isinstance(error, httpx.TimeoutException):
+                raise failure from error
+            raise _Passing(failure) from error
+        except httpx.InvalidURL as error:
+            raise ForgeError(f"{url} is not a URL: {error}") from error
+        self._answered = True
+        return response
 
     def _wait(self, response: httpx.Response) -> bool:
         """Sit out a short rate limit. Raises: ForgeError naming the time when it is a long one; False when

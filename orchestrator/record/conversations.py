@@ -6,13 +6,22 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...agents.conversation import Conversation
-from ...agents.messages import message_from_record
+from ...agents.message import Message
 from ...tools.errors import RecordError
 
 
-def rebuild(events: Iterable[Mapping[str, Any]], tip: str) -> Conversation:
-    """The path from the root of the message graph to `tip`. Raises: RecordError when a message is missing."""
-    by_id = {event["id"]: event for event in events if event["type"] == "message"}
+def rebuild(
+    events: Iterable[Mapping[str, Any]], tip: str, pictures: Mapping[str, str] | None = None
+) -> Conversation:
+    """The path from the root of the message graph to `tip`; `pictures` by the names that the record gives
+    them. Raises: RecordError when a message is missing."""
+    by_id: dict[str, Mapping[str, Any]] = {}
+    extras: dict[str, Mapping[str, object]] = {}
+    for event in events:
+        if event["type"] == "message":
+            by_id[event["id"]] = event
+        elif event["type"] == "call":
+            extras[event["message"]] = event["response"].get("extras") or {}
     path: list[Mapping[str, Any]] = []
     id: str | None = tip
     while id is not None:
@@ -21,15 +30,6 @@ def rebuild(events: Iterable[Mapping[str, Any]], tip: str) -> Conversation:
         path.append(by_id[id])
         id = by_id[id]["parent"]
     talk = Conversation()
-    results: list[Mapping[str, Any]] = []
     for event in reversed(path):
-        if event["role"] == "tool":
-            results.append(event)
-            continue
-        if results:
-            talk.append(results[-1]["id"], message_from_record(results))
-            results = []
-        talk.append(event["id"], message_from_record([event]))
-    if results:
-        talk.append(results[-1]["id"], message_from_record(results))
+        talk.append(event["id"], Message.from_event(event, extras.get(event["id"]), pictures))
     return talk

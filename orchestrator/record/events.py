@@ -15,7 +15,8 @@ The vocabulary. Ids are strings unique in the run; `node` names a search node, "
   whole, problem|null (why no test ran), lacking [module that tests could not import]
 - toolset: name, tools [schema]              - agent: name, role, model, sampling, toolset, is_llm
 - message: id, parent|null, agent, node, role, content, reasoning|null, tool_calls [{id, type,
-  function {name, arguments (raw string)}}], tool_call_id|null, name|null, sampled, error|null
+  function {name, arguments (raw string)}}], tool_call_id|null, name|null, sampled, error|null;
+  optional: images [`sha256:<hex>` of a file in the run's pictures/, or a URL]
 - call: message (id of the sampled message), agent, node, scope, index, request_sha256, model,
   served_model, sampling, finish_reason, usage {prompt_tokens, completion_tokens, cached_tokens,
   reasoning_tokens, cost_usd|null}, latency_s, attempts, response (what a replay needs to answer again);

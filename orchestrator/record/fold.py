@@ -181,6 +181,7 @@ def _message(fold: Fold, event: Event) -> None:
     message = {key: event.get(key) for key in keys}
     message["node"] = event.get("node") or None
     message["content"] = event.get("content") if event.get("content") is not None else ""
+    message["images"] = event.get("images") or []
     message["sampled"] = bool(event.get("sampled", False))
     message["tool_calls"] = [
         {**call, "type": "function", "arguments_parsed": _parsed(call["function"]["arguments"])}

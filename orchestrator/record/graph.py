@@ -26,6 +26,12 @@ def chains(messages: Sequence[Message]) -> dict[str, Chain]:
 def wire(message: Message) -> dict[str, Any]:
     """The message as it was sent (arguments as the raw string)."""
     out: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.images:
+        parts = [{"type": "text", "text": message.content}] if message.content else []
+        out["content"] = [
+            *parts,
+            *({"type": "image_url", "image_url": {"url": name}} for name in message.images),
+        ]
     if message.tool_calls:
         out["tool_calls"] = [
             {

@@ -71,10 +71,6 @@ class RunJournal:
             raise RecordError(f"the replay diverges: call {index} of {scope} is asked something else now")
         return event
 
-    def responses(self) -> Iterable[Mapping[str, Any]]:
-        """Every recorded answer: a client made for this run knows what earlier messages said."""
-        return [event["response"] for event in self._calls.values()]
-
     def tool(self, message_id: str) -> RecordedTool | None:
         """See `agents.observer.TurnJournal`."""
         event, text = self._tools.get(message_id), self._texts.get(message_id)

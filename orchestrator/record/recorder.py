@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from dataclasses import fields as dataclass_fields
 from typing import Any
 
+from ...agents.message import Message
 from ...agents.models.calls import Call
+from ...agents.models.prompt_digest import picture_name
 from ...tools.toolbox.tool import ToolResult
 from .events import EventLog
 from .journal import RunJournal
@@ -164,17 +166,11 @@ class TurnRecorder:
     def message(
         self,
         id: str,
+        message: Message,
         *,
         parent: str | None,
         agent: str,
-        role: str,
-        content: str,
-        reasoning: str | None = None,
-        tool_calls: Sequence[Mapping[str, Any]] = (),
-        tool_call_id: str | None = None,
-        name: str | None = None,
         sampled: bool = False,
-        error: str | None = None,
     ) -> None:
         self._append(
             "message",
@@ -182,14 +178,15 @@ class TurnRecorder:
             parent=parent,
             agent=self._agent or agent,
             node=self._node,
-            role=role,
-            content=content,
-            reasoning=reasoning,
-            tool_calls=list(tool_calls),
-            tool_call_id=tool_call_id,
-            name=name,
+            role=message.role,
+            content=message.content,
+            reasoning=message.reasoning,
+            tool_calls=[call.to_openai() for call in message.tool_calls],
+            tool_call_id=message.tool_call_id,
+            name=message.name,
             sampled=sampled,
-            error=error,
+            error=message.error,
+            **({"images": [picture_name(url) for url in message.images]} if message.images else {}),
         )
 
     def tool(

@@ -94,6 +94,8 @@ class Message(Part):
     name: str | None = None
     sampled: bool = False
     error: str | None = None
+    images: list[str] = Field(default_factory=list)
+    """Pictures that followed the text: `sha256:<hex>` of files in the run's `pictures/`, or URLs."""
     tokens: Tokens | None = None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,6 +41,8 @@ def replay_run(run: RunDirectory, repository: Path | None, output: Path | None, 
         request = replace(request, base=base)
     with tempfile.TemporaryDirectory(prefix="swe-agent-replay-") as scratch:
         again = RunDirectory.new(run.path.name, output or Path(scratch) / run.path.name)
+        if (run.path / "pictures").is_dir():  # what was sent then, not what their hosts have now
+            shutil.copytree(run.path / "pictures", again.path / "pictures")
         journal = RunJournal(read_events(run.events), replay=True)
         try:
             result = asyncio.run(

@@ -242,7 +242,10 @@ class Expander:
         if point is None:
             tips = asked.parent_step.tips
             point = _Point(
-                {agent: rebuild(self.journal.events, tip) for agent, tip in tips.items()},
+                {
+                    agent: rebuild(self.journal.events, tip, self.stage.team.pictures.urls)
+                    for agent, tip in tips.items()
+                },
                 Patch(asked.parent_step.patch or ""),
                 None,
                 None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,9 +21,11 @@ from ...tools.project.spec import Project
 from ...tools.testing.runner import TestRunner
 from ...tools.toolbox.toolbox import Toolbox
 from ...tools.workspace import Workspace
+from ..forges.base import images_in
 from ..record.journal import RunJournal
 from ..record.recorder import Recorder
 from ..request import OFFLINE, SolveRequest
+from .pictures import Pictures, load_pictures
 
 
 class Meter:
@@ -93,6 +96,10 @@ class Team:
         self._journal = journal
         self._logs = logs
         self._mask = mask
+        issue = request.issue
+        self._shown = tuple(dict.fromkeys((*issue.images, *images_in(issue.text, issue.discussion))))
+        self.pictures = load_pictures(self._shown, logs.parent / "pictures", fetch=False)
+        """The pictures of the issue."""
         self._clients: dict[str, ModelClient] = {}
         self._ledgers = {
             name: budget.sub(name) for name in ("tester", "coder", "debugger", "critic", "single")
@@ -166,7 +173,19 @@ class Team:
             journal=self._journal,
             mask=self._mask,
         )
-        return await actor.turn(work.task)
+        if work.conversation is not None:
+            return await actor.turn(work.task)
+        pictures = await self._look(client)
+        named = pictures.named(seen=client.vision)
+        task = f"{work.task}\n\n{named}" if named else work.task
+        return await actor.turn(task, list(pictures.urls.values()) if client.vision else ())
+
+    async def _look(self, client: ModelClient) -> Pictures:
+        """The pictures of the issue; fetched when the first model that takes any is asked."""
+        if client.vision and self.pictures.folder is None and self._shown:
+            folder = self._logs.parent / "pictures"
+            self.pictures = await asyncio.to_thread(load_pictures, self._shown, folder)
+        return self.pictures
 
     async def score(self, work: Assignment, conversation: Conversation, k: int) -> Score | None:
         """The Critic's score after its review. Raises: ModelError; BudgetExceeded."""

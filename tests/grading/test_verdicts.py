@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from swe_agent.orchestrator.benchmarks.dataset import Selection
 from swe_agent.orchestrator.benchmarks.instance import Instance
 from swe_agent.orchestrator.benchmarks.rows import instance_of
 from swe_agent.orchestrator.benchmarks.sealed import Evaluation, Gold, ProJudge
@@ -20,6 +21,7 @@ from swe_agent.orchestrator.grading.predictions import Prediction
 from swe_agent.orchestrator.grading.pro import ProGrader
 from swe_agent.orchestrator.grading.report import read_verdicts, remove_reports
 from swe_agent.orchestrator.grading.statistics import bootstrap_mean, compare_paired, pass_at_k_of, wilson
+from swe_agent.orchestrator.grading.table import by_repository
 from swe_agent.tools.errors import UsageError
 
 ROW = {
@@ -182,3 +184,21 @@ def test_paired_bootstrap_and_mcnemar_agree() -> None:
     assert better.p_value < 0.001
     assert (same.interval, same.p_value, same.difference) == ((0.0, 0.0), 1.0, 0.0)
     assert json.dumps(better.to_json())
+
+
+def test_a_sample_is_spread_over_versions_and_shown_by_repository() -> None:
+    rows = [{**ROW, "instance_id": f"acme__calc-{n}", "version": f"1.{n}"} for n in range(11)]
+    rows.append({**ROW, "repo": "a/b", "instance_id": "a__b-1", "version": "2"})
+    instances = [instance_of(row) for row in rows]
+    taken = Selection(sample=3).take(list(reversed(instances)))
+    assert sorted(item.id for item in taken) == ["a__b-1", "acme__calc-0", "acme__calc-10", "acme__calc-5"]
+    grades = {
+        "acme__calc-0": Grade("acme__calc-0", "resolved", seconds={"environment": 2.0, "tests": 1.0}),
+        "acme__calc-5": Grade("acme__calc-5", "infrastructure", "no pip | no wheel"),
+        "a__b-1": Grade(
+            "a__b-1", "unresolved", "0 of 1", seconds={"environment": 9.0, "tests": 1.0}, cached=True
+        ),
+    }
+    lines = by_repository(taken, [grades]).splitlines()
+    assert lines[2] == "| a/b | 1 | 1 | 0 | - | 1.0 | a__b-1: 0 of 1 |"
+    assert lines[3] == "| acme/calc | 2 | 1 | 1 | 2.0 | 1.0 | acme__calc-5: no pip \\| no wheel |"

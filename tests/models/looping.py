@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from autogen_core.models import (
-    AssistantMessage,
-    FunctionExecutionResult,
-    FunctionExecutionResultMessage,
-    LLMMessage,
-    SystemMessage,
-    UserMessage,
-)
-
+from swe_agent.agents.message import Message, system, tool_result, user
 from swe_agent.agents.models.calls import ModelOptions
 from swe_agent.agents.models.client import ModelClient
 from swe_agent.agents.models.factory import make_client
@@ -20,7 +12,7 @@ from swe_agent.agents.models.factory import make_client
 TOOLS: Any = [
     {"type": "function", "function": {"name": "look", "description": "", "parameters": {"type": "object"}}}
 ]
-START: list[LLMMessage] = [SystemMessage(content="You look."), UserMessage(content="Look.", source="user")]
+START: list[Message] = [system("You look."), user("Look.")]
 
 
 def client_on(base: str, *, model: str = "openai/m", journal: Any = None, **more: Any) -> ModelClient:
@@ -33,15 +25,10 @@ async def loop(client: ModelClient, steps: int, *, close: bool = True) -> list[d
     messages = list(START)
     found = []
     for _ in range(steps):
-        result = await client.create(messages, tools=TOOLS)
+        result = await client.sample(messages, tools=TOOLS)
         found.append(dict(result.call.response))
-        messages.append(AssistantMessage(content=result.content, thought=result.thought, source="coder"))
-        if isinstance(result.content, list):
-            results = [
-                FunctionExecutionResult(content="seen", name=call.name, call_id=call.id, is_error=False)
-                for call in result.content
-            ]
-            messages.append(FunctionExecutionResultMessage(content=results))
+        messages.append(result.message)
+        messages += [tool_result(call, "seen") for call in result.message.tool_calls]
     if close:
         await client.close()
     return found

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from autogen_core.models import (
-    CreateResult,
-    UserMessage,
-)
 from models.looping import REPLIES, START, TOOLS, client_on, loop
 from servers.model_server import ModelServer
 
+from swe_agent.agents.message import user
 from swe_agent.agents.models.calls import Call, ModelOptions, Sampling
-from swe_agent.agents.models.client import ModelClient
+from swe_agent.agents.models.client import ModelClient, Sample
 from swe_agent.agents.models.factory import make_client
 from swe_agent.agents.models.journal import MemoryJournal
 from swe_agent.agents.models.prompt_digest import prompt_sha256
@@ -45,8 +43,8 @@ def test_a_replay_that_diverges_says_where() -> None:
 
     async def other() -> None:
         client = make_client("openai/m", scope="n0/coder/0", journal=journal, replay_only=True)
-        await client.create(START, tools=TOOLS)
-        await client.create([*START, UserMessage(content="Something else.", source="user")], tools=TOOLS)
+        await client.sample(START, tools=TOOLS)
+        await client.sample([*START, user("Something else.")], tools=TOOLS)
 
     with pytest.raises(RecordError, match=r"call 1 of n0/coder/0"):
         asyncio.run(other())
@@ -57,7 +55,7 @@ def test_a_replay_beyond_the_record_says_where() -> None:
         "anthropic/claude-sonnet-4-5", scope="n3/critic/0", journal=MemoryJournal(), replay_only=True
     )
     with pytest.raises(RecordError, match=r"no call 0 of n3/critic/0"):
-        asyncio.run(client.create(START))
+        asyncio.run(client.sample(START))
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped() -> None:
@@ -73,10 +71,10 @@ def test_an_interrupted_run_goes_on_where_it_stopped() -> None:
 def test_an_overflow_is_replayed_as_an_overflow() -> None:
     async def turn(client: ModelClient) -> str:
         with pytest.raises(ContextOverflowError):
-            await client.create([*START, UserMessage(content="long", source="user")])
-        result = await client.create(START)
+            await client.sample([*START, user("long")])
+        result = await client.sample(START)
         await client.close()
-        return f"{result.call.index} {result.content}"
+        return f"{result.call.index} {result.message.content}"
 
     journal = MemoryJournal()
     with ModelServer(
@@ -90,8 +88,8 @@ def test_an_overflow_is_replayed_as_an_overflow() -> None:
 def test_a_failed_call_leaves_its_number_free() -> None:
     async def run(client: ModelClient) -> list[int]:
         with pytest.raises(ModelError):
-            await client.create(START)
-        indices = [(await client.create(START)).call.index for _ in range(2)]
+            await client.sample(START)
+        indices = [(await client.sample(START)).call.index for _ in range(2)]
         await client.close()
         return indices
 
@@ -131,7 +129,7 @@ def test_the_digest_depends_on_what_decides_the_answer_and_on_nothing_else() -> 
         client = client_on(
             base, **{k: v for k, v in changes.items() if k in ("model", "sampling", "options")}
         )
-        result = await client.create(changes.get("messages", START), tools=changes.get("tools", TOOLS))
+        result = await client.sample(changes.get("messages", START), tools=changes.get("tools", TOOLS))
         await client.close()
         return result.call.request_sha256
 
@@ -140,7 +138,7 @@ def test_the_digest_depends_on_what_decides_the_answer_and_on_nothing_else() -> 
         same = [
             asyncio.run(digest(two.base)),
             asyncio.run(digest(one.base, options={"timeout_s": 3.0, "api_keys": ("another-key",)})),
-            asyncio.run(digest(one.base, messages=[type(m)(**m.model_dump()) for m in START])),
+            asyncio.run(digest(one.base, messages=[replace(m) for m in START])),
         ]
         different = [
             asyncio.run(digest(one.base, model="openai/other")),
@@ -157,7 +155,7 @@ def test_scopes_count_their_own_calls_and_share_connections() -> None:
         scopes = [client.scoped(f"n{i}/coder/0", sampling=Sampling(seed=i)) for i in range(5)]
         found = []
         for _ in range(3):
-            results = await asyncio.gather(*(scope.create(START) for scope in scopes))
+            results = await asyncio.gather(*(scope.sample(START) for scope in scopes))
             found += [(result.call.scope, result.call.index) for result in results]
         await client.close()
         return found
@@ -168,24 +166,24 @@ def test_scopes_count_their_own_calls_and_share_connections() -> None:
     assert sorted(found) == sorted((f"n{i}/coder/0", k) for i in range(5) for k in range(3))
 
 
-def test_streaming_yields_text_and_then_the_result() -> None:
-    async def run(client: ModelClient) -> list[str | CreateResult]:
-        found = [part async for part in client.create_stream(START, tools=TOOLS)]
+def test_streaming_tells_text_as_it_comes() -> None:
+    heard: list[str] = []
+
+    async def run(client: ModelClient) -> Sample:
+        sample = await client.sample(START, tools=TOOLS, on_text=heard.append)
         await client.close()
-        return found
+        return sample
 
     reply = {
         "content": "one two three",
         "tool_calls": [{"name": "look", "arguments": {"at": "é"}, "id": "c1"}],
     }
     with ModelServer([reply]) as server:
-        *text, last = asyncio.run(run(client_on(server.base)))
+        sample = asyncio.run(run(client_on(server.base)))
         assert server.calls[0].body["stream"] is True
-    assert "".join(part for part in text if isinstance(part, str)) == "one two three"
-    assert isinstance(last, CreateResult)
-    assert isinstance(last.content, list)
-    assert json.loads(last.content[0].arguments) == {"at": "é"}
-    assert last.usage.prompt_tokens == 100
+    assert "".join(heard) == "one two three" == sample.message.content
+    assert json.loads(sample.message.tool_calls[0].arguments) == {"at": "é"}
+    assert sample.prompt_tokens == 100
 
 
 # the budget

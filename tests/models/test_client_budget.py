@@ -41,7 +41,7 @@ def test_tokens_are_never_exceeded_when_rollouts_run_together() -> None:
     async def rollout(client: ModelClient) -> None:
         try:
             for _ in range(20):
-                await client.create(START)
+                await client.sample(START)
         except BudgetExceeded:
             pass
 
@@ -81,7 +81,7 @@ def test_the_wall_ends_a_call_that_hangs() -> None:
 
     async def work(client: ModelClient) -> None:
         with pytest.raises(BudgetExceeded, match="--timeout"):
-            await client.create(START)
+            await client.sample(START)
         await client.close()
 
     class Heard(MemoryJournal):
@@ -101,7 +101,7 @@ def test_a_failed_call_costs_nothing_and_holds_nothing() -> None:
 
     async def work(client: ModelClient) -> None:
         with pytest.raises(ModelError):
-            await client.create(START)
+            await client.sample(START)
         await client.close()
 
     with ModelServer([{"status": 400, "message": "bad"}]) as server:
@@ -158,13 +158,15 @@ def test_a_script_answers_by_scope_role_and_default(tmp_path: Path) -> None:
         ]
         found = []
         for scope, seed in asked:
-            found.append((await client.scoped(scope, sampling=Sampling(seed=seed)).create(START)).content)
+            found.append(
+                (await client.scoped(scope, sampling=Sampling(seed=seed)).sample(START)).message.content
+            )
         critic = client.scoped("n9/critic/0")
-        found += [(await critic.create(START)).content for _ in range(3)]
+        found += [(await critic.sample(START)).message.content for _ in range(3)]
         other = client.scoped("y")
-        await other.create(START)
+        await other.sample(START)
         with pytest.raises(ModelError, match="no turn 1"):
-            await other.create(START)
+            await other.sample(START)
         assert not client.is_llm
         return [str(text) for text in found]
 
@@ -195,10 +197,9 @@ def test_a_script_takes_the_ordinary_path(tmp_path: Path) -> None:
         },
     )
     run = Budget(BudgetLimits(usd=1.0))
-    result = asyncio.run(make_client(model, budget=run).create(START, tools=TOOLS))
+    result = asyncio.run(make_client(model, budget=run).sample(START, tools=TOOLS))
     assert result.call.attempts == 2
-    assert isinstance(result.content, list)
-    assert result.content[0].arguments == '{"broken'
+    assert result.message.tool_calls[0].arguments == '{"broken'
     assert (run.spent.tokens, run.spent.usd) == (100, 0.25)
 
 
@@ -214,7 +215,7 @@ def test_a_script_that_is_not_one_is_refused(tmp_path: Path, text: str) -> None:
 def test_the_offline_model_is_observed_and_free() -> None:
     journal: Journal = MemoryJournal()
     client = make_client("offline/repair", scope="n0/coder/0", observer=journal, journal=journal)  # type: ignore[arg-type]
-    result = asyncio.run(client.create(START))
+    result = asyncio.run(client.sample(START))
     assert not client.is_llm
     assert (result.call.usage.prompt_tokens, result.call.usage.cost_usd) == (0, 0.0)
     assert journal.lookup("n0/coder/0", 0, result.call.request_sha256) is not None

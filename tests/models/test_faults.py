@@ -8,17 +8,15 @@ from email.utils import formatdate
 from typing import Any
 
 import pytest
-from autogen_core import CancellationToken
-from autogen_core.models import UserMessage
 from servers.model_server import ModelServer
 
+from swe_agent.agents.message import user
 from swe_agent.agents.models.calls import Call, ModelOptions, Sampling
-from swe_agent.agents.models.client import ModelClient
+from swe_agent.agents.models.client import ModelClient, Sample
 from swe_agent.agents.models.factory import make_client
-from swe_agent.agents.models.results import SampledResult
 from swe_agent.tools.errors import ContextOverflowError, CredentialsError, ModelError
 
-ASK = [UserMessage(content="Say something.", source="user")]
+ASK = [user("Say something.")]
 TOOLS: Any = [
     {"type": "function", "function": {"name": "shell", "description": "", "parameters": {"type": "object"}}}
 ]
@@ -52,10 +50,10 @@ def client_of(server: ModelServer, heard: Heard | None = None, **options: Any) -
     )
 
 
-def ask(client: ModelClient, **arguments: Any) -> SampledResult:
-    async def run() -> SampledResult:
+def ask(client: ModelClient, **arguments: Any) -> Sample:
+    async def run() -> Sample:
         try:
-            return await client.create(ASK, **arguments)
+            return await client.sample(ASK, **arguments)
         finally:
             await client.close()
 
@@ -98,7 +96,7 @@ def test_a_passing_failure_is_retried(status: int) -> None:
     heard = Heard()
     failure = {"status": status, "message": "later", "headers": {"retry-after": "0"}}
     with ModelServer([failure, failure, {"content": "ok"}]) as server:
-        assert ask(client_of(server, heard)).content == "ok"
+        assert ask(client_of(server, heard)).message.content == "ok"
         assert len(server.calls) == 3
     assert [call.attempts for call in heard.calls] == [3]
     assert len(heard.retries) == 2
@@ -108,7 +106,7 @@ def test_a_passing_failure_is_retried(status: int) -> None:
 @pytest.mark.parametrize("fault", ["reset", "empty", "cut", "garbage"])
 def test_a_broken_connection_is_retried(fault: str) -> None:
     with ModelServer([{"fault": fault, "content": "half of this is lost"}, {"content": "ok"}]) as server:
-        assert ask(client_of(server)).content == "ok"
+        assert ask(client_of(server)).message.content == "ok"
         assert len(server.calls) == 2
 
 
@@ -160,7 +158,7 @@ def test_no_credit_left_is_not_a_rate_limit() -> None:
 def test_a_hang_is_ended_by_the_timeout_and_retried() -> None:
     with ModelServer([{"fault": "hang"}, {"content": "ok"}]) as server:
         started = time.monotonic()
-        assert ask(client_of(server, timeout_s=0.5)).content == "ok"
+        assert ask(client_of(server, timeout_s=0.5)).message.content == "ok"
         assert time.monotonic() - started < 4
 
 
@@ -214,7 +212,7 @@ def test_an_overflow_is_its_own_error_and_teaches_the_window(message: str, windo
 def test_an_error_inside_a_success_is_an_error() -> None:
     reply = {"raw": {"error": {"message": "upstream is down", "code": 502}}}
     with ModelServer([reply, {"content": "ok"}]) as server:
-        assert ask(client_of(server)).content == "ok"
+        assert ask(client_of(server)).message.content == "ok"
 
 
 def test_a_refused_parameter_is_left_out_from_then_on() -> None:
@@ -229,7 +227,7 @@ def test_a_refused_parameter_is_left_out_from_then_on() -> None:
 
     async def run(client: ModelClient) -> None:
         for _ in range(2):
-            assert (await client.create(ASK)).content == "ok"
+            assert (await client.sample(ASK)).message.content == "ok"
         await client.close()
 
     with ModelServer(reply) as server:
@@ -262,7 +260,7 @@ def test_keys_rotate() -> None:
     with ModelServer(reply) as server:
         started = time.monotonic()
         result = ask(client_of(server, api_keys=("key-revoked", "key-busy", "key-good")))
-        assert result.content == "key-good"
+        assert result.message.content == "key-good"
         assert time.monotonic() - started < 3
 
 
@@ -283,7 +281,7 @@ def test_a_fallback_answers_when_the_model_cannot() -> None:
 
     with ModelServer(reply) as server:
         result = ask(client_of(server, heard, max_retry_s=0.6, fallbacks=("openai/other",)))
-    assert result.content == "from the other"
+    assert result.message.content == "from the other"
     assert (heard.calls[0].model, heard.calls[0].served_model) == ("openai/other", "other-1")
     assert heard.failures[0]["model"] == "openai/scripted"
 
@@ -299,9 +297,9 @@ def test_concurrent_rollouts_share_the_rate_limit() -> None:
         return {"content": "ok", "delay_s": 0.05}
 
     async def run(client: ModelClient) -> None:
-        first = asyncio.ensure_future(client.scoped("first").create(ASK))
+        first = asyncio.ensure_future(client.scoped("first").sample(ASK))
         await asyncio.sleep(0.3)
-        rest = [client.scoped(f"s{i}").create(ASK) for i in range(16)]
+        rest = [client.scoped(f"s{i}").sample(ASK) for i in range(16)]
         await asyncio.gather(first, *rest)
         await client.close()
 
@@ -313,11 +311,10 @@ def test_concurrent_rollouts_share_the_rate_limit() -> None:
 
 def test_a_cancelled_call_ends_at_once() -> None:
     async def run(client: ModelClient) -> float:
-        token = CancellationToken()
-        task = asyncio.ensure_future(client.create(ASK, cancellation_token=token))
+        task = asyncio.ensure_future(client.sample(ASK))
         await asyncio.sleep(0.3)
         started = time.monotonic()
-        token.cancel()
+        task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         await client.close()
@@ -331,7 +328,7 @@ def test_a_client_serves_several_event_loops() -> None:
     with ModelServer([{"content": "ok"}]) as server:
         client = client_of(server)
         for _ in range(3):
-            assert ask(client).content == "ok"
+            assert ask(client).message.content == "ok"
 
 
 @pytest.mark.parametrize("fault", ["cut_stream", "clean_cut", "silent_stream"])
@@ -339,13 +336,13 @@ def test_a_broken_stream_is_retried(fault: str) -> None:
     replies = [{"fault": fault, "content": "one two three four"}, {"content": "five six"}]
     with ModelServer(replies) as server:
         client = client_of(server, stream=True, inactivity_s=0.4)
-        assert ask(client).content == "five six"
+        assert ask(client).message.content == "five six"
         assert len(server.calls) == 2
 
 
 def test_a_slow_stream_that_keeps_talking_is_not_cut() -> None:
     with ModelServer([{"content": "a b c d e f g h", "chunk_delay_s": 0.15}]) as server:
-        assert ask(client_of(server, stream=True, inactivity_s=0.5)).content == "a b c d e f g h"
+        assert ask(client_of(server, stream=True, inactivity_s=0.5)).message.content == "a b c d e f g h"
 
 
 def test_a_stream_without_end_meets_the_timeout() -> None:
@@ -362,6 +359,6 @@ def test_tools_refused_turns_text_mode_on() -> None:
 
     with ModelServer(reply) as server:
         result = ask(client_of(server), tools=TOOLS)
-    assert not isinstance(result.content, str)
-    assert (result.content[0].name, result.content[0].arguments) == ("shell", '{"command": "ls"}')
-    assert result.text == "I look."
+    call = result.message.tool_calls[0]
+    assert (call.name, call.arguments) == ("shell", '{"command": "ls"}')
+    assert result.message.content == "I look."

@@ -61,7 +61,7 @@ def test_anthropic_messages(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "cache_control" in str(results_message["content"][-1])
     assert str(second.body).count("cache_control") <= 4
     result = results[0]
-    assert (result.text, result.reasoning) == ("I look.", "hm, look")
+    assert (result.message.content, result.message.reasoning) == ("I look.", "hm, look")
     usage = result.call.usage
     assert (usage.prompt_tokens, usage.cached_tokens) == (1510, 500)
     # claude-sonnet-4-5 in litellm's file: 3 dollars per million in, 3.75 cache writes, 0.3 cache reads, 15 out
@@ -102,7 +102,7 @@ def test_anthropic_overload_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
         {"raw": ANTHROPIC_DONE},
     ]
     results, requests = converse("anthropic/claude-sonnet-4-5", replies, origin=True, steps=1)
-    assert results[0].content == "Done."
+    assert results[0].message.content == "Done."
     assert results[0].call.attempts == 3
     assert requests[2].at - requests[1].at >= 0.29
 
@@ -142,5 +142,5 @@ def test_ollama_chat() -> None:
     assert assistant["thinking"] == "hm"
     assert assistant["tool_calls"][0]["function"] == {"name": "readFile", "arguments": {"path": "a.py"}}
     assert (tool["role"], tool["content"]) == ("tool", "x = 1")
-    assert results[0].reasoning == "hm"
+    assert results[0].message.reasoning == "hm"
     assert (results[0].call.usage.prompt_tokens, results[0].call.usage.completion_tokens) == (11, 7)

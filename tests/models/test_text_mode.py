@@ -7,21 +7,14 @@ import json
 from typing import Any
 
 import pytest
-from autogen_core.models import (
-    AssistantMessage,
-    FunctionExecutionResult,
-    FunctionExecutionResultMessage,
-    LLMMessage,
-    SystemMessage,
-    UserMessage,
-)
 from hypothesis import given
 from hypothesis import strategies as st
 from servers.model_server import ModelServer
 
+from swe_agent.agents.message import Message, ToolCall, system, tool_result, user
 from swe_agent.agents.models.calls import ModelOptions
+from swe_agent.agents.models.client import Sample
 from swe_agent.agents.models.factory import make_client
-from swe_agent.agents.models.results import SampledResult
 from swe_agent.agents.models.text_mode import parse_calls
 
 NAMES = ["readFile", "writeFile", "shell", "finish"]
@@ -80,7 +73,7 @@ TOOLS: Any = [
 def test_calls_are_found(text: str, before: str, calls: list[tuple[str, Any]]) -> None:
     said, found = parse_calls(text, NAMES)
     assert said == before
-    assert [(call["name"], json.loads(call["arguments"])) for call in found] == calls
+    assert [(call.name, json.loads(call.arguments)) for call in found] == calls
 
 
 @pytest.mark.parametrize(
@@ -99,7 +92,7 @@ def test_words_and_code_are_no_calls(text: str) -> None:
 
 def test_broken_json_is_still_a_call_that_the_role_can_be_told_about() -> None:
     _, found = parse_calls('```tool readFile\n{"path": "a\n```', NAMES)
-    assert found == [{"id": "", "name": "readFile", "arguments": '{"path": "a'}]
+    assert found == [ToolCall("", "readFile", '{"path": "a')]
 
 
 @given(st.text())
@@ -121,7 +114,7 @@ def test_any_text_is_read_without_an_error(text: str) -> None:
 )
 def test_what_is_written_as_a_call_is_read_as_that_call(arguments: dict[str, Any]) -> None:
     _, found = parse_calls(f"Hm.\n\n```tool shell\n{json.dumps(arguments)}\n```", NAMES)
-    assert json.loads(found[0]["arguments"]) == arguments
+    assert json.loads(found[0].arguments) == arguments
 
 
 def test_a_whole_conversation_travels_as_text() -> None:
@@ -130,26 +123,22 @@ def test_a_whole_conversation_travels_as_text() -> None:
         {"content": 'Done.\n\n```tool finish\n{"summary": "ok"}\n```'},
     ]
 
-    async def run(base: str) -> list[SampledResult]:
+    async def run(base: str) -> list[Sample]:
         client = make_client(
             "openai/m", options=ModelOptions(api_base=base, text_mode=True), scope="n0/coder/0"
         )
-        messages: list[LLMMessage] = [
-            SystemMessage(content="You fix."),
-            UserMessage(content="Fix.", source="user"),
+        messages: list[Message] = [
+            system("You fix."),
+            user("Fix."),
         ]
-        results = [await client.create(messages, tools=TOOLS)]
-        content = results[0].content
-        assert isinstance(content, list)
-        result = FunctionExecutionResult(
-            content="x = 1", name="readFile", call_id=content[0].id, is_error=False
-        )
+        results = [await client.sample(messages, tools=TOOLS)]
+        said = results[0].message
         messages += [
-            AssistantMessage(content=content, thought=results[0].thought, source="coder"),
-            FunctionExecutionResultMessage(content=[result]),
-            UserMessage(content="Three steps are left.", source="user"),
+            said,
+            tool_result(said.tool_calls[0], "x = 1"),
+            user("Three steps are left."),
         ]
-        results.append(await client.create(messages, tools=TOOLS))
+        results.append(await client.sample(messages, tools=TOOLS))
         await client.close()
         return results
 
@@ -157,12 +146,12 @@ def test_a_whole_conversation_travels_as_text() -> None:
         results = asyncio.run(run(server.base))
         first, second = (call.body for call in server.calls)
     assert "tools" not in first
-    system = first["messages"][0]["content"]
-    assert system.startswith("You fix.")
-    assert all(f"## {name}" in system for name in NAMES)
+    told = first["messages"][0]["content"]
+    assert told.startswith("You fix.")
+    assert all(f"## {name}" in told for name in NAMES)
     assert [message["role"] for message in second["messages"]] == ["system", "user", "assistant", "user"]
     assert second["messages"][2]["content"] == replies[0]["content"]
     assert second["messages"][3]["content"] == "Result of readFile:\nx = 1\n\nThree steps are left."
-    assert results[1].finish_reason == "function_calls"
-    assert results[1].text == "Done."
+    assert results[1].finish_reason == "tool_calls"
+    assert results[1].message.content == "Done."
     assert results[0].call.response["tool_calls"][0]["id"]

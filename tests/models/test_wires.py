@@ -8,15 +8,11 @@ import subprocess
 import sys
 
 import pytest
-from autogen_core import Image
-from autogen_core.models import (
-    UserMessage,
-)
-from autogen_core.tools import FunctionTool
 from pydantic import BaseModel
 from servers.conversation import READ, START, TOOLS, answered, converse
 from servers.model_server import ModelServer
 
+from swe_agent.agents.message import user
 from swe_agent.agents.models.calls import ModelOptions, Sampling
 from swe_agent.agents.models.factory import make_client
 
@@ -55,8 +51,8 @@ def test_openai_tool_loop() -> None:
         {"role": "tool", "tool_call_id": "call_a", "content": "x = 1"},
         {"role": "tool", "tool_call_id": "call_b", "content": "x = 1"},
     ]
-    assert results[0].finish_reason == "function_calls"
-    assert results[1].content == "Done."
+    assert results[0].finish_reason == "tool_calls"
+    assert results[1].message.content == "Done."
 
 
 def test_the_history_is_sent_byte_for_byte_as_before() -> None:
@@ -72,10 +68,10 @@ def test_reasoning_goes_back_to_vllm_only_within_the_tool_loop() -> None:
     async def run(base: str) -> None:
         client = make_client("hosted_vllm/qwen", options=ModelOptions(api_base=base))
         messages = list(START)
-        messages += answered(await client.create(messages, tools=TOOLS))
-        messages += answered(await client.create(messages, tools=TOOLS))
-        messages.append(UserMessage(content="Go on.", source="user"))
-        await client.create(messages, tools=TOOLS)
+        messages += answered(await client.sample(messages, tools=TOOLS))
+        messages += answered(await client.sample(messages, tools=TOOLS))
+        messages.append(user("Go on."))
+        await client.sample(messages, tools=TOOLS)
         await client.close()
 
     replies = [
@@ -105,7 +101,7 @@ def test_vllm_token_ids_and_logprobs_reach_the_call() -> None:
     call = results[0].call
     assert (call.prompt_token_ids, call.token_ids, call.logprobs) == ((1, 2, 3), (11, 12), (-0.1, -0.5))
     assert results[0].logprobs is not None
-    assert [t.token for t in results[0].logprobs] == ["O", "K"]
+    assert [t["token"] for t in results[0].logprobs] == ["O", "K"]
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -126,7 +122,7 @@ def test_usage_reasoning_and_parallel_calls(stream: bool) -> None:
     results, requests = converse("openai/gpt-4o", [reply], steps=1, stream=stream)
     assert requests[0].body.get("stream", False) is stream
     result = results[0]
-    assert (result.text, (result.reasoning or "").strip()) == ("I look.", "hm hm")
+    assert (result.message.content, (result.message.reasoning or "").strip()) == ("I look.", "hm hm")
     assert [call["id"] for call in result.call.response["tool_calls"]] == ["call_a", "call_b"]
     found = result.call.usage
     assert (found.prompt_tokens, found.completion_tokens, found.cached_tokens, found.reasoning_tokens) == (
@@ -148,9 +144,8 @@ def test_what_is_not_reported_is_absent() -> None:
 def test_malformed_arguments_are_kept_as_the_model_wrote_them() -> None:
     broken = '{"path": "a.py'
     results, _ = converse("openai/m", [{"tool_calls": [{**READ, "arguments": broken}]}], steps=1)
-    content = results[0].content
-    assert isinstance(content, list)
-    assert content[0].arguments == broken
+    calls = results[0].message.tool_calls
+    assert calls[0].arguments == broken
 
 
 def test_missing_and_repeated_call_ids_become_unique_and_stay_the_same() -> None:
@@ -170,7 +165,7 @@ def test_a_refusal_and_a_cut_are_told_apart() -> None:
     results, _ = converse(
         "openai/m", [{"refusal": "I cannot help."}, {"content": "half", "finish_reason": "length"}]
     )
-    assert (results[0].finish_reason, results[0].content) == ("content_filter", "I cannot help.")
+    assert (results[0].finish_reason, results[0].message.content) == ("content_filter", "I cannot help.")
     assert results[1].finish_reason == "length"
 
 
@@ -202,27 +197,6 @@ def test_deepseek_and_ollama_bases() -> None:
     assert (requests[0].path, requests[0].body["model"]) == ("/v1/chat/completions", "qwen3:8b")
 
 
-def test_images_and_autogen_tools() -> None:
-    def search(text: str) -> str:
-        return text
-
-    async def run(base: str) -> None:
-        client = make_client("openai/m", options=ModelOptions(api_base=base))
-        pixel = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-        message = UserMessage(content=["Look:", Image.from_uri(pixel)], source="user")
-        await client.create([message], tools=[FunctionTool(search, "Search.")], tool_choice="required")
-        await client.close()
-
-    with ModelServer([{"content": "ok"}]) as server:
-        asyncio.run(run(server.base))
-        body = server.calls[0].body
-    text, image = body["messages"][0]["content"]
-    assert text == {"type": "text", "text": "Look:"}
-    assert image["image_url"]["url"].startswith("data:image/png;base64,")
-    assert body["tools"][0]["function"]["name"] == "search"
-    assert body["tool_choice"] == "required"
-
-
 class Verdict(BaseModel):
     accept: bool
     scores: dict[str, float] = {}
@@ -232,8 +206,8 @@ class Verdict(BaseModel):
 def test_json_schema_output() -> None:
     async def run(base: str) -> None:
         client = make_client("openai/m", options=ModelOptions(api_base=base))
-        await client.create(START, json_output=Verdict)
-        await client.create(START, json_output=True)
+        await client.sample(START, json_output=Verdict)
+        await client.sample(START, json_output=True)
         await client.close()
 
     with ModelServer([{"content": "{}"}]) as server:
@@ -248,11 +222,11 @@ def test_json_schema_output() -> None:
 
 
 def test_text_that_is_not_unicode_still_makes_json() -> None:
-    messages = [UserMessage(content="\ud800 broken \x00 text", source="user")]
+    messages = [user("\ud800 broken \x00 text")]
 
     async def run(base: str) -> None:
         client = make_client("openai/m", options=ModelOptions(api_base=base))
-        await client.create(messages)
+        await client.sample(messages)
         await client.close()
 
     with ModelServer([{"content": "ok"}]) as server:
@@ -263,12 +237,12 @@ def test_text_that_is_not_unicode_still_makes_json() -> None:
 def test_the_openai_wire_never_imports_litellm() -> None:
     code = """
 import asyncio, sys
-from autogen_core.models import UserMessage
+from swe_agent.agents.message import user
 from swe_agent.agents.models.calls import ModelOptions
 from swe_agent.agents.models.factory import make_client
 async def main():
     client = make_client("openai/gpt-4o", options=ModelOptions(api_base=sys.argv[1]))
-    result = await client.create([UserMessage(content="hi", source="user")])
+    result = await client.sample([user("hi")])
     assert result.call.usage.cost_usd is not None
     await client.close()
 asyncio.run(main())
@@ -282,7 +256,8 @@ assert "litellm" not in sys.modules
 
 def test_the_sdk_is_whole_although_it_was_imported_lazily() -> None:
     code = """
-import swe_agent.agents
+from swe_agent.agents.models.imports import install
+install()
 import openai, httpx
 from openai.types import *
 from openai.types.chat import ChatCompletion

@@ -9,6 +9,7 @@ import pytest
 from autogen_core.models import UserMessage
 
 from swe_agent.agents.loop import RoleAgent, TurnResult
+from swe_agent.agents.models.factory import make_client
 from swe_agent.agents.offline.client import NEEDS_TEST, OfflineRepairClient
 from swe_agent.agents.offline.tool import make_propose_tool
 from swe_agent.agents.roles import ROLES, Role, finish_tool
@@ -56,7 +57,12 @@ def play(role: Role, workspace: Workspace, project: Project, task: str) -> TurnR
         extra.insert(0, make_propose_tool(workspace, project, task, time_limit_s=40))
     toolbox = Toolbox(workspace, runner, allowed=role.tools, may_write=role.may_write, extra=extra)
     agent = RoleAgent(
-        role.name, OfflineRepairClient(), toolbox, system="Work.", scope=f"n0/{role.name}/0", max_steps=20
+        role.name,
+        make_client("offline/repair"),
+        toolbox,
+        system="Work.",
+        scope=f"n0/{role.name}/0",
+        max_steps=20,
     )
     return asyncio.run(agent.turn(task))
 
@@ -115,7 +121,7 @@ def test_critic_judges_by_tests(make_workspace, project: Project, mend: str, acc
     toolbox = Toolbox(
         workspace, runner, allowed=role.tools, extra=[finish_tool(role, lambda arguments: None)]
     )
-    agent = RoleAgent("critic", OfflineRepairClient(), toolbox, system="Work.", scope="n0/critic/0")
+    agent = RoleAgent("critic", make_client("offline/repair"), toolbox, system="Work.", scope="n0/critic/0")
     result = asyncio.run(agent.turn("Review it."))
     assert result.finish["accept"] is accept
     assert "tests only" in result.finish["rationale"]

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from swe_agent.agents.message import Message, ToolCall, system, tool_result, user
 from swe_agent.agents.models.calls import Call, Sampling, Usage
 from swe_agent.agents.models.prompt_digest import prompt_sha256
 from swe_agent.orchestrator.record.build import build_record, build_run
@@ -60,37 +61,17 @@ def record_a_run(path, *, lie=False):
     recorder.append("node", id="n0", parent=None, kind="root", agent=None, seed=0, depth=0)
     turn = recorder.turn(SCOPE, "coder:m")
     prompt = [{"role": "system", "content": "Fix."}, {"role": "user", "content": "It fails."}]
-    turn.message(f"{SCOPE}:s0", parent=None, agent="coder", role="system", content="Fix.")
-    turn.message(f"{SCOPE}:u1", parent=f"{SCOPE}:s0", agent="coder", role="user", content="It fails.")
+    turn.message(f"{SCOPE}:s0", system("Fix."), parent=None, agent="coder")
+    turn.message(f"{SCOPE}:u1", user("It fails."), parent=f"{SCOPE}:s0", agent="coder")
     tip, ids = f"{SCOPE}:u1", [1, 2, 3]
     for index in range(3):
         recorder.called(call(index, prompt[:1] if lie else prompt, prompt_ids=tuple(ids), ids=(7, 8 + index)))
         ids += [7, 8 + index]
-        made = [
-            {
-                "id": f"c{index}",
-                "type": "function",
-                "function": {"name": "readFile", "arguments": '{"path": "a"}'},
-            }
-        ]
-        turn.message(
-            f"{SCOPE}:{index}",
-            parent=tip,
-            agent="coder",
-            role="assistant",
-            content="",
-            tool_calls=made,
-            sampled=True,
-        )
-        turn.message(
-            f"{SCOPE}:{index}.t0",
-            parent=f"{SCOPE}:{index}",
-            agent="coder",
-            role="tool",
-            content="text",
-            tool_call_id=f"c{index}",
-            name="readFile",
-        )
+        made = ToolCall(f"c{index}", "readFile", '{"path": "a"}')
+        said = Message("assistant", tool_calls=(made,))
+        turn.message(f"{SCOPE}:{index}", said, parent=tip, agent="coder", sampled=True)
+        result = tool_result(made, "text")
+        turn.message(f"{SCOPE}:{index}.t0", result, parent=f"{SCOPE}:{index}", agent="coder")
         turn.tool(
             f"{SCOPE}:{index}.t0",
             agent="coder",
@@ -100,7 +81,7 @@ def record_a_run(path, *, lie=False):
             duration_s=0.1,
         )
         prompt += [
-            {"role": "assistant", "content": None, "tool_calls": made},
+            {"role": "assistant", "content": None, "tool_calls": [made.to_openai()]},
             {"role": "tool", "tool_call_id": f"c{index}", "content": "text"},
         ]
         tip = f"{SCOPE}:{index}.t0"

@@ -6,19 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from autogen_core.models import (
-    AssistantMessage,
-    FunctionExecutionResult,
-    FunctionExecutionResultMessage,
-    LLMMessage,
-    SystemMessage,
-    UserMessage,
-)
 from servers.model_server import ModelServer, Received
 
+from swe_agent.agents.message import Message, system, tool_result, user
 from swe_agent.agents.models.calls import ModelOptions, Sampling
+from swe_agent.agents.models.client import Sample
 from swe_agent.agents.models.factory import make_client
-from swe_agent.agents.models.results import SampledResult
 
 PARAMETERS = {
     "type": "object",
@@ -32,26 +25,17 @@ TOOLS: Any = [
         "function": {"name": "readFile", "description": "Read a file.", "parameters": PARAMETERS},
     }
 ]
-START: list[LLMMessage] = [
-    SystemMessage(content="You are the coder."),
-    UserMessage(content="Fix it.", source="user"),
+START: list[Message] = [
+    system("You are the coder."),
+    user("Fix it."),
 ]
 READ = {"name": "readFile", "arguments": {"path": "a.py"}, "id": "call_a"}
 
 
-def answered(result: SampledResult) -> list[LLMMessage]:
+def answered(result: Sample) -> list[Message]:
     """The sampled message and the results of its calls, as a role's loop appends them."""
-    said: list[LLMMessage] = [
-        AssistantMessage(content=result.content, thought=result.thought, source="coder")
-    ]
-    calls = result.content if isinstance(result.content, list) else []
-    if calls:
-        results = [
-            FunctionExecutionResult(content="x = 1", name=call.name, call_id=call.id, is_error=False)
-            for call in calls
-        ]
-        said.append(FunctionExecutionResultMessage(content=results))
-    return said
+    results = [tool_result(call, "x = 1") for call in result.message.tool_calls]
+    return [result.message, *results]
 
 
 def converse(
@@ -62,10 +46,10 @@ def converse(
     sampling: Sampling = Sampling(),  # noqa: B008
     origin: bool = False,
     **options: Any,
-) -> tuple[list[SampledResult], list[Received]]:
+) -> tuple[list[Sample], list[Received]]:
     """A tool loop of `steps` calls. Returns the results and the requests."""
 
-    async def run(base: str) -> list[SampledResult]:
+    async def run(base: str) -> list[Sample]:
         client = make_client(
             model,
             sampling=sampling,
@@ -74,7 +58,7 @@ def converse(
         messages = list(START)
         results = []
         for _ in range(steps):
-            result = await client.create(messages, tools=TOOLS)
+            result = await client.sample(messages, tools=TOOLS)
             results.append(result)
             messages += answered(result)
         await client.close()

@@ -1,4 +1,4 @@
-"""History: a conversation as encoded so far, with all that every call wants to know of the whole of it.
+"""Prompt: a conversation as encoded so far, with all that every call wants to know of the whole of it.
 
 A conversation grows at its end, so size, digests and ids are carried forward and a call pays for the new
 messages only.
@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autogen_core.models import LLMMessage
-
-from .messages import Encoder, Piece
+from ..message import Message
+from .encoder import Encoder, Piece
 from .prompt_digest import ROOT
 
 
@@ -40,14 +39,14 @@ class History:
         self._reset()
 
     def _reset(self) -> None:
-        self._messages: list[LLMMessage] = []
+        self._messages: list[Message] = []
         self._pieces: list[Piece] = []
         self._size = 0
         self._ids: set[str] = set()
         self._said: Any = hashlib.sha256()
         self._chain = ROOT
 
-    def prompt(self, messages: Sequence[LLMMessage]) -> Prompt:
+    def prompt(self, messages: Sequence[Message]) -> Prompt:
         """Take in `messages`, which usually begin with those of the call before."""
         known = len(self._messages)
         # Lists compare their items by identity first, so this costs microseconds.
@@ -59,8 +58,7 @@ class History:
             self._size += len(piece.wire)
             self._ids.update(piece.call_ids)
             self._said.update(piece.digest)
-            for link in piece.links:
-                self._chain = hashlib.sha256(self._chain + link).digest()
+            self._chain = hashlib.sha256(self._chain + piece.link).digest()
         self._messages = list(messages)
         return Prompt(
             list(self._pieces),
