@@ -306,9 +306,7 @@ def _progress(fork: Workspace, path: str, on_progress: Callable[[Progress], None
     except (OSError, ValueError):
         return {}
     if on_progress is not None:
-        on_progress(
-            Progress(seen["tried"], seen["plausible"], seen["planned"], seen["best"], seen["where"])
-        )
+        on_progress(Progress(seen["tried"], seen["plausible"], seen["planned"], seen["best"], seen["where"]))
     return seen
 
 

@@ -51,7 +51,13 @@ def in_child(work: Callable[[], Any], limit: float) -> Optional[Any]:
 
 
 def confirmed(
-    suite: Suite, goal: Goal, swapper: Swapper, fence: guard.Fence, candidate: Candidate, limit: float, memory: int
+    suite: Suite,
+    goal: Goal,
+    swapper: Swapper,
+    fence: guard.Fence,
+    candidate: Candidate,
+    limit: float,
+    memory: int,
 ) -> bool:
     """Whether every test of the goal passes with the candidate; to be called in a fork."""
     for base, text in candidate.edits:

@@ -131,7 +131,7 @@ class Search:
         try:
             context = Context(
                 current, self.spectrum.types_of(base), names, self.spectrum.attributes,
-                hints.get("words", {}), active, file, self.spectrum.errors,
+                hints, active, file, self.spectrum.errors,
             )  # fmt: skip
         except (SyntaxError, RecursionError, AttributeError):
             return []

@@ -137,9 +137,7 @@ class Session:
     def without_collection(self) -> None:
         """The failing tests cannot be collected: a fault at import time. Every candidate is a fresh run."""
         names = list(self.request["failing"])
-        seen = self.fresh.run(
-            [{"arguments": names, "trace": self.request["editable"], "limit": 60.0}]
-        )[0]
+        seen = self.fresh.run([{"arguments": names, "trace": self.request["editable"], "limit": 60.0}])[0]
         if not seen or not seen["scores"]:
             self.result["status"] = "not-collected"
             self.result["message"] = (
@@ -225,9 +223,7 @@ class Session:
         return first
 
     @staticmethod
-    def _repeatable(
-        suite: Suite, first: dict[int, Verdict], steady: list[int], passing: list[int]
-    ) -> bool:
+    def _repeatable(suite: Suite, first: dict[int, Verdict], steady: list[int], passing: list[int]) -> bool:
         """Whether tests come to the same when they are run again in one process."""
         for test in steady:
             again = suite.bounded(test, 10.0)
@@ -241,7 +237,12 @@ class Session:
         start = time.process_time()
         with open(self._journal, "w", encoding="utf-8") as journal:
             spectrum = localise(
-                suite, failing, passing, swapper.path_of, lambda: time.process_time() - start > _TRACE_S, journal
+                suite,
+                failing,
+                passing,
+                swapper.path_of,
+                lambda: time.process_time() - start > _TRACE_S,
+                journal,
             )
         return spectrum.to_json()
 
@@ -353,7 +354,11 @@ def preload(root: str) -> None:
     for name in set(sys.modules) - before:
         module = sys.modules[name]
         path = getattr(module, "__file__", None)
-        if isinstance(path, str) and os.path.realpath(path).startswith(inside) and "site-packages" not in path:
+        if (
+            isinstance(path, str)
+            and os.path.realpath(path).startswith(inside)
+            and "site-packages" not in path
+        ):
             del sys.modules[name]
         elif not name.startswith("_pytest"):
             try:
