@@ -1,7 +1,7 @@
 """Budget: one ledger of dollars, tokens, steps, wall and test seconds.
 
 Money is reserved before a call is dispatched and settled after it, so that concurrent rollouts cannot
-overspend together. Sub-budgets (one per role) reserve in every ledger above them as well.
+overspend together. A sub-budget (one per rollout) reserves in every ledger above it as well.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from ..tools.errors import BudgetExceeded
 
@@ -22,7 +22,7 @@ _FLAGS = {
     "tokens": ("tokens", "--budget-tokens"),
     "steps": ("model calls", "--budget-steps"),
     "wall_s": ("wall seconds", "--timeout"),
-    "test_s": ("seconds of tests", "--test-timeout"),
+    "test_s": ("seconds of tests", "--budget-test-time"),
 }
 
 
@@ -39,9 +39,9 @@ class BudgetLimits:
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """An amount of each kind. `steps` counts model calls."""
+    """An amount of each kind. `steps` counts model calls; `usd` is None where no price is known."""
 
-    usd: float = 0.0
+    usd: float | None = 0.0
     tokens: int = 0
     steps: int = 0
     test_s: float = 0.0
@@ -81,26 +81,19 @@ class Budget:
         parent: Budget | None = None,
         *,
         name: str = "run",
-        held_back: Spending | None = None,
     ) -> None:
-        """`held_back` is kept from every reservation until `release_held_back`, so that the final
-        selection can always be paid for."""
         self.limits = limits or BudgetLimits()
         self.name = name
         self.parent = parent
         self._lock: threading.RLock = parent._lock if parent is not None else threading.RLock()
-        self._spent = dict.fromkeys(_KINDS, 0.0)
-        self._reserved = dict.fromkeys(_KINDS, 0.0)
-        self._held = held_back or Spending()
+        self._spent: dict[Kind, float] = dict.fromkeys(_KINDS, 0.0)
+        self._reserved: dict[Kind, float] = dict.fromkeys(_KINDS, 0.0)
+        self._priced = False
         self._started = time.monotonic()
         self._earlier_s = 0.0
-        self._children: list[Budget] = []
-        if parent is not None:
-            with self._lock:
-                parent._children.append(self)
 
     def sub(self, name: str, limits: BudgetLimits | None = None) -> Budget:
-        """A ledger under this one, for a role or a rollout."""
+        """A ledger under this one, for a rollout."""
         return Budget(limits, self, name=name)
 
     @property
@@ -116,7 +109,7 @@ class Budget:
             self._refuse(amount)
             for ledger in self._chain():
                 for kind in _KINDS:
-                    ledger._reserved[kind] += getattr(amount, kind)
+                    ledger._reserved[kind] += getattr(amount, kind) or 0
             return Reservation(self, amount)
 
     async def acquire(self, amount: Spending) -> Reservation:
@@ -143,8 +136,8 @@ class Budget:
             self._refuse(Spending(), used_up=True)
 
     def room(self, *, reserved: bool = True) -> BudgetLimits:
-        """What is left here and above after spending, reservations (unless `reserved` is False) and what is
-        held back; None is unlimited."""
+        """What is left here and above after spending, and reservations (unless `reserved` is False); None is
+        unlimited."""
         with self._lock:
             left: dict[str, float | None] = {}
             for kind in _KINDS:
@@ -162,41 +155,26 @@ class Budget:
                 test_s=left["test_s"],
             )
 
-    def release_held_back(self) -> None:
-        """From now on the final selection may use what was held back."""
-        with self._lock:
-            self._held = Spending()
-
     def resume(self, elapsed_s: float) -> None:
         """Count `elapsed_s` wall seconds of an earlier, interrupted process."""
         self._earlier_s += elapsed_s
 
     @property
     def spent(self) -> Spending:
+        """`usd` sums the prices that are known; None: calls were made and none had one."""
         with self._lock:
-            return Spending(
-                usd=round(self._spent["usd"], 10),
-                tokens=int(self._spent["tokens"]),
-                steps=int(self._spent["steps"]),
-                test_s=self._spent["test_s"],
-            )
+            return _amount(self._spent, priced=self._priced or not self._spent["steps"])
 
     @property
     def wall_s(self) -> float:
         """Seconds since this ledger was opened, with those of earlier processes."""
         return self._earlier_s + time.monotonic() - self._started
 
-    def snapshot(self) -> dict[str, Any]:
-        """For the record: {name, limits, spent, reserved, wall_s, roles: [...]}."""
+    @property
+    def reserved(self) -> Spending:
+        """What calls under way have set aside."""
         with self._lock:
-            return {
-                "name": self.name,
-                "limits": asdict(self.limits),
-                "spent": asdict(self.spent),
-                "reserved": {kind: round(self._reserved[kind], 10) for kind in _KINDS},
-                "wall_s": round(self.wall_s, 3),
-                "roles": [child.snapshot() for child in self._children],
-            }
+            return _amount(self._reserved)
 
     def _chain(self) -> list[Budget]:
         chain: list[Budget] = []
@@ -211,7 +189,7 @@ class Budget:
         if limit is None:
             return None
         taken = self._spent[kind] + (self._reserved[kind] if reserved else 0.0)
-        return limit - taken - getattr(self._held, kind)
+        return limit - taken
 
     def _wall_left(self) -> float | None:
         return None if self.limits.wall_s is None else self.limits.wall_s - self.wall_s
@@ -223,7 +201,7 @@ class Budget:
                 raise BudgetExceeded(ledger._message("wall_s", ledger.wall_s, 0.0))
             for kind in _KINDS:
                 left = ledger._left(kind, reserved=reserved)
-                asked = getattr(amount, kind)
+                asked = getattr(amount, kind) or 0
                 if left is None:
                     continue
                 too_much = asked > 0 and asked > left + _EPSILON * max(1.0, abs(left))
@@ -233,10 +211,11 @@ class Budget:
     def _settle(self, reserved: Spending, spent: Spending) -> None:
         with self._lock:
             for ledger in self._chain():
+                ledger._priced |= spent.usd is not None and bool(spent.steps or spent.usd)
                 for kind in _KINDS:
-                    left = ledger._reserved[kind] - getattr(reserved, kind)
+                    left = ledger._reserved[kind] - (getattr(reserved, kind) or 0)
                     ledger._reserved[kind] = left if left > _EPSILON else 0.0
-                    ledger._spent[kind] += getattr(spent, kind)
+                    ledger._spent[kind] += getattr(spent, kind) or 0
 
     def _message(self, kind: str, spent: float, asked: float) -> str:
         noun, flag = _FLAGS[kind]
@@ -249,6 +228,9 @@ class Budget:
             if kind == "usd"
             else f", next {asked:,.0f}"
         )
-        held = getattr(self._held, kind, 0)
-        kept = f", {held:g} held back for the final selection" if held else ""
-        return f"the limit of {noun} of the {self.name} is reached ({shown} spent{more}{kept}); raise {flag}"
+        return f"the limit of {noun} of the {self.name} is reached ({shown} spent{more}); raise {flag}"
+
+
+def _amount(of: dict[Kind, float], *, priced: bool = True) -> Spending:
+    usd = round(of["usd"], 10) if priced else None
+    return Spending(usd, int(of["tokens"]), int(of["steps"]), of["test_s"])

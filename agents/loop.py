@@ -19,9 +19,10 @@ from ..tools.toolbox.tool import ToolResult
 from ..tools.toolbox.toolbox import Toolbox
 from .compaction import compact
 from .conversation import Conversation
+from .journal import TurnJournal
 from .message import Message, ToolCall, tool_result
 from .models.client import ModelClient, Sample
-from .observer import Silent, TurnJournal, TurnObserver
+from .observer import Silent, TurnObserver
 from .stuck import StuckDetector
 
 FINISH = "finish"

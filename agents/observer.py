@@ -1,25 +1,12 @@
-"""TurnObserver: hears of everything in a role's turn, in order; the orchestrator writes the record with it.
-
-TurnJournal: answers a tool call from an interrupted or recorded run, so that a resumed run sees the very
-text it saw before.
-"""
+"""TurnObserver: hears of everything in a role's turn, in order; the orchestrator writes the record with it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..tools.toolbox.tool import ToolResult
 from .message import Message
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedTool:
-    """A tool result of an earlier run."""
-
-    text: str
-    ok: bool
 
 
 class TurnObserver(Protocol):
@@ -47,14 +34,6 @@ class TurnObserver(Protocol):
     def nudged(self, *, agent: str, reason: str) -> None: ...
 
     def compacted(self, *, agent: str, kept: int, dropped: int) -> None: ...
-
-
-class TurnJournal(Protocol):
-    def tool(self, message_id: str) -> RecordedTool | None: ...
-
-    def message(self, id: str) -> str | None:
-        """Text of a system or user message said before under this id."""
-        ...
 
 
 class Silent:

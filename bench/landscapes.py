@@ -21,7 +21,7 @@ from functools import cached_property
 
 from swe_agent.orchestrator.search.cost import Cost
 from swe_agent.orchestrator.search.node import CriticScore, Evaluation, Rollout, Status, Step, digest
-from swe_agent.orchestrator.search.request import EvaluateRequest, ExpandRequest
+from swe_agent.orchestrator.search.request import ExpandRequest
 from swe_agent.tools.patch import Patch
 
 
@@ -79,7 +79,7 @@ def _rng(*key: object) -> random.Random:
 
 @dataclass(frozen=True)
 class Task:
-    """One simulated issue; offers `expand` and `evaluate` to the search."""
+    """One simulated issue; offers `expand` to the search."""
 
     landscape: Landscape
     number: int
@@ -157,14 +157,21 @@ class Task:
         style = rng.randrange(STYLES)
         name = f"{_name(decisions)}/{style}"
         return Rollout(
-            Status.FINISHED, _patch(name), _name(decisions), tuple(steps), cost=cost, normalised_hash=name
+            Status.FINISHED,
+            _patch(name),
+            _name(decisions),
+            tuple(steps),
+            cost=cost,
+            evaluation=self.measure(name),
+            normalised_hash=name,
         )
 
-    async def evaluate(self, request: EvaluateRequest) -> Evaluation:
-        decisions = _decisions(request.normalised_hash.partition("/")[0])
+    def measure(self, name: str) -> Evaluation:
+        """What tests and a critic say about a finished patch; the same each time."""
+        decisions = _decisions(name.partition("/")[0])
         land = self.landscape
         wrong = [(turn, way) for turn, way in enumerate(decisions) if way]
-        rng = _rng(self.key, "critic", request.normalised_hash)
+        rng = _rng(self.key, "critic", name)
         centre = 0.55 + (land.critic_gap / 2 if not wrong else -land.critic_gap / 2)
         # Three samples: the recorded spread is what three such scores show, not the true one.
         scores = [min(1.0, max(0.0, rng.gauss(centre, land.critic_noise))) for _ in range(3)]

@@ -27,6 +27,7 @@ from typing import Any
 from landscapes import LANDSCAPES, Landscape, Task, correct
 from plot import panels
 
+from swe_agent.orchestrator.record.event import Event
 from swe_agent.orchestrator.search.config import SearchConfig
 from swe_agent.orchestrator.search.cost import Cost
 from swe_agent.orchestrator.search.search import search
@@ -41,8 +42,11 @@ SIGNIFICANT = 1.96
 class NoLog:
     """The simulation keeps no record."""
 
-    def append(self, type: str, /, **fields: Any) -> int:
+    def append(self, event: Event) -> int:
         return 0
+
+    def recall(self, kind: type[Event], *name: Any) -> None:
+        return None
 
 
 def curve(task: Task, kind: str, config: SearchConfig) -> list[tuple[int, bool]]:
@@ -58,7 +62,7 @@ def curve(task: Task, kind: str, config: SearchConfig) -> list[tuple[int, bool]]
             right = chosen is not None and correct(chosen.normalised_hash)
         points.append((int(state.spent.turns or 0), right))
 
-    asyncio.run(search(task.expand, task.evaluate, config, NoLog(), progress=note))
+    asyncio.run(search(task.expand, config, NoLog(), progress=note))
     return points
 
 

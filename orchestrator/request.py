@@ -1,68 +1,50 @@
-"""SolveRequest: everything that decides how one issue is solved."""
+"""SolveRequest: everything that decides how one issue is solved. SolveResult: what came of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from ..agents.models.calls import ModelOptions, Sampling
+from pydantic import Field, SkipValidation, ValidationError
+
+from ..tools.errors import UsageError
 from ..tools.project.spec import Project
-from .solving.issue import Comment, Issue
+from .exit_code import ExitCode
+from .settings import Count, Settings
+from .solving.issue import Issue
 
-SearchKind = Literal["linear", "best-of-n", "tree"]
-Roles = Literal["team", "single"]
-OFFLINE = "offline/repair"
+Ending = Literal["verified", "not_verified", "no_patch", "limit"]
+"""How a run ended. limit: with the best patch so far, or none."""
 
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Budget of a run; None is no limit of that kind."""
-
-    usd: float | None = None
-    tokens: int | None = None
-    steps: int | None = None
-    """Model calls of the whole run."""
-    wall_s: float | None = None
-    test_s: float | None = None
+_CODES: Mapping[Ending, ExitCode] = {
+    "verified": ExitCode.OK,
+    "not_verified": ExitCode.NOT_VERIFIED,
+    "no_patch": ExitCode.NO_PATCH,
+    "limit": ExitCode.LIMIT,
+}
 
 
-@dataclass(frozen=True, slots=True)
-class SolveRequest:
+class SolveRequest(Settings):
     """One issue, one repository, and how to go about it. A value: two equal requests with the same seed and
-    the same answers of the model give the same patch."""
+    the same answers of the model give the same patch.
+
+    Raises: pydantic.ValidationError, naming the field.
+    """
 
     issue: Issue
     repository: Path
     """Local checkout or clone; it is read, never written."""
     base: str | None = None
     """Revision to work on; None: HEAD of `repository`."""
-    model: str = OFFLINE
-    role_models: Mapping[str, str] = field(default_factory=dict[str, str])
-    sampling: Sampling = field(default_factory=Sampling)
-    options: ModelOptions = field(default_factory=ModelOptions)
-    roles: Roles = "team"
-    search: SearchKind = "linear"
-    samples: int = 1
-    width: int = 4
-    workers: int = 1
-    proposers: tuple[str, ...] = ("llm",)
-    seed: int = 0
-    limits: Limits = field(default_factory=Limits)
-    max_steps: int = 100
-    """Model calls of one role turn."""
-    critic_samples: int = 1
-    """Times the Critic's score is taken; 1: the scores of its review, no further call."""
-    repairs: int = 3
+    workers: Count = 1
+    """Rollouts at once; changes the wall time and nothing else."""
+    repairs: Annotated[int, Field(ge=0)] = 3
     """Debugger turns after the Coder's, per rollout."""
-    sandbox: str = "auto"
     image: str | None = None
-    network: bool = False
     python: str | None = None
-    setup: str | None = None
-    test_cmd: str | None = None
-    project: Project | None = None
+    project: Annotated[Project | None, SkipValidation] = Field(default=None, exclude=True)
     """A ready environment (batch runs); None: it is set up from the repository."""
     protected: tuple[str, ...] = ()
     """Globs of files that the patch may not touch, beyond existing tests that it would weaken."""
@@ -74,49 +56,56 @@ class SolveRequest:
     """Whether a rollout that the infrastructure failed ends the run, resumably, although others found a patch:
     a batch's predictions must not depend on faults. Without it the best of what was found is the answer."""
 
-    def model_of(self, role: str) -> str:
-        return self.role_models.get(role, self.model)
-
-    def models(self) -> set[str]:
-        """Every model that the run may call."""
-        if self.roles == "single":
-            return {self.model_of("single")}
-        return {self.model_of(role) for role in ("coder", "tester", "debugger", "critic")}
-
     def to_json(self) -> dict[str, Any]:
         """For `run.json`: no secrets, no environment."""
-        data = asdict(self)
-        data["repository"] = str(self.repository)
-        data["project"] = None
-        data["options"].pop("api_keys", None)
-        return data
+        return self.model_dump(mode="json")
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SolveRequest:
-        """The request of an earlier run, for `--resume` and `replay`."""
-        values: dict[str, Any] = dict(data)
-        issue = dict(values.pop("issue"))
-        issue["comments"] = tuple(Comment(**comment) for comment in issue["comments"])
-        issue["labels"], issue["images"] = tuple(issue["labels"]), tuple(issue["images"])
-        options = dict(values.pop("options"))
-        options["fallbacks"] = tuple(options.get("fallbacks", ()))
-        values |= {
-            "issue": Issue(**issue),
-            "repository": Path(values["repository"]),
-            "sampling": Sampling(**values["sampling"]),
-            "options": ModelOptions(**options),
-            "limits": Limits(**values["limits"]),
-            "proposers": tuple(values["proposers"]),
-            "protected": tuple(values["protected"]),
-        }
-        return cls(**values)
+        """The request of an earlier run, for `--resume` and `replay`. Raises: UsageError when it is of another
+        version or damaged."""
+        try:
+            return cls.model_validate(_flat(data))
+        except ValidationError as error:
+            fault = error.errors()[0]
+            where = ".".join(map(str, fault["loc"]))
+            raise UsageError(
+                f"the run's request cannot be read ({where}: {fault['msg']}): it is of another version of swe-agent"
+            ) from error
+
+
+def _flat(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A request as it is written today; those of earlier versions held sampling, options and limits apart."""
+    if "sampling" not in data:
+        return dict(data)
+    values = dict(data)
+    sampling, options, limits = (values.pop(name) for name in ("sampling", "options", "limits"))
+    values.pop("project", None)
+    linear = values["search"] == "linear"
+    return values | {
+        "samples": None if linear else values["samples"],
+        "width": values["width"] if values["search"] == "tree" else 4,
+        **{name: sampling.get(name) for name in ("temperature", "max_output_tokens", "reasoning_effort")},
+        "api_base": options.get("api_base"),
+        "fallback_models": options.get("fallbacks", ()),
+        "text_mode": bool(options.get("text_mode")),
+        "request_timeout": options.get("timeout_s", 600.0),
+        "retry_time": options.get("max_retry_s", 300.0),
+        "stream": bool(options.get("stream")),
+        "token_ids": options.get("token_ids"),
+        "budget_usd": limits.get("usd"),
+        "budget_tokens": limits.get("tokens"),
+        "budget_steps": limits.get("steps"),
+        "timeout": limits.get("wall_s"),
+        "budget_test_time": limits.get("test_s"),
+    }
 
 
 @dataclass(frozen=True, slots=True)
 class SolveResult:
-    """What came of it. `exit_code` follows the table of `cli/main.py`."""
+    """What came of it."""
 
-    exit_code: int
+    ending: Ending
     status: str
     """One line for people: what was achieved, or why not and what to do."""
     patch: str
@@ -135,8 +124,26 @@ class SolveResult:
     base_commit: str | None = None
     totals: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
+    @property
+    def exit_code(self) -> ExitCode:
+        return _CODES[self.ending]
+
     def to_json(self) -> dict[str, Any]:
-        data = asdict(self)
+        data = {"exit_code": int(self.exit_code), **asdict(self)}
         data["run"] = str(self.run) if self.run else None
         data["patch_path"] = str(self.run / "patch.diff") if self.run and self.patch else None
         return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> SolveResult:
+        """The result in a run.json. Raises: UsageError when it is of another version."""
+        values = {name: value for name, value in data.items() if name not in ("exit_code", "patch_path")}
+        if "ending" not in values:  # of an earlier version
+            values["ending"] = next(
+                (e for e, code in _CODES.items() if code == data["exit_code"]), "not_verified"
+            )
+        values["run"] = Path(values["run"]) if values.get("run") else None
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise UsageError(f"the run's result cannot be read: {error}") from error

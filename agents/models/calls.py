@@ -78,18 +78,6 @@ class RetryObserver(Protocol):
     ) -> None: ...
 
 
-class Journal(Protocol):
-    """Answers a call from an earlier, interrupted or recorded run."""
-
-    def lookup(self, scope: str, index: int, request_sha256: str) -> Mapping[str, Any] | None:
-        """The recorded `response` (or the whole call event), or None when this call was never made;
-        `{"overflow": message}` when the endpoint refused this prompt as too long (that outcome has an index
-        of its own: the prompt that follows the compaction has the next).
-        Raises: RecordError when a call of that scope and index was made with another request
-        (a replay that diverges says where)."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
     """How endpoints are reached; the same for every role of a run."""

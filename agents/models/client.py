@@ -12,8 +12,9 @@ from pydantic import BaseModel
 
 from ...tools.errors import ContextOverflowError, ModelError, RecordError
 from ..budget import Budget
+from ..journal import CallJournal
 from ..message import Message
-from .calls import Call, CallObserver, Journal, ModelOptions, Sampling
+from .calls import Call, CallObserver, ModelOptions, Sampling
 from .encoder import ToolShapes
 from .endpoint import Endpoint, Sampled
 from .prompt import History
@@ -61,7 +62,7 @@ class ModelClient:
         scope: str,
         sampling: Sampling,
         observer: CallObserver | None,
-        journal: Journal | None,
+        journal: CallJournal | None,
         budget: Budget | None,
     ) -> None:
         self._core = core

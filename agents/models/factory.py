@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...tools.errors import UsageError
-from .calls import CallObserver, Journal, ModelOptions, Sampling
+from .calls import CallObserver, ModelOptions, Sampling
 from .catalog import ModelFacts
 from .preflight import Ping, ping, preflight
 from .providers import Route, check_model, facts_for, route_of
 
 if TYPE_CHECKING:
     from ..budget import Budget
+    from ..journal import CallJournal
     from .client import ModelClient
     from .endpoint import Endpoint
     from .wire import Wire
@@ -26,7 +27,7 @@ def make_client(
     options: ModelOptions = ModelOptions(),  # noqa: B008 - frozen
     scope: str = "",
     observer: CallObserver | None = None,
-    journal: Journal | None = None,
+    journal: CallJournal | None = None,
     budget: Budget | None = None,
     replay_only: bool = False,
 ) -> ModelClient:

@@ -75,7 +75,8 @@ async def reserve(endpoint: Endpoint, request: Request, budget: Budget | None, t
             affordable = int((room.usd - prompt * facts.input_price) / facts.output_price)
             output = max(least, min(output, affordable))
         usd = prompt * (facts.input_price or 0.0) + output * (facts.output_price or 0.0)
-        amount = Spending(usd=usd, tokens=prompt + output, steps=1)
+        priced = facts.input_price is not None or facts.output_price is not None
+        amount = Spending(usd=usd if priced else None, tokens=prompt + output, steps=1)
         if expected is not None:
             amount = spending(expected(request))
         try:
@@ -98,7 +99,7 @@ async def reserve(endpoint: Endpoint, request: Request, budget: Budget | None, t
 def spending(usage: Usage) -> Spending:
     """What one call with this usage takes from a budget."""
     tokens = (usage.prompt_tokens or 0) + (usage.completion_tokens or 0)
-    return Spending(usd=usage.cost_usd or 0.0, tokens=tokens, steps=1)
+    return Spending(usd=usage.cost_usd, tokens=tokens, steps=1)
 
 
 def request_sha256(model: str, request: Request, tools: ToolShapes) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from ..benchmarks.instance import Instance
 from ..benchmarks.sealed import Evaluation
+from .settings import InstanceSettings
 
 Kind = Literal["finished", "infrastructure", "fatal", "interrupted"]
 """finished: a prediction (maybe an empty one). infrastructure: says nothing about the model, is done again.
@@ -25,9 +26,8 @@ class Job:
     """Fields of `Instance` without its evaluation."""
     directory: str
     """Where everything of this instance goes; kept between attempts, so that work goes on."""
-    settings: Mapping[str, Any]
-    """Flags of the batch, as `solving` reads them."""
-    limits: Mapping[str, float | int | None] = field(default_factory=dict[str, Any])
+    settings: InstanceSettings
+    """Its budget is what is left for this instance."""
     attempt: int = 1
     entry: str = SOLVE
 
@@ -36,11 +36,17 @@ class Job:
         return str(self.instance["id"])
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {
+            "instance": dict(self.instance),
+            "directory": self.directory,
+            "settings": self.settings.model_dump(mode="json"),
+            "attempt": self.attempt,
+            "entry": self.entry,
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Job:
-        return cls(**data)
+        return cls(**{**data, "settings": InstanceSettings(**data["settings"])})
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..benchmarks.instance import Instance
 from .job import Outcome
-from .state import BatchState, write_atomically
+from .state import BatchState, save
 
 _EVERY_S = 2.0
 
@@ -81,7 +81,7 @@ class Outputs:
         self._put("results.json", json.dumps(self.results(evaluation), indent=1, ensure_ascii=False) + "\n")
 
     def _put(self, name: str, text: str) -> None:
-        write_atomically(self._state.directory / name, text.encode("utf-8", "surrogateescape"))
+        save(self._state.directory / name, text.encode("utf-8", "surrogateescape"))
 
 
 def status_of(outcome: Outcome | None, *, running: bool) -> str:

@@ -16,6 +16,7 @@ from ..benchmarks.instance import Instance
 from .job import SOLVE, Job, Outcome, instance_to_json
 from .local import Executor
 from .outputs import Outputs
+from .settings import InstanceSettings
 from .state import BatchState, DiskFullError
 
 GRACE_S = 8.0
@@ -26,17 +27,13 @@ GRACE_S = 8.0
 class Plan:
     """What a batch does with each instance."""
 
-    settings: Mapping[str, Any]
-    model: str
+    settings: InstanceSettings
+    """With the budget of one instance."""
     workers: int = 1
     retries: int = 2
     """Further attempts in this call after an infrastructure failure."""
     backoff_s: float = 5.0
     """Before the first further attempt; doubled for each later one."""
-    instance_usd: float | None = None
-    instance_tokens: int | None = None
-    instance_steps: int | None = None
-    instance_wall_s: float | None = None
     total_usd: float | None = None
     total_wall_s: float | None = None
     entry: str = SOLVE
@@ -152,19 +149,19 @@ class Runner:
                     return
                 await self._wait(pause)
                 continue
-            limits = self._limits(name)
-            if limits is None and self._reserved:  # what runs may leave something over
+            settings = self._settings(name)
+            if settings is None and self._reserved:  # what runs may leave something over
                 self._queue.ready.insert(0, name)
                 await self._wait(None)
                 continue
-            if limits is None:
+            if settings is None:
                 self._stop(
                     "budget", "the budget of the whole batch is used up; raise it and run the command again"
                 )
                 return
             self._active += 1
             try:
-                await self._one(name, limits)
+                await self._one(name, settings)
             except DiskFullError as error:
                 self._stop("disk_full", str(error))
             finally:
@@ -187,15 +184,14 @@ class Runner:
             if not change.done():
                 change.set_result(None)
 
-    async def _one(self, name: str, limits: Mapping[str, Any]) -> None:
+    async def _one(self, name: str, settings: InstanceSettings) -> None:
         attempt = self._state.started(name)
         self._tries[name] = self._tries.get(name, 0) + 1
         self._watcher.started(name, attempt)
         job = Job(
             instance_to_json(self._instances[name]),
             str(self._state.instance_directory(name)),
-            self._plan.settings,
-            limits,
+            settings,
             attempt,
             self._plan.entry,
         )
@@ -222,11 +218,11 @@ class Runner:
             with contextlib.suppress(SandboxError):
                 await asyncio.to_thread(self._tidy)
 
-    def _limits(self, name: str) -> dict[str, Any] | None:
-        """Limits of one instance within what is left of the batch's; None when nothing is left. What an
-        instance may spend is reserved until it ends."""
+    def _settings(self, name: str) -> InstanceSettings | None:
+        """The settings of one instance, its budget within what is left of the batch's; None when nothing is
+        left. What an instance may spend is reserved until it ends."""
         plan = self._plan
-        usd, wall = plan.instance_usd, plan.instance_wall_s
+        usd, wall = plan.settings.budget_usd, plan.settings.timeout
         if plan.total_usd is not None:
             left = plan.total_usd - self.spent_usd() - sum(self._reserved.values())
             if left <= 1e-9:
@@ -239,12 +235,7 @@ class Runner:
             if rest <= 0:
                 return None
             wall = rest if wall is None else min(wall, rest)
-        return {
-            "usd": usd,
-            "tokens": self._plan.instance_tokens,
-            "steps": self._plan.instance_steps,
-            "wall_s": wall,
-        }
+        return plan.settings.model_copy(update={"budget_usd": usd, "timeout": wall})
 
     def spent_usd(self) -> float:
         """Dollars of everything that ended, as far as prices are known."""

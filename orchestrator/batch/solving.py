@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...agents.models.calls import ModelOptions, Sampling
 from ...tools.errors import (
     BudgetExceeded,
     CredentialsError,
@@ -32,13 +31,15 @@ from ..benchmarks.instance import Instance
 from ..grading.mirror import find_mirror
 from ..grading.native import prepare_environment
 from ..grading.spec import EnvironmentSpec, known_repositories
-from ..request import Limits, SolveRequest, SolveResult
-from ..solving.outcome import AT_LIMIT
+from ..record.totals import CallTotals
+from ..request import SolveRequest, SolveResult
+from ..settings import Settings
+from ..solving.oversight import recorded_flags
 from ..solving.run_directory import RunDirectory
 from ..solving.solve import solve
-from .audit import audit_run
 from .images import PULLED, ImageError, ensure_image, repository_of_image
 from .job import Job, Kind, Outcome, instance_from_json
+from .settings import InstanceSettings
 from .state import is_disk_full
 
 _REASONS: tuple[tuple[type[SweAgentError], Kind, str], ...] = (
@@ -51,30 +52,20 @@ _REASONS: tuple[tuple[type[SweAgentError], Kind, str], ...] = (
     (UsageError, "fatal", "usage"),
     (SweAgentError, "infrastructure", "crash"),
 )
-_BY_EXIT = {0: "verified", 3: "no_patch", 4: "not_verified", 5: "limit"}
 
 
 @dataclass(slots=True)
-class _Meter:
-    """Counts what the events of a run say was spent."""
+class _Progress:
+    """Tells how far a run is, from its events."""
 
     progress: Callable[[Mapping[str, Any]], None]
-    steps: int = 0
-    tokens: int = 0
-    cost: float = 0.0
-    unpriced: bool = False
+    totals: CallTotals = field(default_factory=CallTotals)
     doing: str = ""
     last: float = field(default=0.0)
 
     def __call__(self, type: str, fields: Mapping[str, Any]) -> None:
         if type == "call":
-            usage = fields.get("usage") or {}
-            self.steps += 1
-            self.tokens += (usage.get("prompt_tokens") or 0) + (usage.get("completion_tokens") or 0)
-            if usage.get("cost_usd") is None:
-                self.unpriced = True
-            else:
-                self.cost += usage["cost_usd"]
+            self.totals.add(str(fields["agent"]), fields["usage"], is_llm=fields["is_llm"])
         elif type == "progress":
             self.doing = str(fields.get("line", ""))
         elif type == "tool":
@@ -82,26 +73,27 @@ class _Meter:
         now = time.monotonic()
         if now - self.last >= 0.5 or type == "progress":
             self.last = now
-            self.progress({"steps": self.steps, "cost_usd": self.cost, "doing": self.doing})
+            totals = self.totals
+            self.progress({"steps": totals.calls, "cost_usd": totals.cost_usd, "doing": self.doing})
 
 
 async def solve_job(job: Job, progress: Callable[[Mapping[str, Any]], None]) -> Outcome:
     """Work on an instance until it has a prediction. Raises: asyncio.CancelledError when stopped; whatever
     is a bug."""
     started = time.monotonic()
-    meter = _Meter(progress)
+    meter = _Progress(progress)
     run = RunDirectory(Path(job.directory))
     run.path.mkdir(parents=True, exist_ok=True)
     run.claim()
     try:
         known = _finished(run)
         if known is None:
-            known = (await _solve(job, run, meter)).to_json()
+            known = await _solve(job, run, meter)
         return _outcome(job, run, known, started)
     except BudgetExceeded as error:
         patch = run.patch.read_text("utf-8", "surrogateescape") if run.patch.exists() else ""
-        known = {"exit_code": 5, "status": str(error), "patch": patch, "totals": {}}
-        return _outcome(job, run, known, started)
+        limit = SolveResult("limit", str(error), patch, verified=False)
+        return _outcome(job, run, limit, started)
     except (SweAgentError, OSError) as error:
         if isinstance(error, OSError) and not is_disk_full(error):
             raise
@@ -113,10 +105,10 @@ async def solve_job(job: Job, progress: Callable[[Mapping[str, Any]], None]) -> 
             kind,
             reason,
             " ".join(str(error).split()),
-            model=job.settings["model"],  # type: ignore[arg-type]
-            cost_usd=None if meter.unpriced else round(meter.cost, 6),
-            tokens=meter.tokens,
-            steps=meter.steps,
+            model=job.settings.model_name,
+            cost_usd=meter.totals.cost_usd,
+            tokens=meter.totals.tokens,
+            steps=meter.totals.calls,
             seconds=round(time.monotonic() - started, 3),
         )
     finally:
@@ -127,7 +119,7 @@ def _reason(error: BaseException) -> tuple[Kind, str]:
     return next((kind, reason) for wanted, kind, reason in _REASONS if isinstance(error, wanted))
 
 
-async def _solve(job: Job, run: RunDirectory, meter: _Meter) -> SolveResult:
+async def _solve(job: Job, run: RunDirectory, meter: _Progress) -> SolveResult:
     request = await asyncio.to_thread(_request, job, run, meter)
     try:
         return await solve(request, run, listener=meter)
@@ -139,79 +131,47 @@ async def _solve(job: Job, run: RunDirectory, meter: _Meter) -> SolveResult:
         return await solve(request, run, listener=meter)
 
 
-def _finished(run: RunDirectory) -> dict[str, Any] | None:
+def _finished(run: RunDirectory) -> SolveResult | None:
     """The result of a run that finished just before the batch was killed."""
     try:
         summary = run.read()
     except UsageError:
         return None
-    return summary.get("result") if summary.get("finished") else None
+    return SolveResult.from_json(summary["result"]) if summary.get("finished") else None
 
 
-def _outcome(job: Job, run: RunDirectory, result: Mapping[str, Any], started: float) -> Outcome:
-    spent = dict(result.get("totals") or {})
-    code = int(result["exit_code"])
+def _outcome(job: Job, run: RunDirectory, result: SolveResult, started: float) -> Outcome:
+    spent = result.totals
     tokens = [spent.get("prompt_tokens"), spent.get("completion_tokens")]
     return Outcome(
         job.id,
         "finished",
-        "limit" if result["status"] == AT_LIMIT else _BY_EXIT.get(code, "not_verified"),
-        str(result["status"]),
-        code,
-        result["patch"],
-        job.settings.get("name") or job.settings["model"],
+        result.ending,
+        result.status,
+        int(result.exit_code),
+        result.patch,
+        job.settings.model_name,
         spent.get("cost_usd"),
         sum(part for part in tokens if part is not None) if None not in tokens else None,
         spent.get("calls"),
         round(time.monotonic() - started, 3),
-        audit_run(run.events, str(job.instance["repo"])) if run.events.exists() else (),
+        recorded_flags(run, str(job.instance["repo"]).rpartition("/")[2]),
     )
 
 
-def _request(job: Job, run: RunDirectory, meter: _Meter) -> SolveRequest:
+def _request(job: Job, run: RunDirectory, meter: _Progress) -> SolveRequest:
     """Everything `solve` needs. Builds or finds the environment; blocking."""
     settings = job.settings
     instance = instance_from_json(job.instance)
     meter("progress", {"line": "environment"})
     place = _place(instance, settings, run, meter)
-    limits = job.limits
+    shared = {name: getattr(settings, name) for name in Settings.model_fields}
     return SolveRequest(
-        issue=instance.issue(hints=bool(settings.get("hints")), repository=str(place.repository)),
+        **{**shared, "sandbox": place.sandbox},
+        issue=instance.issue(hints=settings.hints, repository=str(place.repository)),
         repository=place.repository,
         base=place.base,
-        model=settings["model"],
-        role_models=settings.get("role_models") or {},
-        sampling=Sampling(
-            temperature=settings.get("temperature"),
-            max_output_tokens=settings.get("max_output_tokens"),
-            reasoning_effort=settings.get("reasoning_effort"),
-        ),
-        options=ModelOptions(
-            api_base=settings.get("api_base"),
-            fallbacks=tuple(settings.get("fallbacks") or ()),
-            text_mode=settings.get("text_mode") or None,
-            timeout_s=float(settings.get("request_timeout", 600.0)),
-            max_retry_s=float(settings.get("retry_time", 300.0)),
-            stream=bool(settings.get("stream")),
-            token_ids=settings.get("token_ids"),
-        ),
-        roles=settings.get("roles") or "team",
-        search=settings.get("search") or "linear",
-        samples=int(settings.get("samples") or 1),
-        width=int(settings.get("width") or 4),
-        workers=int(settings.get("search_workers") or 1),
-        proposers=tuple(
-            settings.get("proposers") or (("offline",) if settings["model"] == "offline/repair" else ("llm",))
-        ),
-        seed=int(settings.get("seed") or 0),
-        limits=Limits(limits.get("usd"), limits.get("tokens"), limits.get("steps"), limits.get("wall_s")),  # type: ignore[arg-type]
-        max_steps=int(settings.get("max_steps") or 100),
-        critic_samples=int(settings.get("critic_samples") or 1),
-        sandbox=place.sandbox,
         image=place.image,
-        network=bool(settings.get("network")),
-        setup=settings.get("setup"),
-        test_cmd=settings.get("test_cmd"),
         project=place.project,
         keep_tests=False,
         complete=True,
@@ -229,11 +189,9 @@ class _Place:
     project: Project | None = None
 
 
-def _place(instance: Instance, settings: Mapping[str, Any], run: RunDirectory, meter: _Meter) -> _Place:
+def _place(instance: Instance, settings: InstanceSettings, run: RunDirectory, meter: _Progress) -> _Place:
     """The container image, else a native environment, else whatever the repository says of itself."""
-    kind, sandbox = settings.get("environment") or "auto", settings.get("sandbox") or "auto"
-    mirrors = Path(settings["repo_mirror"]) if settings.get("repo_mirror") else None
-    cache = Path(settings["cache"]) if settings.get("cache") else None
+    kind, sandbox, mirrors = settings.environment, settings.sandbox, settings.repo_mirror
     if kind == "image" or (
         kind == "auto" and mirrors is None and instance.image and sandbox in ("auto", "docker")
     ):
@@ -241,7 +199,7 @@ def _place(instance: Instance, settings: Mapping[str, Any], run: RunDirectory, m
             raise ProjectError(f"{instance.id} names no image: use --environment native with --repo-mirror")
         if ensure_image(
             instance.image,
-            pull=settings.get("pull") or "missing",
+            pull=settings.pull,
             on_progress=lambda line: meter("progress", {"line": line}),
         ):
             (run.path / PULLED).write_text(instance.image)
@@ -249,10 +207,10 @@ def _place(instance: Instance, settings: Mapping[str, Any], run: RunDirectory, m
         return _Place(repository, None, "docker", instance.image, _image_project(settings))
     known = instance.recipe or instance.repo.lower() in {name.lower() for name in known_repositories()}
     if kind == "native" or (kind == "auto" and known and sandbox != "plain"):
-        environment = prepare_environment(instance, mirrors, purpose="agent", cache=cache)
+        environment = prepare_environment(instance, mirrors, purpose="agent", cache=settings.cache)
         _prepare_copy(environment.repository, environment.commit, run)
         project = Project(
-            _test_command(environment.spec, settings.get("test_cmd")),
+            _test_command(environment.spec, settings.test_cmd),
             environment.venv / "bin/python",
             (environment.venv, environment.prefix),
             environment.env,
@@ -280,7 +238,7 @@ def _test_command(spec: EnvironmentSpec, override: str | None) -> TestCommand:
     return TestCommand("python -m pytest", "pytest")
 
 
-def _image_project(settings: Mapping[str, Any]) -> Project:
-    command = settings.get("test_cmd") or "python -m pytest"
+def _image_project(settings: InstanceSettings) -> Project:
+    command = settings.test_cmd or "python -m pytest"
     path = "/opt/miniconda3/envs/testbed/bin:/opt/miniconda3/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     return Project(TestCommand(command, "pytest" if "pytest" in command else "custom"), env={"PATH": path})

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ...tools.errors import SweAgentError, UsageError
+from ...tools.files import hold, write_atomically
 from .job import Outcome
 
 
@@ -51,15 +51,13 @@ class BatchState:
         DiskFullError."""
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            self._lock = (directory / ".lock").open("a")
+            self._lock = hold(directory / ".lock")
         except OSError as error:
             raise _disk_or(error, UsageError(f"cannot write to {directory}: {error.strerror}")) from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if self._lock is None:
             raise UsageError(
                 f"another batch is working on {directory}: wait for it, or name another --output"
-            ) from error
+            )
         self.directory = directory
         self.progress: dict[str, Progress] = {}
         self._path = directory / "state.jsonl"
@@ -117,7 +115,7 @@ class BatchState:
         patch = fields.pop("patch")
         if outcome.kind == "finished":
             data = patch.encode("utf-8", "surrogateescape")
-            write_atomically(self.instance_directory(outcome.id) / "prediction.diff", data)
+            save(self.instance_directory(outcome.id) / "prediction.diff", data)
             fields["patch_sha256"] = hashlib.sha256(data).hexdigest()
         self._append({"event": "ended", **fields})
 
@@ -149,7 +147,7 @@ class BatchState:
 
     def close(self) -> None:
         self._file.close()
-        self._lock.close()
+        self._lock.release()
 
     def _append(self, event: dict[str, Any]) -> None:
         line = json.dumps({"at": round(time.time(), 3), **event}, ensure_ascii=False).encode(
@@ -184,19 +182,11 @@ class BatchState:
                 raise ValueError(f"event {unknown!r}")
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file so that a killed process or a full disk leaves the old or the new one.
-    Raises: DiskFullError; OSError."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
+def save(path: Path, data: bytes) -> None:
+    """Replace a file of the batch, on the disk when this returns. Raises: DiskFullError; OSError."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        write_atomically(path, data, durable=True)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise _disk_or(error, error) from error
 
 

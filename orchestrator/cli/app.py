@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from ..settings import Group
 
 COMMANDS = {
     "solve": "Solve one issue: from a URL, a text, a file or a dataset instance.",
@@ -17,8 +20,9 @@ COMMANDS = {
     "reward": "Recompute the rewards of a run from its record.",
     "train": "Train on an export with TRL.",
     "cache": "List or clean cached environments.",
-    "runs": "List, show, remove or clean up runs.",
+    "runs": "List, show, compare, remove or clean up runs.",
     "apply": "Apply the patch of a run to your checkout, or undo it.",
+    "acp": "Serve an editor over the Agent Client Protocol.",
     "ci": "Steps of an automation: a labelled issue becomes a pull request.",
     "pr": "Open a pull request with the patch of a run.",
     "report": "Write one offline HTML page about a run.",
@@ -29,6 +33,72 @@ COMMANDS = {
 }
 """Name → one line. `swe_agent.orchestrator.cli.<name>` holds `app`, a Typer with that command
 (module names with a trailing underscore where the name is taken: `eval_`)."""
+WITH_SETTINGS = ("solve", "batch", "eval")
+"""Commands whose options are fields: their modules hold `SETTINGS`."""
+
+
+def module_of(name: str) -> Any:
+    return import_module(f"{__package__}.{name}{'_' if name == 'eval' else ''}")
+
+
+def settings_of(name: str) -> type[Group]:
+    """The settings of a command that has them."""
+    return module_of(name).SETTINGS
+
+
+def command_of(name: str) -> Any:
+    """The command, its variables named."""
+    command = typer.main.get_command(module_of(name).app)
+    command.name = name
+    if name not in WITH_SETTINGS:
+        for param, key in _own_options(command, name):
+            param.envvar = "SWE_AGENT_" + key.replace("-", "_").upper()
+    return command
+
+
+def _own_options(command: Any, path: str) -> Iterator[tuple[Any, str]]:
+    """Options of a command and its subcommands, with the key that is theirs alone: `export-split`."""
+    for param in command.params:
+        if param.param_type_name == "option" and param.name != "help":
+            yield param, f"{path}-{max(param.opts, key=len).lstrip('-')}"
+    children: Iterable[tuple[str, Any]] = getattr(command, "commands", {}).items()
+    for name, child in children:
+        yield from _own_options(child, f"{path}-{name}")
+
+
+class Keys(Mapping[str, tuple[str, ...]]):
+    """Command → the keys that it takes in config.toml; commands are imported when they are asked for."""
+
+    def __getitem__(self, name: str) -> tuple[str, ...]:
+        if name in WITH_SETTINGS:
+            from ..settings.flag import fields_of, flag_of, key_of
+
+            fields = fields_of(settings_of(name)).items()
+            return tuple(key_of(key, field) for key, field in fields if not flag_of(field).once)
+        if name not in COMMANDS:
+            raise KeyError(name)
+        return tuple(key.removeprefix(f"{name}-") for _, key in _own_options(command_of(name), name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+def variables() -> Iterator[str]:
+    """Every SWE_AGENT_* variable that stands for a flag."""
+    from ..settings.flag import fields_of, flag_of, key_of
+    from ..settings.sources import variable_of
+
+    for name in COMMANDS:
+        if name in WITH_SETTINGS:
+            for key, field in fields_of(settings_of(name)).items():
+                if not flag_of(field).once:
+                    yield variable_of(name, key, key_of(key, field))
+        else:
+            for param, _ in _own_options(command_of(name), name):
+                yield param.envvar
 
 
 class LazyGroup(TyperGroup):
@@ -38,29 +108,20 @@ class LazyGroup(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in COMMANDS:
-            return None
-        module = f"{__package__}.{cmd_name}{'_' if cmd_name == 'eval' else ''}"
-        command = typer.main.get_command(import_module(module).app)
-        command.name = cmd_name
-        _name_environment(command)
-        return command
+        return command_of(cmd_name) if cmd_name in COMMANDS else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            close = get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"did you mean {close[0]}?" if close else "see `swe-agent --help`"
+            ctx.fail(f"there is no command {args[0]!r}; {hint}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
-
-
-def _name_environment(command: Any) -> None:
-    """Every flag has SWE_AGENT_<FLAG>."""
-    for param in command.params:
-        if getattr(param, "opts", None) and param.param_type_name == "option" and not param.envvar:
-            longest = max(param.opts, key=len)
-            if longest != "--help":
-                param.envvar = "SWE_AGENT_" + longest.lstrip("-").replace("-", "_").upper()
-    children: Iterable[Any] = getattr(command, "commands", {}).values()
-    for child in children:
-        _name_environment(child)
 
 
 app = typer.Typer(

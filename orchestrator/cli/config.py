@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import typer
 
 app = typer.Typer(
@@ -11,66 +9,51 @@ app = typer.Typer(
 )
 
 
-def _options() -> dict[str, tuple[Any, str]]:
-    """Flags of `solve` that make sense as defaults: name → (default, help)."""
-    from .solve import app as solve_app
-
-    command: Any = typer.main.get_command(solve_app)
-    once = {
-        "issue",
-        "text",
-        "file",
-        "instance",
-        "example",
-        "resume",
-        "dry_run",
-        "output",
-        "patch",
-        "repo",
-        "base",
-    }
-    return {
-        max(param.opts, key=len).lstrip("-"): (param.default, param.help)
-        for param in command.params
-        if param.name not in once and param.name != "help"
-    }
-
-
 @app.command()
 def init(force: bool = typer.Option(False, "--force", help="Replace an existing file.")) -> int:
     """Write a commented config.toml with every default."""
     from ...tools.errors import UsageError
-    from ..config import template, user_file
+    from ..settings.sources import template, user_file
 
     path = user_file()
     if path.exists() and not force:
         raise UsageError(f"{path} exists already: edit it, or use --force")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(template(_options()), encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(template(), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
     print(path)
     return 0
 
 
 @app.command()
-def show(origin: bool = typer.Option(False, "--origin", help="Say where each value comes from.")) -> int:
-    """The defaults of `solve` as they are in force."""
-    import os
+def show(
+    context: typer.Context,
+    command: str = typer.Argument("solve", help="solve, batch or eval."),
+    origin: bool = typer.Option(False, "--origin", help="Say where each value comes from."),
+) -> int:
+    """The defaults of a command as they are in force."""
+    from ...tools.errors import UsageError
+    from ..settings.flag import fields_of, flag_of, key_of
+    from ..settings.refusal import nearest
+    from ..settings.sources import collect, toml_of
+    from .app import WITH_SETTINGS, settings_of
+    from .options import Sources
 
-    from ..config import settings
-    from .app import COMMANDS
-
-    values: dict[str, tuple[Any, str]] = {
-        name: (value, "built in") for name, (value, _) in _options().items()
-    }
-    for setting in settings(None, COMMANDS):
-        if setting.command in (None, "solve"):
-            values[setting.key.replace("_", "-")] = (setting.value, setting.origin)
-    for name in list(values):
-        variable = "SWE_AGENT_" + name.upper().replace("-", "_")
-        if variable in os.environ:
-            values[name] = (os.environ[variable], variable)
-    for name, (value, where) in values.items():
-        print(f"{name} = {value!r}{f'  # {where}' if origin else ''}")
+    if command not in WITH_SETTINGS:
+        raise UsageError(
+            f"config show {command!r}: choose from {', '.join(WITH_SETTINGS)}{nearest(command, WITH_SETTINGS)}"
+        )
+    kind = settings_of(command)
+    files = context.obj.files if isinstance(context.obj, Sources) else ()
+    said = collect(kind, command, {}, files)
+    for name, field in fields_of(kind).items():
+        if flag_of(field).once:
+            continue
+        default = field.get_default(call_default_factory=True)
+        value, where = (said[name].value, said[name].origin) if name in said else (default, "built in")
+        print(f"{key_of(name, field)} = {toml_of(name, value)}{f'  # {where}' if origin else ''}")
     return 0
 
 
@@ -79,22 +62,8 @@ def schema() -> int:
     """JSON Schema of config.toml."""
     import json
 
-    kinds = {bool: "boolean", int: "integer", float: "number", str: "string"}
-    properties = {
-        name: {
-            "description": help,
-            **({"type": kinds[type(default)], "default": default} if default is not None else {}),
-        }
-        for name, (default, help) in _options().items()
-    }
-    print(
-        json.dumps(
-            {
-                "$schema": "https://json-schema.org/draft/2020-12/schema",
-                "type": "object",
-                "properties": properties,
-            },
-            indent=2,
-        )
-    )
+    from ..settings.sources import schema as schema_of
+    from .app import WITH_SETTINGS, settings_of
+
+    print(json.dumps(schema_of({name: settings_of(name) for name in WITH_SETTINGS}), indent=2))
     return 0

@@ -1,14 +1,4 @@
-"""main: runs a command and maps every error to its exit code, in this one place.
-
-| exit | meaning | exit | meaning |
-|---|---|---|---|
-| 0 | patch made and its checks passed | 6 | credentials or model |
-| 1 | bug in the program | 7 | sandbox |
-| 2 | usage or configuration | 8 | issue, forge or pull request |
-| 3 | no patch | 9 | batch finished partly |
-| 4 | patch not verified | 130 / 143 | signal |
-| 5 | limit reached, best patch kept | | |
-"""
+"""main: runs a command and maps every error to its exit code (`exit_code.ExitCode`)."""
 
 from __future__ import annotations
 
@@ -19,28 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...tools import errors
-
-OK, BUG, USAGE, NO_PATCH, NOT_VERIFIED, LIMIT, MODEL, SANDBOX, FORGE, PARTLY = range(10)
-INTERRUPTED, TERMINATED = 130, 143
-
-_CODES: tuple[tuple[type[errors.SweAgentError], int], ...] = (
-    (errors.ModelError, MODEL),
-    (errors.SandboxError, SANDBOX),
-    (errors.ProjectError, SANDBOX),
-    (errors.IssueError, FORGE),
-    (errors.ForgeError, FORGE),
-    (errors.BudgetExceeded, LIMIT),
-    (errors.PatchError, NOT_VERIFIED),
-    (errors.SweAgentError, USAGE),
-)
-
-
-def exit_code_of(error: BaseException) -> int:
-    """The exit code that stands for `error`."""
-    for kind, code in _CODES:
-        if isinstance(error, kind):
-            return code
-    return BUG
+from ..exit_code import ExitCode, exit_code_of
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,20 +32,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     usage_error: type[Any] = typer.BadParameter.__mro__[2]
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        defaults: dict[str, dict[str, object]] = {}
+        extra: dict[str, Any] = {}
         if any(word in COMMANDS for word in arguments):
-            from ..config import default_map, settings
-
-            defaults = default_map(settings(_config_file(arguments), COMMANDS), COMMANDS)
-        result = app(args=arguments, prog_name="swe-agent", standalone_mode=False, default_map=defaults)
-        return result if isinstance(result, int) else OK
+            extra = _sources(_config_file(arguments))
+        result = app(args=arguments, prog_name="swe-agent", standalone_mode=False, **extra)
+        return result if isinstance(result, int) else ExitCode.OK
     except (typer.Abort, KeyboardInterrupt):
-        return INTERRUPTED
+        return ExitCode.INTERRUPTED
     except typer.Exit as error:
         return error.exit_code
     except usage_error as error:  # pyright: ignore[reportGeneralTypeIssues]
-        error.show()
-        return USAGE
+        print(_usage_line(error), file=sys.stderr)
+        return ExitCode.USAGE
     except errors.SweAgentError as error:
         if os.environ.get("SWE_AGENT_TRACEBACK"):
             raise
@@ -88,7 +55,55 @@ def main(argv: Sequence[str] | None = None) -> int:
         return exit_code_of(error)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
+        return ExitCode.OK
+
+
+def _sources(config: Path | None) -> dict[str, Any]:
+    """What a command gets from files and variables, once they are known to say nothing unknown.
+    Raises: UsageError."""
+    from ..settings.sources import PREFIX, check_keys, check_variables, settings_files
+    from .app import WITH_SETTINGS, Keys, variables
+
+    files = settings_files(config)
+    check_keys(files, Keys())
+    if any(name.startswith(PREFIX) for name in os.environ):
+        check_variables(os.environ, variables())
+    if not files:
+        return {}
+    from .options import Sources
+
+    defaults: dict[str, dict[str, Any]] = {}
+    for item in files:
+        if item.command is not None and item.command not in WITH_SETTINGS:
+            value = ",".join(map(str, item.value)) if isinstance(item.value, list) else item.value
+            defaults.setdefault(item.command, {})[item.key.replace("-", "_")] = value
+    return {"default_map": defaults, "obj": Sources(tuple(files))}
+
+
+def _usage_line(error: Any) -> str:
+    """What is wrong with the words of the command line, in one line."""
+    path = error.ctx.command_path if error.ctx is not None else "swe-agent"
+    message = " ".join(error.format_message().split()).rstrip(".")
+    where = _origin(error)
+    hint = "" if message.endswith("?") or "--help" in message else f"; see `{path} --help`"
+    return f"{path}: {where}{message[:1].lower()}{message[1:]}{hint}"
+
+
+def _origin(error: Any) -> str:
+    """The variable or file that a wrong value stands in, if it is no flag."""
+    param = getattr(error, "param", None)
+    if param is None or error.ctx is None:
+        return ""
+    source = error.ctx.get_parameter_source(param.name)
+    name = getattr(source, "name", "")
+    if name == "ENVIRONMENT":
+        return f"{param.envvar}: "
+    if name == "DEFAULT_MAP" and error.ctx.obj is not None:
+        command = error.ctx.command_path.split()[1]
+        for item in error.ctx.obj.files:
+            if item.command == command and item.key.replace("-", "_") == param.name:
+                return f"{item.place}: "
+    return ""
 
 
 def _config_file(arguments: list[str]) -> Path | None:

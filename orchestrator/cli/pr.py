@@ -31,7 +31,6 @@ def pr(
         raise UsageError(f"{run} has no finished patch")
     if not result["verified"] and not force:
         raise UsageError(f"the patch of {run} is not verified: look at it first, then use --force")
-    fields = {name: value for name, value in result.items() if name != "patch_path"}
     request = SolveRequest.from_json(summary["request"])
-    print(open_pr(request.issue, SolveResult(**fields), ready=ready, fork=fork, force=force))
+    print(open_pr(request.issue, SolveResult.from_json(result), ready=ready, fork=fork, force=force))
     return 0

@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from ..record.schema import Trajectory
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -37,7 +37,7 @@ def show(
 ) -> int:
     """What a run did."""
     from ..record.build import build_record
-    from ..record.events import read_events
+    from ..record.log import read_events
     from ..solving.run_directory import RunDirectory
 
     directory = RunDirectory.existing(run)

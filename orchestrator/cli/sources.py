@@ -1,36 +1,130 @@
-"""Where the issue and its repository come from: a flag, a file, a dataset or a forge."""
+"""From what `solve` was told to a request: the issue (a text, a file, a dataset or a forge) and its repository."""
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ...tools.errors import UsageError
+from ...tools.errors import RepositoryError, UsageError
+from ...tools.excerpt import printable
+from ..request import SolveRequest
 from ..solving.issue import Issue
-from ..solving.run_directory import cache_root
+from ..solving.run_directory import RunDirectory, cache_root
+from .delivery import check_delivery, check_repository
+from .solve_settings import SolveSettings
 
 if TYPE_CHECKING:
     from ..report.screen import Screen
 
 
-def read_issue(flags: Mapping[str, Any], screen: Screen) -> Issue:
-    if flags.get("example"):
+def build_request(
+    settings: SolveSettings, screen: Screen, scratch: Path | None
+) -> tuple[SolveRequest, RunDirectory | None]:
+    """Fetch the issue, find the repository. Fatal mistakes are found before anything is cloned or spent, and
+    leave no run behind. With `scratch`, a folder for a clone, no run is begun.
+
+    Raises: UsageError, CredentialsError, IssueError, ForgeError, RepositoryError.
+    """
+    check_models(settings)
+    issue = read_issue(settings, screen)
+    if not issue.text.strip():
+        raise UsageError("the issue is empty: say what is wrong with --text, --file or --issue")
+    screen.line(f"issue {issue.id}: {issue.title}", "bold")
+    check_delivery(settings, issue, local=check_local(settings, issue))
+    run = RunDirectory.new(slug_of(issue), settings.output) if scratch is None else None
+    folder = run.path / "work" / "clone" if run is not None else Path(scratch or "") / "clone"
+    try:
+        repository = find_repository(settings, issue, folder, screen)
+        request = _trusting(settings.request(issue, repository), settings.trust_repo, screen)
+        check_repository(settings, repository)
+    except BaseException:
+        if run is not None:
+            run.discard()
+        raise
+    return request, run
+
+
+def resume_request(name: str) -> tuple[SolveRequest, RunDirectory]:
+    """The request of an interrupted run. Raises: UsageError when it has finished."""
+    run = RunDirectory.existing(name).claim()
+    summary = run.read()
+    if summary.get("finished"):
+        raise UsageError(
+            f"{run.path} has finished ({summary['status']}): see `swe-agent runs show {run.path}`"
+        )
+    return SolveRequest.from_json(summary["request"]), run
+
+
+def dry_run_lines(request: SolveRequest) -> list[str]:
+    """What would be done, a line each; nothing is built, run or spent."""
+    from ...tools.project.detect import detect_project
+
+    lines = [
+        f"issue: {request.issue.id}: {request.issue.title}",
+        f"repository: {request.repository}",
+        f"base: {request.base or 'HEAD'}",
+    ]
+    for found in detect_project(
+        request.repository, python=request.python, setup=request.setup, test_cmd=request.test_cmd
+    ):
+        lines.append(f"{found.what}: {found.value} ({found.why}){f' [{found.flag}]' if found.flag else ''}")
+    lines.append(f"model: {request.model}; roles: {request.roles}; search: {request.search}")
+    lines.append(f"sandbox: {request.sandbox}, network {'on' if request.network else 'off'}")
+    return [printable(line) for line in lines]
+
+
+def check_models(settings: SolveSettings) -> None:
+    """Names, keys and endpoints of every model. Raises: CredentialsError, UsageError."""
+    from ...agents.models.factory import preflight
+
+    async def check() -> None:
+        for model in sorted(settings.models()):
+            await preflight(model, settings.options)
+
+    asyncio.run(check())
+
+
+def _trusting(request: SolveRequest, trusted: bool, screen: Screen) -> SolveRequest:
+    """What the repository's .swe-agent.toml says, if the user consents; its other keys never count."""
+    from ..settings.sources import REPOSITORY_FILE, repository_settings
+
+    offered, refused = repository_settings(request.repository)
+    for key in refused:
+        screen.line(f"  {REPOSITORY_FILE}: {key} is ignored: a repository may not set it", "yellow")
+    for key, value in offered.items():
+        used = "used" if trusted else "not used; --trust-repo takes it"
+        screen.line(f"  {REPOSITORY_FILE}: {key} = {value!r}  ({used})")
+    if not trusted:
+        return request
+    return request.model_copy(
+        update={
+            "test_cmd": request.test_cmd or offered.get("test-cmd"),
+            "setup": request.setup or offered.get("setup"),
+            "image": request.image or offered.get("image"),
+            "protected": (*request.protected, *offered.get("ignore", ())),
+        }
+    )
+
+
+def read_issue(settings: SolveSettings, screen: Screen) -> Issue:
+    """Raises: UsageError, IssueError, ForgeError."""
+    if settings.example:
         from ...examples import issue_text
 
         return Issue.from_text(issue_text(), source="example")
-    if flags["text"] is not None:
-        return Issue.from_text(flags["text"])
-    if flags["file"] is not None:
-        return Issue.from_text(_read_text(flags["file"]), source="file")
-    if flags["instance"] is not None:
-        return _instance(flags["dataset"], flags["instance"])
+    if settings.text is not None:
+        return Issue.from_text(settings.text)
+    if settings.file is not None:
+        return Issue.from_text(_read_text(settings.file), source="file")
+    if settings.instance is not None:
+        return _instance(settings.dataset or "", settings.instance)
     from ..forges import fetch_issue
 
-    issue = fetch_issue(flags["issue"], on_line=screen.line)
-    if flags["open_pr"] and not flags["force"]:
+    issue = fetch_issue(settings.issue or "", on_line=screen.line)
+    if settings.open_pr and not settings.force:
         from ..forges.pull_request import check_wanted
 
         check_wanted(issue, "")
@@ -62,36 +156,32 @@ def _instance(dataset: str, name: str) -> Issue:
     return instance.issue(repository=repository)
 
 
-def find_repository(
-    flags: Mapping[str, Any], issue: Issue, folder: Path, screen: Screen
-) -> tuple[Issue, Path]:
+def find_repository(settings: SolveSettings, issue: Issue, folder: Path, screen: Screen) -> Path:
     """The checkout to read: --repo, else the issue's own repository (cloned), else the current folder."""
-    if flags.get("example"):
+    if settings.example:
         from ...examples import materialise
 
-        return issue, materialise(cache_root() / "example")
-    where = flags["repo"] or issue.repository or "."
+        return materialise(cache_root() / "example")
+    where = settings.repo or issue.repository or "."
     if _is_remote(where):
         from ..forges import clone
 
-        screen.line(f"  repository: {where}  ({'given' if flags['repo'] else 'from the issue'}) [--repo]")
+        screen.line(f"  repository: {where}  ({'given' if settings.repo else 'from the issue'}) [--repo]")
         kind = "gitlab" if issue.source == "gitlab" else "github"
-        clone(where, folder, base=flags["base"] or issue.base_commit, kind=kind)
-        return issue, folder
-    return issue, Path(where).expanduser().resolve()
+        clone(where, folder, base=settings.base or issue.base_commit, kind=kind)
+        return folder
+    return Path(where).expanduser().resolve()
 
 
 def _is_remote(where: str) -> bool:
     return "://" in where or where.startswith("git@")
 
 
-def check_local(flags: Mapping[str, Any], issue: Issue) -> bool:
+def check_local(settings: SolveSettings, issue: Issue) -> bool:
     """Whether the repository is a checkout of the user's, and not to be cloned or made; then it must be a git
     repository. Raises: RepositoryError."""
-    from ...tools.errors import RepositoryError
-
-    where = flags["repo"] or issue.repository or "."
-    if flags.get("example") or _is_remote(where):
+    where = settings.repo or issue.repository or "."
+    if settings.example or _is_remote(where):
         return False
     path = Path(where).expanduser()
     if not path.is_dir():

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from ...tools.files import locked
 from ...tools.git import execute
 from ...tools.project.manifest import Manifest, strings
 from .installer import Installer
-from .locks import locked
 from .native import NativeEnvironment, command_env
 from .relocate import copy_venv
 from .script import changed_files

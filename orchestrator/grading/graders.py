@@ -14,6 +14,7 @@ from ..benchmarks.sealed import grading
 from .command_grader import command_grader
 from .evaluate import EnvironmentOf, Grader
 from .grader import GraderOptions, grade
+from .interpreter import uv_path
 from .logs import parser_named
 from .official import chosen_harness, official_environment, official_grader
 from .spec import spec_for
@@ -77,6 +78,11 @@ def choose_grader(
         return Chosen(
             kind, official_grader(run_id, timeout_s=options.timeout_s, work=work), official_environment
         )
+    if uv_path() is None:
+        raise UsageError(
+            "native environments are dated with uv, so that nothing later than the issue comes in, and uv is "
+            "not here: pip install uv, or use --harness official"
+        )
     _refuse("the native harness", instances, native_refusal)
     return Chosen(kind, lambda item, answer, logs: grade(item, answer, options, logs), native_environment)
 
@@ -100,7 +106,7 @@ def native_refusal(instance: Instance) -> str | None:
 
 def native_environment(instance: Instance) -> str:
     """What shapes a native environment, as far as it is known before it is built."""
-    from .interpreter import find_interpreter, uv_path
+    from .interpreter import find_interpreter
 
     spec = spec_for(instance)
     interpreter = find_interpreter(spec.python)

@@ -9,7 +9,6 @@ machine.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import subprocess
@@ -17,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...tools.files import locked
 from .interpreter import find_interpreter, uv_path
 
 _WANTED = re.compile(r"httpbin\.org|HTTPBIN_URL")
@@ -114,8 +114,7 @@ def prepare_httpbin(cache: Path) -> Httpbin | None:
     home = cache / "httpbin-4"
     cache.mkdir(parents=True, exist_ok=True)
     interpreter = find_interpreter("3.11")
-    with (cache / "httpbin.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(cache / "httpbin.lock"):
         if not (home / "ready").exists() and not _install(home, str(interpreter.path)):
             return None
     return Httpbin(home, interpreter.prefix)

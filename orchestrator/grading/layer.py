@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from ...tools.files import locked, write_atomically
 from .installer import Installer
 from .interpreter import Interpreter
-from .locks import locked
 from .relocate import copy_venv
 from .spec import EnvironmentSpec
 
@@ -46,9 +46,7 @@ def copy_layer(
             installer = make(directory)
             _fill(installer, interpreter, requirements)
             notes = installer.notes
-            fresh = directory / "layer.json.new"
-            fresh.write_text(json.dumps({"notes": notes}))
-            fresh.replace(directory / "layer.json")
+            write_atomically(directory / "layer.json", json.dumps({"notes": notes}))
     copy_venv(directory / "venv", destination, {})
     return tuple(notes)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...tools.errors import RepositoryError
+from ...tools.files import locked, write_atomically
 from ...tools.git import git
 from ...tools.sandbox import DEFAULT_ROOT, Limits, SandboxSpec
 from ..benchmarks.instance import Instance
@@ -26,7 +27,6 @@ from .builder import Builder
 from .installer import Installer
 from .interpreter import Interpreter, find_interpreter
 from .layer import copy_layer
-from .locks import locked
 from .requirements import conda_requirements_at, requirements_at
 from .spec import EnvironmentSpec, spec_for, version_note
 
@@ -218,9 +218,7 @@ def _save(environment: NativeEnvironment) -> None:
         "notes": list(environment.notes),
         "build_s": environment.build_s,
     }
-    fresh = environment.directory / "environment.json.new"
-    fresh.write_text(json.dumps(fields, indent=1))
-    fresh.replace(environment.directory / "environment.json")
+    write_atomically(environment.directory / "environment.json", json.dumps(fields, indent=1))
 
 
 def _load(directory: Path, spec: EnvironmentSpec) -> NativeEnvironment | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ...tools.errors import UsageError
+from ...tools.files import write_atomically
 from .grader import Grade
 from .predictions import Prediction
 
@@ -103,9 +104,7 @@ class RunReport:
         """Write the report atomically; returns its path."""
         directory.mkdir(parents=True, exist_ok=True)
         path = report_path(directory, self.model, self.run_id)
-        draft = path.with_name(path.name + ".new")
-        draft.write_text(json.dumps(self.to_json(), indent=1) + "\n", "utf-8")
-        draft.replace(path)
+        write_atomically(path, json.dumps(self.to_json(), indent=1) + "\n")
         return path
 
 

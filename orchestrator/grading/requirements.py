@@ -92,27 +92,29 @@ def conda_requirements_at(mirror: Path, commit: str, paths: Sequence[str]) -> li
 
 
 def conda_requirements(text: str) -> list[str]:
-    """`dependencies` of a conda environment file (`name=1.2` and the nested `pip:` list)."""
+    """`dependencies` of a conda environment file (`name=1.2`, `channel::name`, the nested `pip:` list). A file
+    that is no YAML lists nothing."""
+    import yaml
+
+    try:
+        data = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError):
+        return []
+    listed = data.get("dependencies") if isinstance(data, dict) else None
     lines: list[str] = []
-    inside = False
-    for raw in text.splitlines():
-        line = re.sub(r"(^|\s)#.*$", "", raw).rstrip()
-        if re.match(r"^\S", line):
-            inside = line.startswith("dependencies:")
-            if not line.startswith("-") or not inside:
-                continue
-        found = re.match(r"\s*-\s*['\"]?([^'\"]+?)['\"]?$", line)
-        if not inside or not found or found[1].endswith(":"):
-            continue
-        item = found[1].rsplit("::", 1)[-1].strip()
-        if item.startswith(("-r", "-e", ".")):
-            continue
-        parts = re.match(r"([A-Za-z0-9_.\[\]-]+)\s*(.*)$", item)
-        if parts is None or parts[1].lower() in _CONDA_ONLY:
-            continue
-        name = _CONDA_NAMES.get(parts[1].lower(), parts[1])
-        lines.append(name + _version(parts[2].strip()))
-    return list(dict.fromkeys(lines))
+    for item in listed if isinstance(listed, list) else ():
+        inner = item.get("pip") if isinstance(item, dict) else [item]
+        lines += [_requirement(text) for text in inner or () if isinstance(text, str)]
+    return list(dict.fromkeys(line for line in lines if line))
+
+
+def _requirement(text: str) -> str:
+    """One entry as a pip requirement, "" for what only conda has."""
+    item = text.rsplit("::", 1)[-1].strip()
+    parts = re.match(r"([A-Za-z0-9_.\[\]-]+)\s*(.*)$", item)
+    if parts is None or item.startswith(("-", ".")) or parts[1].lower() in _CONDA_ONLY:
+        return ""
+    return _CONDA_NAMES.get(parts[1].lower(), parts[1]) + _version(parts[2].strip())
 
 
 def _version(text: str) -> str:

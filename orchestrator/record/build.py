@@ -10,10 +10,10 @@ from pydantic import ValidationError
 
 from ...agents.models.prompt_digest import canonical
 from ...tools.errors import RecordError
-from .events import read_events, torn_bytes
 from .fold import HANDLERS, Event, Fold
 from .graph import chains, wire
 from .invariants import check
+from .log import read_events, torn_bytes
 from .schema import Component, Node, Trajectory
 
 

@@ -1,207 +1,350 @@
-"""EventLog: the append-only source of truth of a run (`events.jsonl`).
+"""The vocabulary of a run: one dataclass per event, in the order in which its fields are written.
 
-One JSON object per line: `{"seq": int, "at": unix seconds, "type": str, ...fields}`, fsynced before
-`append` returns, so that whatever was paid for is on disk. Everything else (record, report, preds,
-resume, replay) derives from it. A torn last line (the process was killed) is dropped on reading.
-A long log is rotated: whole segments become `events.0001.jsonl.gz`, `events.0002.jsonl.gz`, ... beside
-it, compressed off the writing thread, and `read_events` reads them first.
-
-The vocabulary. Ids are strings unique in the run; `node` names a search node, "" the run itself:
-
-- run_started: schema, run_id, issue, repository, base_commit, config (no secrets), versions, seed, is_llm;
-  optional: instance_id, source, benchmark, split, licence (a benchmark instance is never exported by accident)
-- resumed: version (another process goes on with the run)
-- inference: what, value, why, flag          - baseline: tests {id: outcome}, flaky [id], duration_s, runs,
-  whole, problem|null (why no test ran), lacking [module that tests could not import]
-- toolset: name, tools [schema]              - agent: name, role, model, sampling, toolset, is_llm
-- message: id, parent|null, agent, node, role, content, reasoning|null, tool_calls [{id, type,
-  function {name, arguments (raw string)}}], tool_call_id|null, name|null, sampled, error|null;
-  optional: images [`sha256:<hex>` of a file in the run's pictures/, or a URL]
-- call: message (id of the sampled message), agent, node, scope, index, request_sha256, model,
-  served_model, sampling, finish_reason, usage {prompt_tokens, completion_tokens, cached_tokens,
-  reasoning_tokens, cost_usd|null}, latency_s, attempts, response (what a replay needs to answer again);
-  tokens|null {tokenizer, token_ids, mask, logprobs, context_ids} (`tokens.py`: the delta of this message);
-  optional: prompt_sha256 (`agents.models.prompt_digest` of the messages that were sent; what "exact
-  prompt" is checked against), policy_version, is_llm
-- call_retried: agent, node, scope, index, model, error, attempts, wait_s
-- call_failed: agent, node, scope, index, error, kind (infrastructure | credentials | overflow), attempts
-- tool: message (id of the tool message), node, agent, name, arguments, ok, duration_s, tree_hash|null
-- compaction: agent, node, kept, dropped     - nudge: agent, node, reason (what the role was told)
-- node: id, parent|null, kind, agent|null, seed, depth      - fork: node, from
-- evaluation: node, kind (visible | reproduction | regression | lint | coverage | hidden), tests {id:
-  outcome}, f2p [passed, total]|null, p2p [passed, total]|null, before, after, wall_s, valid
-- patch: id, node, text, sha256, normalised_hash, files, removed_by_hygiene
-- node_finished: node, status (finished | limit | failed | infrastructure | duplicate), tips {agent: message},
-  patch|null, tree_hash|null, reward|null {total, components {name: {value|null, weight}}, spec},
-  critic|null {mean, sd, k, rationale}; optional: visits, value, terminal
-- duplicate: node, of                        - vote: patch, node          - decision: what, chosen, why
-- rollout: node, seed, result (what one expansion returned, written the moment it was done)
-- assessment: normalised_hash, evaluation (what one distinct patch measured). These two answer a resumed
-  search; the search marks every event it writes with `by: "search"`, and those besides these two come in
-  the same order whatever the number of workers. A node may finish again after an infrastructure failure.
-- budget: reserved, settled, spent           - audit: node, flags [..]
-- selected: node|null, patch|null, confidence|null, reasons [..]
-- hygiene: node, patch (sha256 of the cleaned one), removed ["path: reason"]
-- outcome: exit_code, status, verified, tests {fixed, broken, still_failing, flaky}
-- run_finished: totals
-
-`recorder.Recorder` writes them. An event that is said again by a resumed run (same message id, same call)
-counts once.
+Ids are strings unique in the run; `node` names a search node, "" the run itself. Every None is written as
+null (and null is never 0) but for a field that is OPTIONAL, which is left out.
 """
 
 from __future__ import annotations
 
-import gzip
-import json
-import os
-import re
-import shutil
-import threading
-import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import IO, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from ...tools.errors import RecordError
-
-ROTATE_BYTES = 64 << 20
+from .event import OPTIONAL, SEARCH, Event, JsonObject, event
 
 
-class EventLog:
-    """Single writer of one `events.jsonl`; `append` may be called from several threads.
-    Cost of an event: its own bytes and one fdatasync, whatever the length of the log."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided(Event):
+    """What the search writes: logical decisions, in the same order whatever the number of workers."""
 
-    def __init__(self, path: Path, *, rotate_bytes: int = ROTATE_BYTES) -> None:
-        """Open for appending; an existing log is continued after its last whole line.
-        Raises: RecordError when the file is damaged before its last line."""
-        self.path = path
-        self._rotate_bytes = rotate_bytes
-        self._lock = threading.Lock()
-        self._packer: threading.Thread | None = None
-        self._seq = 0
-        end = 0
-        if path.exists():
-            for event, after in _scan(path):
-                self._seq, end = event["seq"] + 1, after
-        closed = segments(path)
-        self._segment = len(closed)
-        if not self._seq and closed:
-            for event, _ in _scan(closed[-1]):
-                self._seq = event["seq"] + 1
-        self._file = path.open("ab")
-        self._file.truncate(end)
-        self._size = end
-        leftover = [segment for segment in closed if segment.suffix != ".gz"]
-        if leftover:
-            self._pack(leftover)
-
-    def append(self, type: str, /, **fields: Any) -> int:
-        """Write one event and return its `seq`. On disk when this returns."""
-        with self._lock:
-            seq = self._seq
-            event = {"seq": seq, "at": round(time.time(), 3), "type": type, **fields}
-            text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
-            line = text.encode("utf-8", "backslashreplace") + b"\n"
-            self._file.write(line)
-            self._file.flush()
-            os.fdatasync(self._file.fileno())
-            self._seq = seq + 1
-            self._size += len(line)
-            if self._size >= self._rotate_bytes:
-                self._rotate()
-            return seq
-
-    def close(self) -> None:
-        self._file.close()
-        if self._packer is not None:
-            self._packer.join()
-
-    def _rotate(self) -> None:
-        self._file.close()
-        self._segment += 1
-        closed = self.path.with_name(f"{self.path.stem}.{self._segment:04d}{self.path.suffix}")
-        self.path.rename(closed)
-        self._file = self.path.open("ab")
-        self._size = 0
-        self._pack([closed])
-
-    def _pack(self, closed: list[Path]) -> None:
-        before = self._packer
-
-        def run() -> None:
-            if before is not None:
-                before.join()
-            for segment in closed:
-                _compress(segment)
-
-        self._packer = threading.Thread(target=run, name="event-log-rotation", daemon=True)
-        self._packer.start()
+    by: str | None = field(default=SEARCH, metadata=OPTIONAL)
 
 
-def segments(path: Path) -> list[Path]:
-    """Rotated segments of the log at `path`, oldest first (without the current file)."""
-    name = re.compile(re.escape(path.stem) + r"\.(\d{4,})" + re.escape(path.suffix) + r"(\.gz)?")
-    found: dict[int, Path] = {}
-    if path.parent.is_dir():
-        for item in path.parent.iterdir():
-            match = name.fullmatch(item.name)
-            if match and (match[2] or int(match[1]) not in found):
-                found[int(match[1])] = item
-    return [found[number] for number in sorted(found)]
+@event("run_started", key=())
+class RunStarted(Event):
+    """The optional fields come from a benchmark: such a run is never exported by accident."""
+
+    schema: str
+    run_id: str
+    issue: JsonObject
+    repository: str
+    base_commit: str
+    config: JsonObject  # Without secrets
+    versions: dict[str, str]
+    seed: int
+    is_llm: bool
+    instance_id: str | None = field(default=None, metadata=OPTIONAL)
+    source: str | None = field(default=None, metadata=OPTIONAL)
+    benchmark: str | None = field(default=None, metadata=OPTIONAL)
+    split: str | None = field(default=None, metadata=OPTIONAL)
+    licence: str | None = field(default=None, metadata=OPTIONAL)
 
 
-def read_events(path: Path) -> Iterator[dict[str, Any]]:
-    """The whole events of a log, in order. Raises: RecordError naming the line that is damaged."""
-    for part in (*segments(path), path):
-        if part.exists():
-            for event, _ in _scan(part):
-                yield event
+@event("resumed")
+class Resumed(Event):
+    """Another process goes on with the run."""
+
+    version: str
 
 
-def torn_bytes(path: Path) -> int:
-    """Bytes of the unfinished last line that reading drops; 0 for a whole log."""
-    if not path.exists():
-        return 0
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        tail, at = b"", size
-        while at > 0 and b"\n" not in tail:
-            step = min(1 << 16, at)
-            at -= step
-            file.seek(at)
-            tail = file.read(step)
-        return size - (at + tail.rfind(b"\n") + 1) if b"\n" in tail else size
+@event("inference")
+class Inference(Event):
+    """What was found out about the project, and the flag that overrides it."""
+
+    what: str
+    value: str
+    why: str
+    flag: str | None
 
 
-def _scan(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
-    end = 0
-    with opened(path) as file:
-        for number, line in enumerate(file, 1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                event = json.loads(line)
-            except ValueError as error:
-                raise RecordError(f"{path}: line {number} is not JSON: {error}") from error
-            if not isinstance(event, dict) or "seq" not in event or "type" not in event:
-                raise RecordError(f"{path}: line {number} is not an event (an object with seq and type)")
-            end += len(line)
-            yield event, end
+@event("baseline", key=())
+class BaselineMeasured(Event):
+    """The suite on the base commit."""
+
+    tests: dict[str, str]  # Test id → outcome
+    flaky: Sequence[str]
+    duration_s: float | None
+    runs: int
+    whole: bool
+    problem: str | None = None  # Why no test ran
+    lacking: Sequence[str] = ()  # Modules that tests could not import
 
 
-def opened(path: Path) -> IO[bytes]:
-    """A file for reading, unzipped on the way when its name says so."""
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+@event("reproduction", key=())
+class Reproduced(Event):
+    """What the Tester found: `solving.reproduce.Reproduction`."""
+
+    targets: Sequence[str]
+    files: dict[str, str]
+    generated: Sequence[str]
+    summary: str
+    refused: Sequence[str]
+    weights: dict[str, float]
 
 
-def _compress(segment: Path) -> None:
-    """Replace a closed segment by its gzip; whatever moment the process dies at, one of the two is whole."""
-    packed = segment.with_name(segment.name + ".gz")
-    partial = segment.with_name(segment.name + ".gz.part")
-    with segment.open("rb") as source, partial.open("wb") as target:
-        with gzip.GzipFile(filename="", fileobj=target, mode="wb", compresslevel=4, mtime=0) as zipped:
-            shutil.copyfileobj(source, zipped, 1 << 20)
-        target.flush()
-        os.fsync(target.fileno())
-    partial.rename(packed)
-    segment.unlink()
+@event("reproduction_added")
+class ReproductionAdded(Event):
+    """More tests for the last look at the candidates."""
+
+    targets: Sequence[str]
+    files: dict[str, str]
+    refused: Sequence[str]
+
+
+@event("toolset", key=("name",))
+class Toolset(Event):
+    name: str
+    tools: Sequence[JsonObject]  # OpenAI function schemas
+
+
+@event("agent", key=("name",))
+class Agent(Event):
+    name: str
+    role: str
+    model: str
+    toolset: str | None
+    is_llm: bool
+    sampling: JsonObject
+
+
+@event("message", key=("id",))
+class Said(Event):
+    id: str
+    parent: str | None
+    agent: str
+    node: str
+    role: str
+    content: str
+    reasoning: str | None = None
+    tool_calls: Sequence[Mapping[str, Any]] = ()
+    """{id, type, function {name, arguments (the raw string)}}."""
+    tool_call_id: str | None = None
+    name: str | None = None
+    sampled: bool = False
+    error: str | None = None
+    images: Sequence[str] | None = field(
+        default=None, metadata=OPTIONAL
+    )  # sha256:<hex> in pictures/, or a URL
+
+
+@event("call", key=("scope", "index"))
+class Called(Event):
+    """One sampled message: `agents.models.calls.Call`, with where it stands."""
+
+    message: str  # Id of the sampled message
+    node: str
+    agent: str
+    tokens: JsonObject | None
+    """{tokenizer, token_ids, mask, logprobs, context_ids} (`tokens.py`): the delta of this message."""
+    scope: str
+    index: int
+    request_sha256: str
+    model: str
+    served_model: str | None
+    is_llm: bool
+    sampling: JsonObject
+    finish_reason: str
+    usage: JsonObject
+    """{prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost_usd}, each or null."""
+    latency_s: float
+    attempts: int
+    response: JsonObject  # What a replay needs to answer again
+    prompt_sha256: str | None = None
+    """Digest of the messages that were sent: what "exact prompt" is checked against."""
+    policy_version: str | None = None
+
+
+@event("call_failed")
+class CallFailed(Event):
+    node: str
+    agent: str
+    scope: str
+    index: int
+    model: str
+    kind: str  # infrastructure | credentials | overflow
+    error: str
+    attempts: int
+
+
+@event("call_retried")
+class CallRetried(Event):
+    node: str
+    agent: str
+    scope: str
+    index: int
+    model: str
+    error: str
+    attempts: int
+    wait_s: float
+
+
+@event("tool", key=("message",))
+class ToolUsed(Event):
+    message: str  # Id of the tool message
+    node: str
+    agent: str
+    name: str
+    arguments: JsonObject
+    ok: bool
+    text: str | None = field(default=None, metadata=OPTIONAL)
+    duration_s: float
+
+
+@event("nudge")
+class Nudge(Event):
+    agent: str
+    node: str
+    reason: str  # What the role was told
+
+
+@event("compaction")
+class Compaction(Event):
+    agent: str
+    node: str
+    kept: int
+    dropped: int
+
+
+@event("hygiene", key=("node", "patch"))
+class Cleaned(Event):
+    node: str
+    patch: str  # SHA-256 of the cleaned patch
+    removed: Sequence[str]  # `path: reason`
+
+
+@event("audit", key=("node",))
+class Audited(Event):
+    node: str
+    flags: Sequence[JsonObject]
+
+
+@event("outcome")
+class Concluded(Event):
+    exit_code: int | None
+    status: str
+    error: str | None = field(default=None, metadata=OPTIONAL)
+    why: str | None = field(default=None, metadata=OPTIONAL)
+    verified: bool | None
+    tests: dict[str, list[str]] | None
+    """{fixed, broken, still_failing, flaky}."""
+
+
+@event("run_finished")
+class RunFinished(Event):
+    totals: JsonObject
+
+
+@event("decision")
+class Decision(Decided):
+    what: str  # expand | stop
+    chosen: str | Sequence[str]
+    why: str
+
+
+@event("node")
+class NodeOpened(Decided):
+    id: str
+    parent: str | None
+    kind: str
+    """root | branch (first turn of an expansion) | turn (a later one)."""
+    agent: str | None
+    seed: int
+    depth: int
+    variant: JsonObject | None = field(default=None, metadata=OPTIONAL)
+
+
+@event("fork")
+class Fork(Decided):
+    node: str
+    origin: str | None = field(default=None, metadata={"name": "from"})
+
+
+@event("evaluation")
+class Evaluated(Decided):
+    """`kind`: visible | reproduction | regression | lint | coverage | hidden."""
+
+    node: str
+    kind: str
+    tests: dict[str, str]
+    f2p: Sequence[int] | None  # [passed, total]
+    p2p: Sequence[int] | None
+    before: Any = None
+    after: Any = None
+    wall_s: float | None
+    valid: bool
+
+
+@event("patch")
+class Patched(Decided):
+    id: str
+    node: str
+    text: str
+    sha256: str
+    normalised_hash: str | None
+    files: Sequence[str]
+    removed_by_hygiene: Sequence[str] = ()
+
+
+@event("node_finished")
+class NodeFinished(Decided):
+    """A node may finish again after an infrastructure failure."""
+
+    node: str
+    status: str
+    """finished | limit | failed | infrastructure | duplicate."""
+    terminal: bool = True
+    tips: dict[str, str]
+    """Agent → its last message."""
+    patch: str | None
+    tree_hash: str | None
+    reward: JsonObject | None
+    critic: JsonObject | None
+    """{mean, sd, k, rationale}."""
+    error: str | None = None
+
+
+@event("duplicate")
+class Duplicate(Decided):
+    node: str
+    of: str
+
+
+@event("vote")
+class Vote(Decided):
+    patch: str
+    node: str
+
+
+@event("rollout", key=("node",))
+class RolledOut(Decided):
+    """What one expansion returned, written the moment it was done."""
+
+    node: str
+    seed: int
+    result: JsonObject
+
+
+@event("assessment", key=("normalised_hash",))
+class Assessed(Decided):
+    """What the last look at one candidate measured."""
+
+    normalised_hash: str
+    evaluation: JsonObject
+
+
+@event("budget")
+class Settled(Decided):
+    reserved: JsonObject
+    settled: JsonObject
+    spent: JsonObject
+
+
+@event("selected")
+class Selected(Decided):
+    node: str | None
+    patch: str | None
+    confidence: float | None
+    verified: bool = False
+    abstained: bool = False
+    reasons: Sequence[str]
+    votes: int = 0

@@ -4,45 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from dataclasses import fields as dataclass_fields
-from typing import Any
+from dataclasses import asdict
+from typing import Any, TypeVar
 
 from ...agents.message import Message
 from ...agents.models.calls import Call
 from ...agents.models.prompt_digest import picture_name
 from ...tools.toolbox.tool import ToolResult
-from .events import EventLog
-from .journal import RunJournal
+from .event import Event
+from .events import Called, CallFailed, CallRetried, Compaction, Nudge, Said, ToolUsed
+from .journal import Journal
+from .log import EventLog
 from .tokens import TokenLedger
+from .totals import CallTotals
 
+E = TypeVar("E", bound=Event)
 Listener = Callable[[str, Mapping[str, Any]], None]
 """Told of each event after it is on disk: the screen and the JSON stream."""
-
-
-@dataclass(slots=True)
-class Totals:
-    """What the model calls of a run came to. A sum that misses a part is None: null is never 0."""
-
-    calls: int = 0
-    prompt_tokens: int | None = 0
-    completion_tokens: int | None = 0
-    cost_usd: float | None = 0.0
-    by_role: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
-
-    def add(self, role: str, usage: Mapping[str, Any], *, is_llm: bool) -> None:
-        self.calls += 1
-        self.prompt_tokens = _plus(self.prompt_tokens, usage["prompt_tokens"])
-        self.completion_tokens = _plus(self.completion_tokens, usage["completion_tokens"])
-        cost = usage["cost_usd"] if is_llm else usage["cost_usd"] or 0.0
-        self.cost_usd = _plus(self.cost_usd, cost)
-        mine = self.by_role.setdefault(role, {"calls": 0, "cost_usd": 0.0})
-        mine["calls"] += 1
-        mine["cost_usd"] = _plus(mine["cost_usd"], cost)
-
-
-def _plus(total: Any, part: Any) -> Any:
-    return None if total is None or part is None else total + part
 
 
 class Recorder:
@@ -52,7 +30,7 @@ class Recorder:
     def __init__(
         self,
         log: EventLog,
-        journal: RunJournal,
+        journal: Journal,
         *,
         mask: Callable[[Any], Any] = lambda v: v,
         listener: Listener | None = None,
@@ -65,36 +43,35 @@ class Recorder:
         self._lock = threading.Lock()
         self._ledger = TokenLedger()
         self._agents: dict[str, str] = {}
-        self.totals = Totals()
+        self.totals = CallTotals()
         self._counted: set[tuple[str, int]] = set()
-        for event in journal.events:
-            if event["type"] == "call":
-                self._count(event)
+        for line in journal.events:
+            if line["type"] == Called.type:
+                self._count(line["scope"], line["index"], line["agent"], line["usage"], line["is_llm"])
 
-    def append(self, type: str, /, **fields: Any) -> int:
+    def recall(self, kind: type[E], *name: Any) -> E | None:
+        """See `Journal.recall`."""
+        return self._journal.recall(kind, *name)
+
+    def append(self, event: Event) -> int:
         """Write one event; returns its number, -1 when the log already held it."""
         with self._lock:
-            if type == "message":
-                self._ledger.said(fields["id"], fields["parent"], sampled=fields["sampled"])
-            if self._journal.seen(type, fields):
+            if isinstance(event, Said):
+                self._ledger.said(event.id, event.parent, sampled=event.sampled)
+            if self._journal.seen(event):
                 return -1
-            masked = self._mask(fields)
-            seq = self._log.append(type, **masked)
+            masked = self._mask(event.to_json())
+            seq = self._log.append(event.type, **masked)
         if self._listener is not None:
-            self._listener(type, masked)
+            self._listener(event.type, masked)
         return seq
 
     def called(self, call: Call) -> None:
         """CallObserver: on disk before the answer is used."""
         node, agent = split_scope(call.scope)
         agent = self._agents.get(call.scope, agent)
-        # asdict would copy the whole answer, only to be written out.
-        fields = {field.name: getattr(call, field.name) for field in dataclass_fields(call)}
-        fields["sampling"], fields["usage"] = asdict(call.sampling), asdict(call.usage)
-        self._count({**fields, "agent": agent})
-        for name in ("replayed", "prompt_token_ids", "token_ids", "logprobs"):
-            fields.pop(name)
-        fields["response"] = dict(call.response)
+        usage = asdict(call.usage)
+        self._count(call.scope, call.index, agent, usage, call.is_llm)
         message = f"{call.scope}:{call.index}"
         with self._lock:
             tokens = self._ledger.tokens(
@@ -105,15 +82,34 @@ class Recorder:
                 call.logprobs,
                 call.served_model or call.model,
             )
-        self.append("call", message=message, node=node, agent=agent, tokens=tokens, **fields)
+        self.append(
+            Called(
+                message=message,
+                node=node,
+                agent=agent,
+                tokens=tokens,
+                scope=call.scope,
+                index=call.index,
+                request_sha256=call.request_sha256,
+                model=call.model,
+                served_model=call.served_model,
+                is_llm=call.is_llm,
+                sampling=asdict(call.sampling),
+                finish_reason=call.finish_reason,
+                usage=usage,
+                latency_s=call.latency_s,
+                attempts=call.attempts,
+                response=dict(call.response),
+                prompt_sha256=call.prompt_sha256,
+                policy_version=call.policy_version,
+            )
+        )
 
-    def _count(self, event: Mapping[str, Any]) -> None:
+    def _count(self, scope: str, index: int, agent: str, usage: Mapping[str, Any], is_llm: bool) -> None:
         """Add a call to the totals, once, whether it was made now or before the run was interrupted."""
-        key = (event["scope"], event["index"])
-        if key not in self._counted:
-            self._counted.add(key)
-            role = str(event["agent"]).partition(":")[0]
-            self.totals.add(role, event["usage"], is_llm=bool(event["is_llm"]))
+        if (scope, index) not in self._counted:
+            self._counted.add((scope, index))
+            self.totals.add(agent.partition(":")[0], usage, is_llm=is_llm)
 
     def call_failed(
         self, *, scope: str, index: int, model: str, kind: str, error: str, attempts: int
@@ -121,31 +117,34 @@ class Recorder:
         node, agent = split_scope(scope)
         agent = self._agents.get(scope, agent)
         self.append(
-            "call_failed",
-            node=node,
-            agent=agent,
-            scope=scope,
-            index=index,
-            model=model,
-            kind=kind,
-            error=error,
-            attempts=attempts,
+            CallFailed(
+                node=node,
+                agent=agent,
+                scope=scope,
+                index=index,
+                model=model,
+                kind=kind,
+                error=error,
+                attempts=attempts,
+            )
         )
 
     def call_retried(
         self, *, scope: str, index: int, model: str, error: str, attempts: int, wait_s: float
     ) -> None:
         node, agent = split_scope(scope)
+        agent = self._agents.get(scope, agent)
         self.append(
-            "call_retried",
-            node=node,
-            agent=self._agents.get(scope, agent),
-            scope=scope,
-            index=index,
-            model=model,
-            error=error,
-            attempts=attempts,
-            wait_s=round(wait_s, 3),
+            CallRetried(
+                node=node,
+                agent=agent,
+                scope=scope,
+                index=index,
+                model=model,
+                error=error,
+                attempts=attempts,
+                wait_s=round(wait_s, 3),
+            )
         )
 
     def turn(self, scope: str, agent: str | None = None) -> TurnRecorder:
@@ -173,20 +172,21 @@ class TurnRecorder:
         sampled: bool = False,
     ) -> None:
         self._append(
-            "message",
-            id=id,
-            parent=parent,
-            agent=self._agent or agent,
-            node=self._node,
-            role=message.role,
-            content=message.content,
-            reasoning=message.reasoning,
-            tool_calls=[call.to_openai() for call in message.tool_calls],
-            tool_call_id=message.tool_call_id,
-            name=message.name,
-            sampled=sampled,
-            error=message.error,
-            **({"images": [picture_name(url) for url in message.images]} if message.images else {}),
+            Said(
+                id=id,
+                parent=parent,
+                agent=self._agent or agent,
+                node=self._node,
+                role=message.role,
+                content=message.content,
+                reasoning=message.reasoning,
+                tool_calls=[call.to_openai() for call in message.tool_calls],
+                tool_call_id=message.tool_call_id,
+                name=message.name,
+                sampled=sampled,
+                error=message.error,
+                images=[picture_name(url) for url in message.images] or None,
+            )
         )
 
     def tool(
@@ -200,22 +200,23 @@ class TurnRecorder:
         duration_s: float,
     ) -> None:
         self._append(
-            "tool",
-            message=id,
-            node=self._node,
-            agent=self._agent or agent,
-            name=name,
-            arguments=dict(arguments),
-            ok=result.ok,
-            text=result.text,
-            duration_s=round(duration_s, 4),
+            ToolUsed(
+                message=id,
+                node=self._node,
+                agent=self._agent or agent,
+                name=name,
+                arguments=dict(arguments),
+                ok=result.ok,
+                text=result.text,
+                duration_s=round(duration_s, 4),
+            )
         )
 
     def nudged(self, *, agent: str, reason: str) -> None:
-        self._append("nudge", agent=self._agent or agent, node=self._node, reason=reason)
+        self._append(Nudge(agent=self._agent or agent, node=self._node, reason=reason))
 
     def compacted(self, *, agent: str, kept: int, dropped: int) -> None:
-        self._append("compaction", agent=self._agent or agent, node=self._node, kept=kept, dropped=dropped)
+        self._append(Compaction(agent=self._agent or agent, node=self._node, kept=kept, dropped=dropped))
 
 
 def split_scope(scope: str) -> tuple[str, str]:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ...tools.errors import RecordError
 from .build import build_run, validated
-from .events import opened
 from .invariants import check
+from .log import opened
 from .migrate import migrate
 from .schema import Trajectory, json_schema
 

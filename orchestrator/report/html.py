@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ..record.events import read_events
+from ..record.log import read_events
 from ..solving.run_directory import RunDirectory
 from .tree_picture import Placed, place
 

@@ -114,7 +114,7 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Rollout:
     """What an expansion returns. `steps` are its turns in order, the last one being the finish; a rollout
-    without steps cannot be branched from. `evaluation` spares a call of `evaluate` where it is given."""
+    without steps cannot be branched from. `evaluation` is what its own checks measured about the patch."""
 
     status: Status
     patch: Patch | None = None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from ...tools.patch import Patch
+from ..record.event import Event
 from .config import Proposer
 from .cost import Cost
 from .node import Candidate, Evaluation, Rollout, Step
+
+E = TypeVar("E", bound=Event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class ExpandRequest:
     variant: Variant
     siblings: tuple[Sibling, ...]
     allowance: Cost
-    """What rollout and evaluation together may cost; None in a unit: no limit."""
+    """What the rollout may cost, its measurement included; None in a unit: no limit."""
     attempt: int = 0
 
     def node_at(self, turn: int) -> str:
@@ -66,38 +68,15 @@ class ExpandRequest:
         return "coder" if self.parent is None else "debugger"
 
 
-@dataclass(frozen=True, slots=True)
-class EvaluateRequest:
-    """One distinct patch to measure. The answer may depend on nothing but the patch and the seed."""
+class Record(Protocol):
+    """Where decisions go, and what an earlier process left there; `record.recorder.Recorder` is one."""
 
-    node: str
-    patch: Patch
-    normalised_hash: str
-    rollout: Rollout
-    seed: int
-    """Derived from the patch's normalised hash."""
+    def append(self, event: Event) -> int: ...
 
-
-class Log(Protocol):
-    """Where events go; `EventLog` is one."""
-
-    def append(self, type: str, /, **fields: Any) -> int: ...
-
-
-class Budget(Protocol):
-    """The run's ledger. The search reserves a rollout's allowance before it starts and settles after."""
-
-    def reserve(self, key: str, amount: Cost) -> bool:
-        """Set `amount` aside; False, and nothing set aside, when it is no longer there."""
-        ...
-
-    def settle(self, key: str, spent: Cost) -> None:
-        """Give the reservation back and book what was spent. Unknown keys only book."""
-        ...
+    def recall(self, kind: type[E], *name: Any) -> E | None: ...
 
 
 Expand = Callable[[ExpandRequest], Awaitable[Rollout]]
 Judge = Callable[[Sequence[Candidate]], Awaitable[Mapping[str, Evaluation]]]
 """Looks once more at all candidates, when the search has ended and there is something to choose between:
 candidate's node → its evaluation with whatever further tests say. A candidate left out keeps its own."""
-Evaluate = Callable[[EvaluateRequest], Awaitable[Evaluation]]

@@ -7,18 +7,18 @@ depend on the seed and the configuration, never on the number of workers or on t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ...tools.errors import BudgetExceeded, CredentialsError, ModelError, SandboxError
+from ..record.events import Assessed
 from .config import SearchConfig
 from .cost import Cost
 from .early_stop import stop_reason
-from .journal import SearchJournal
 from .narrate import Narrator
 from .node import Candidate, Evaluation, Node, Rollout
-from .request import Budget, Evaluate, Expand, ExpandRequest, Judge, Log
+from .recorded import evaluation_from, evaluation_to
+from .request import Expand, ExpandRequest, Judge, Record
 from .schedule import dispatch, next_choice
 from .selection import Selection, select
 from .state import Finish, State
@@ -46,12 +46,9 @@ class SearchResult:
 
 async def search(
     expand: Expand,
-    evaluate: Evaluate,
     config: SearchConfig,
-    log: Log,
-    budget: Budget | None = None,
+    record: Record,
     *,
-    resume_from: Iterable[Mapping[str, Any]] | None = None,
     progress: Callable[[State], None] | None = None,
     judge: Judge | None = None,
 ) -> SearchResult:
@@ -59,18 +56,15 @@ async def search(
 
     `expand` makes one rollout; it may raise SandboxError or ModelError (retried, then an infrastructure
     failure), BudgetExceeded (a rollout cut by a limit), CredentialsError (ends the search at once) and
-    whatever is a bug. `evaluate` measures one distinct patch; its answer may depend on nothing else.
-    `resume_from`: the events of an earlier, interrupted search with the same seed; finished rollouts and
-    evaluations are taken from there and neither reserved nor settled again. `progress` is called after
-    each commit. `judge` measures the candidates once more before the choice, when there are several; that
+    whatever is a bug. What an earlier, interrupted search with the same seed left in `record` is taken from
+    there: no finished rollout is made again. `progress` is called after each commit. `judge` measures the candidates once more before the choice, when there are several; that
     is what the held-back part of the budget is for. On cancellation all work in flight is cancelled and awaited before this returns.
 
     Raises: RecordError (another seed was recorded), CredentialsError, and bugs of the given functions.
     """
     state = State(config)
-    journal = SearchJournal(log, resume_from, config.seed)
-    narrator = Narrator(journal, state)
-    workers = Workers(expand, evaluate, config, journal, budget)
+    narrator = Narrator(record, state)
+    workers = Workers(expand, config, record)
     try:
         while True:
             while (choice := next_choice(state)) is not None:
@@ -81,8 +75,7 @@ async def search(
                 stopped = stop_reason(state) or "nothing is left to expand"
                 break
             request = state.in_flight[0]
-            rollout, evaluation = await workers.result(request)
-            narrator.committed(state.commit(request, rollout, evaluation))
+            narrator.committed(state.commit(request, await workers.result(request)))
             if progress:
                 progress(state)
             if reason := stop_reason(state):
@@ -91,7 +84,7 @@ async def search(
     finally:
         await workers.cancel()
     narrator.stopped(stopped, [request.node for request in state.in_flight])
-    candidates, note = await _judged(state, journal, narrator, judge)
+    candidates, note = await _judged(state, record, narrator, judge)
     selection = select(
         candidates,
         threshold=config.confidence_threshold,
@@ -105,7 +98,7 @@ async def search(
 
 
 async def _judged(
-    state: State, journal: SearchJournal, narrator: Narrator, judge: Judge | None
+    state: State, record: Record, narrator: Narrator, judge: Judge | None
 ) -> tuple[list[Candidate], str]:
     """The candidates as the last look sees them, and a remark where that look failed: a choice is still
     made then, from what was measured before."""
@@ -113,7 +106,7 @@ async def _judged(
     if judge is None or sum(candidate.evaluation.sound for candidate in candidates) < 2:
         return candidates, ""
     keys = {candidate.node: f"final/{candidate.normalised_hash}" for candidate in candidates}
-    if not all(key in journal.assessments for key in keys.values()):
+    if any(record.recall(Assessed, key) is None for key in keys.values()):
         try:
             found = await judge(candidates)
         except CredentialsError:
@@ -121,12 +114,19 @@ async def _judged(
         except (SandboxError, ModelError, BudgetExceeded) as error:
             return candidates, f"the last look at the candidates failed: {error}"
         for candidate in candidates:
-            journal.assessment(keys[candidate.node], found.get(candidate.node, candidate.evaluation))
-    final = [replace(c, evaluation=journal.assessments[keys[c.node]]) for c in candidates]
+            seen = found.get(candidate.node, candidate.evaluation)
+            record.append(Assessed(normalised_hash=keys[candidate.node], evaluation=evaluation_to(seen)))
+    final = [replace(c, evaluation=_recalled(record, keys[c.node])) for c in candidates]
     for before, after in zip(candidates, final, strict=True):
         if before.evaluation != after.evaluation:
             narrator.measured(after.node, after.evaluation)
     return final, ""
+
+
+def _recalled(record: Record, key: str) -> Evaluation:
+    known = record.recall(Assessed, key)
+    assert known is not None
+    return evaluation_from(known.evaluation)
 
 
 def _result(state: State, selection: Selection, stopped: str) -> SearchResult:

@@ -129,11 +129,12 @@ class State:
             seen.append(Sibling(node, patch, tuple(lines[:_LINES])))
         return tuple(seen[-_SIBLINGS:])
 
-    def commit(self, request: ExpandRequest, rollout: Rollout, evaluation: Evaluation | None) -> Finish:
+    def commit(self, request: ExpandRequest, rollout: Rollout) -> Finish:
         """Take the oldest rollout in flight into the tree."""
         self.in_flight.remove(request)
         self.tree.returned(request.parent)
         infrastructure = rollout.status is Status.INFRASTRUCTURE
+        evaluation = rollout.evaluation if rollout.patch is not None else None
         known = self.candidates.get(rollout.normalised_hash or "") if rollout.patch else None
         if infrastructure:
             known, evaluation = None, None
@@ -143,8 +144,6 @@ class State:
         if not infrastructure:
             value = 0.0 if rollout.patch is None else reward(evaluation, self.config.weights)
         cost = rollout.cost
-        if evaluation and not known and rollout.evaluation is None:
-            cost = cost + evaluation.cost
         finish = Finish(
             len(self.finishes), request, rollout, evaluation, value, known.node if known else None, cost
         )

@@ -43,8 +43,8 @@ def diagnose(model: str, api_base: str | None, *, ping: bool) -> list[Check]:
             bool(shutil.which("uv") or find_spec("uv")),
             shutil.which("uv") or "as a package"
             if shutil.which("uv") or find_spec("uv")
-            else "not there, pip is used",
-            "optional: environments are built faster with uv (pip install uv)",
+            else "not there: pip is used, native evaluation is refused",
+            "pip install uv",
         ),
     ]
     checks += _sandboxes()

@@ -9,11 +9,8 @@ from typing import Any
 
 from ...tools.patch import Patch
 from ...tools.testing.report import Baseline
-from ..request import SolveResult
+from ..request import Ending, SolveResult
 from .suite import Check
-
-OK, NO_PATCH, NOT_VERIFIED, LIMIT = 0, 3, 4, 5
-AT_LIMIT = "no patch: a limit was reached before one was found; raise the --budget or --timeout"
 
 
 def no_test(baseline: Baseline) -> str:
@@ -46,6 +43,8 @@ class Found:
     """The search is not sure enough to claim the patch."""
     targets: frozenset[str] = frozenset()
     flaky: frozenset[str] = frozenset()
+    raise_what: str = "raise --timeout or a --budget-... flag"
+    """What to do about the limit."""
 
 
 def conclude(
@@ -55,30 +54,30 @@ def conclude(
     run: Path,
     totals: Mapping[str, Any] | None = None,
 ) -> SolveResult:
-    """0: verified; 3: no patch; 4: a patch whose checks did not show it right; 5: the same at a limit.
+    """verified; no_patch; not_verified: a patch whose checks did not show it right; limit: either at a limit.
     "Passes the tests that were run" is all that is ever claimed."""
     check = found.check
     verified = check is not None and check.verified and not found.abstained
     if found.patch.is_empty:
-        code = NO_PATCH
+        ending: Ending = "limit" if found.limit else "no_patch"
         status = f"no patch: {found.why or 'no candidate was found'}"
         if found.limit:
-            status = AT_LIMIT
+            status = f"no patch: a limit was reached before one was found; {found.raise_what}"
     elif verified:
         assert check is not None
-        code = OK
+        ending = "verified"
         status = (
             f"a patch that passes the tests that were run: {len(check.comparison.fixed | check.passed_targets)} "
             f"fixed, 0 broken{'' if check.whole else ' (tests around the change only)'}"
         )
     else:
-        code = LIMIT if found.limit else NOT_VERIFIED
+        ending = "limit" if found.limit else "not_verified"
         status = f"a patch that is not verified: {_why_not(check, found)}"
         if found.limit:
             status = f"limit reached; the best patch so far is kept, not verified: {_why_not(check, found)}"
     comparison = check.comparison if check else None
     return SolveResult(
-        exit_code=code,
+        ending=ending,
         status=status,
         patch=found.patch.text,
         verified=verified,

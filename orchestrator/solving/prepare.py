@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 
 from ...tools.history import prepare_repository
-from ...tools.project.image import image_project
-from ...tools.project.prepare import prepare_project, unpack_artefacts
-from ...tools.project.spec import Project, TestCommand
-from ...tools.sandbox import DEFAULT_ROOT, Limits, Sandbox, SandboxSpec, open_sandbox
+from ...tools.project.opening import Opening, open_workspace
+from ...tools.project.spec import Project
 from ...tools.workspace import Workspace
+from ..record.events import Inference
 from ..record.recorder import Recorder
 from ..request import SolveRequest
 from .run_directory import RunDirectory, cache_root
@@ -48,73 +46,33 @@ def prepare(
 
     Raises: ProjectError, SandboxError.
     """
-    recorder.append(
-        "inference", what="base commit", value=base, why="--base" if request.base else "HEAD", flag="--base"
-    )
-    kind = request.sandbox
-    project = request.project
-    sandbox: Sandbox | None = None
-    if project is None and in_container(request):
-        on_line("sandbox")
-        bare = Project(TestCommand(""), root=DEFAULT_ROOT)
-        sandbox = open_sandbox(kind, sandbox_spec(request, run, bare))
-        try:
-            project = image_project(run.repository, sandbox, setup=request.setup, test_cmd=request.test_cmd)
-        except BaseException:
-            sandbox.close()
-            raise
-    if project is None:
-        on_line("environment")
-        project = prepare_project(
-            run.repository,
-            cache=cache_root(),
-            root=DEFAULT_ROOT,
-            python=request.python,
-            setup=request.setup,
-            test_cmd=request.test_cmd,
-            sandbox_kind=kind,
-            on_line=on_line,
-        )
+    why = "--base" if request.base else "HEAD"
+    recorder.append(Inference(what="base commit", value=base, why=why, flag="--base"))
+    workspace, project = open_workspace(_opening(request, run, base), on_line)
     for inference in project.inferences:
-        recorder.append(
-            "inference", what=inference.what, value=inference.value, why=inference.why, flag=inference.flag
-        )
-    if sandbox is None:
-        on_line("sandbox")
-        sandbox = open_sandbox(kind, sandbox_spec(request, run, project))
-    recorder.append(
-        "inference",
-        what="sandbox",
-        value=sandbox.kind,
-        flag="--sandbox",
-        why="NO WALLS: your files, your network"
-        if not sandbox.walls
-        else "network on"
-        if request.network
-        else "network off",
-    )
-    unpack_artefacts(sandbox, project)
-    workspace = Workspace(sandbox, base, env=project.shell_environment(sandbox.root))
-    workspace.refresh_index()
+        recorder.append(Inference(**asdict(inference)))
+    sandbox = workspace.sandbox
+    reach = "network on" if request.network else "network off"
+    walls = reach if sandbox.walls else "NO WALLS: your files, your network"
+    recorder.append(Inference(what="sandbox", value=sandbox.kind, why=walls, flag="--sandbox"))
     return Prepared(workspace, project, base)
 
 
-def in_container(request: SolveRequest) -> bool:
-    return request.sandbox == "docker" or request.image is not None
-
-
-def sandbox_spec(request: SolveRequest, run: RunDirectory, project: Project) -> SandboxSpec:
-    """The walls of a run."""
+def _opening(request: SolveRequest, run: RunDirectory, base: str) -> Opening:
     shutil.rmtree(run.bytecode, ignore_errors=True)
     run.bytecode.mkdir(parents=True)
-    own = () if in_container(request) else (run.bytecode,)
-    return SandboxSpec(
-        source=run.repository,
-        scratch=run.scratch,
-        read_only=(*(Path(path) for path in project.read_only), *own),
-        env=dict(project.env),
-        network=request.network,
-        limits=Limits(),
+    opening = Opening(
+        run.repository,
+        base,
+        run.scratch,
+        cache_root(),
+        sandbox=request.sandbox,
         image=request.image,
+        project=request.project,
+        python=request.python,
+        setup=request.setup,
+        test_cmd=request.test_cmd,
+        network=request.network,
         label=run.path.name,
     )
+    return opening if opening.in_container else replace(opening, read_only=(run.bytecode,))

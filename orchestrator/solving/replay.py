@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ...tools.errors import UsageError
-from ..record.events import read_events
-from ..record.journal import RunJournal
+from ..record.journal import Journal
+from ..record.log import read_events
 from ..record.recorder import Listener
 from ..request import SolveRequest
 from .run_directory import RunDirectory
@@ -38,15 +38,20 @@ def replay_run(run: RunDirectory, repository: Path | None, output: Path | None, 
         raise UsageError(f"{where} is gone: name a checkout with --repo")
     base = summary["result"]["base_commit"]
     if not request.include_dirty:
-        request = replace(request, base=base)
+        request = request.model_copy(update={"base": base})
     with tempfile.TemporaryDirectory(prefix="swe-agent-replay-") as scratch:
         again = RunDirectory.new(run.path.name, output or Path(scratch) / run.path.name)
         if (run.path / "pictures").is_dir():  # what was sent then, not what their hosts have now
             shutil.copytree(run.path / "pictures", again.path / "pictures")
-        journal = RunJournal(read_events(run.events), replay=True)
+        journal = Journal(read_events(run.events), replay=True)
         try:
             result = asyncio.run(
-                solve(replace(request, repository=where), again, listener=listener, journal=journal)
+                solve(
+                    request.model_copy(update={"repository": where}),
+                    again,
+                    listener=listener,
+                    journal=journal,
+                )
             )
         finally:
             again.release()

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ...agents.budget import Budget
 from ...agents.conversation import Conversation
 from ...agents.loop import TurnResult
 from ...agents.roles import CODER, CRITERIA, CRITIC, DEBUGGER, SINGLE, Role
@@ -24,7 +25,7 @@ from ...tools.workspace import Workspace
 from .issue import Issue
 from .reproduce import Reproduction
 from .suite import Check, Suite
-from .team import Assignment, Meter, Team
+from .team import Assignment, Team
 
 REPORT_CHARS = 6000
 DIFF_CHARS = 20_000
@@ -112,7 +113,8 @@ class Plan:
     """Proposer; None: the role's own model."""
     rank: int = 0
     """How many earlier roots had the same proposer: a deterministic one offers its next patch."""
-    meter: Meter | None = None
+    ledger: Budget | None = None
+    """Where the rollout's own spending is booked, beside the run's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +197,7 @@ async def _step(stage: Stage, plan: Plan, attempt: Attempt, turn: int, role: Rol
             model=plan.model,
             accept=accept,
             rank=plan.rank,
-            meter=plan.meter,
+            ledger=plan.ledger,
         )
     )
     attempt.conversations = {**attempt.conversations, role.name: result.conversation}
@@ -248,7 +250,7 @@ async def _review(stage: Stage, plan: Plan, attempt: Attempt) -> None:
     fork = await asyncio.to_thread(attempt.workspace.fork)
     try:
         result = await stage.team.turn(
-            Assignment(CRITIC, f"{attempt.node}/critic/0", task, fork, seed=plan.seed, meter=plan.meter)
+            Assignment(CRITIC, f"{attempt.node}/critic/0", task, fork, seed=plan.seed, ledger=plan.ledger)
         )
     finally:
         await asyncio.shield(asyncio.to_thread(fork.close))
@@ -264,7 +266,7 @@ async def _score(stage: Stage, plan: Plan, attempt: Attempt) -> None:
     """Put the repeated score in the place of the review's own."""
     assert attempt.review is not None
     work = Assignment(
-        CRITIC, f"{attempt.node}/critic/1", "", attempt.workspace, seed=plan.seed, meter=plan.meter
+        CRITIC, f"{attempt.node}/critic/1", "", attempt.workspace, seed=plan.seed, ledger=plan.ledger
     )
     try:
         found = await stage.team.score(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -13,6 +12,7 @@ from typing import Any, Self
 from platformdirs import user_cache_path, user_state_path
 
 from ...tools.errors import UsageError
+from ...tools.files import hold, write_atomically
 
 _LOCK = ".lock"
 
@@ -79,18 +79,14 @@ class RunDirectory:
 
     def claim(self) -> Self:
         """Refuse a second process on the same run. Raises: UsageError."""
-        file = (self.path / _LOCK).open("a")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            file.close()
-            raise UsageError(f"another process is working on {self.path}: wait for it or stop it") from error
-        self._lock = file
+        self._lock = hold(self.path / _LOCK)
+        if self._lock is None:
+            raise UsageError(f"another process is working on {self.path}: wait for it or stop it")
         return self
 
     def release(self) -> None:
         if self._lock is not None:
-            self._lock.close()
+            self._lock.release()
             self._lock = None
 
     def discard(self) -> None:
@@ -150,11 +146,7 @@ class RunDirectory:
 
     def replace(self, name: str, text: str) -> None:
         """Replace a file of the run atomically: a killed process leaves the old or the new one."""
-        target = self.path / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft = target.with_name(f".{target.name}.{os.getpid()}")
-        draft.write_bytes(text.encode("utf-8", "surrogateescape"))
-        draft.replace(target)
+        write_atomically(self.path / name, text)
 
 
 def all_runs(root: Path | None = None) -> list[RunDirectory]:

@@ -10,20 +10,29 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from ... import __version__
-from ...agents.budget import Budget, BudgetLimits
+from ...agents.budget import Budget
 from ...agents.models.factory import check_model
 from ...tools.errors import BudgetExceeded, SweAgentError
 from ...tools.patch import Patch
+from ...tools.project.names import package_names
 from ...tools.secrets import Masker, host_secrets
-from ...tools.testing.report import Baseline, Outcome
 from ...tools.testing.runner import TestRunner
-from ..record.events import EventLog, read_events
-from ..record.journal import RunJournal
+from ..record.events import BaselineMeasured, Cleaned, Concluded, Reproduced, Resumed, RunFinished, RunStarted
+from ..record.journal import Journal
+from ..record.log import EventLog, read_events
 from ..record.recorder import Listener, Recorder
-from ..request import OFFLINE, SolveRequest, SolveResult
+from ..request import SolveRequest, SolveResult
+from ..settings import OFFLINE
 from .outcome import Found, conclude, no_test
 from .oversight import oversee
 from .prepare import Prepared, copy_repository, prepare
+from .recalled import (
+    baseline_event,
+    baseline_from,
+    reproduction_event,
+    reproduction_from,
+    verdict_event,
+)
 from .reproduce import Reproduction, reproduce
 from .rollout import Attempt, Stage
 from .run_directory import RunDirectory
@@ -38,7 +47,7 @@ async def solve(
     run: RunDirectory,
     *,
     listener: Listener | None = None,
-    journal: RunJournal | None = None,
+    journal: Journal | None = None,
 ) -> SolveResult:
     """Solve one issue in `run` (fresh, or interrupted: then it goes on where it stopped). With a replaying
     `journal` no model is reached.
@@ -50,7 +59,7 @@ async def solve(
     if journal is None:
         for model in sorted(request.models()):
             check_model(model, request.options)
-        journal = RunJournal(read_events(run.events) if run.events.exists() else ())
+        journal = Journal(read_events(run.events) if run.events.exists() else ())
     return await _Run(request, run, journal, listener).go()
 
 
@@ -58,7 +67,7 @@ class _Run:
     """The stages of one run, in order, and what must be cleaned up after them."""
 
     def __init__(
-        self, request: SolveRequest, run: RunDirectory, journal: RunJournal, listener: Listener | None
+        self, request: SolveRequest, run: RunDirectory, journal: Journal, listener: Listener | None
     ) -> None:
         self._request = request
         self._run = run
@@ -68,23 +77,12 @@ class _Run:
         self._recorder = Recorder(self._log, journal, mask=masker.mask_json, listener=listener)
         self._mask: Callable[[str], str] = masker.mask
         self._say = listener or (lambda type, fields: None)
-        limits = request.limits
-        self._budget = Budget(
-            BudgetLimits(
-                usd=limits.usd,
-                tokens=limits.tokens,
-                steps=limits.steps,
-                wall_s=limits.wall_s,
-                test_s=limits.test_s,
-            )
-        )
+        self._budget = Budget(request.limits)
         if journal.events:
             self._budget.resume(journal.elapsed_s)
-            self._recorder.append("resumed", version=__version__)
+            self._recorder.append(Resumed(version=__version__))
         self._best_rank: tuple[Any, ...] | None = None
-        self._removed: dict[str, tuple[str, ...]] = {
-            event["patch"]: tuple(event["removed"]) for event in journal.events if event["type"] == "hygiene"
-        }
+        self._removed = {event.patch: tuple(event.removed) for event in journal.all(Cleaned)}
 
     async def go(self) -> SolveResult:
         prepared: Prepared | None = None
@@ -108,13 +106,14 @@ class _Run:
             raise
         except SweAgentError as error:
             self._recorder.append(
-                "outcome",
-                exit_code=None,
-                status="error",
-                error=type(error).__name__,
-                why=str(error),
-                verified=False,
-                tests=None,
+                Concluded(
+                    exit_code=None,
+                    status="error",
+                    error=type(error).__name__,
+                    why=str(error),
+                    verified=False,
+                    tests=None,
+                )
             )
             self._summary(f"{type(error).__name__}: {error}", None)
             raise
@@ -129,9 +128,9 @@ class _Run:
         suite = Suite(runner, prepared.workspace)
         try:
             await self._baseline(suite)
-        except BudgetExceeded:
+        except BudgetExceeded as error:
             await asyncio.to_thread(runner.close)
-            return self._conclude(prepared, Found(limit=True))
+            return self._conclude(prepared, Found(limit=True, raise_what=str(error)))
         team = Team(
             request,
             prepared.project,
@@ -190,76 +189,48 @@ class _Run:
     def _started(self, base: str) -> None:
         request = self._request
         self._recorder.append(
-            "run_started",
-            schema="swe-trajectory/1",
-            run_id=self._run.path.name,
-            issue=asdict(request.issue),
-            repository=request.issue.repository or request.repository.name,
-            base_commit=base,
-            config=_config(request),
-            versions={"swe_agent": __version__, "python": platform.python_version()},
-            seed=request.seed,
-            is_llm=not self._only_offline(),
+            RunStarted(
+                schema="swe-trajectory/1",
+                run_id=self._run.path.name,
+                issue=asdict(request.issue),
+                repository=request.issue.repository or request.repository.name,
+                base_commit=base,
+                config=_config(request),
+                versions={"swe_agent": __version__, "python": platform.python_version()},
+                seed=request.seed,
+                is_llm=not self._only_offline(),
+            )
         )
 
     async def _baseline(self, suite: Suite) -> None:
         """Twice on the base commit before anyone edits; a resumed run takes over what was measured.
         Raises: BudgetExceeded."""
-        known = self._journal.last("baseline")
+        known = self._recorder.recall(BaselineMeasured)
         if known is not None:
-            outcomes = {test: Outcome(value) for test, value in known["tests"].items()}
-            flaky, problem = frozenset[str](known["flaky"]), known.get("problem")
-            lacking = tuple[str, ...](known.get("lacking") or ())
-            baseline = Baseline(outcomes, flaky, known["duration_s"], known["runs"], problem, lacking)
-            suite.adopt(baseline, whole=known["whole"])
+            suite.adopt(baseline_from(known), whole=known.whole)
         else:
             self._say("progress", {"line": "baseline tests"})
             await suite.measure(left_s=self._budget.room().wall_s)
             self._budget.check()  # what the time limit cut short is no baseline to work from
-        baseline = suite.baseline
-        self._recorder.append(
-            "baseline",
-            tests={test: str(outcome) for test, outcome in baseline.outcomes.items()},
-            flaky=sorted(baseline.flaky),
-            duration_s=baseline.duration_s,
-            runs=baseline.runs,
-            whole=suite.whole,
-            problem=baseline.problem,
-            lacking=list(baseline.lacking),
-        )
+        self._recorder.append(baseline_event(suite))
 
     async def _reproduction(self, team: Team, suite: Suite) -> Reproduction:
-        known = self._journal.last("reproduction")
+        known = self._recorder.recall(Reproduced)
         if known is not None:
-            return Reproduction(
-                frozenset(known["targets"]),
-                known["files"],
-                frozenset(known["generated"]),
-                known["summary"],
-                tuple(known["refused"]),
-                known["weights"],
-            )
+            return reproduction_from(known)
         if self._request.roles == "single":
             found = Reproduction(suite.baseline.failing)
         else:
             # More samples only when there are candidates to choose between: see strategy.judge.
             found = await reproduce(team, suite, self._request.issue)
-        self._recorder.append(
-            "reproduction",
-            targets=sorted(found.targets),
-            files=dict(found.files),
-            generated=sorted(found.generated),
-            summary=found.summary,
-            refused=list(found.refused),
-            weights=dict(found.weights),
-        )
+        self._recorder.append(reproduction_event(found))
         return found
 
     def _step(self, attempt: Attempt) -> None:
         """The best patch so far goes to disk at once: an interrupted run keeps it."""
         assert attempt.check is not None
         removed = [f"{item.path}: {item.reason}" for item in attempt.removed]
-        self._recorder.append("hygiene", node=attempt.node, patch=attempt.patch.sha256, removed=removed)
+        self._recorder.append(Cleaned(node=attempt.node, patch=attempt.patch.sha256, removed=removed))
         self._removed[attempt.patch.sha256] = tuple(removed)
         self._run.replace(f"candidates/{attempt.node}.diff", attempt.patch.text)
         self._say(
@@ -287,42 +258,32 @@ class _Run:
             check = await stage.suite.check(fork, patch, stage.reproduction.targets, final=True)
         finally:
             await asyncio.shield(asyncio.to_thread(fork.close))
-        report = check.report
-        self._recorder.append(
-            "evaluation",
-            node="",
-            kind="regression",
-            before=None,
-            after=None,
-            valid=True,
-            tests={test: str(r.outcome) for test, r in report.results.items()} if report else {},
-            f2p=[len(check.passed_targets), len(check.targets)] if check.targets else None,
-            p2p=[len(check.comparison.unchanged_passing), len(suite_passing(stage.suite))],
-            wall_s=round(report.duration_s, 3) if report else None,
-        )
+        self._recorder.append(verdict_event(check, stage.suite))
         return check
 
     def _overseen(self, result: SolveResult) -> SolveResult:
         name = (self._request.issue.repository or str(self._request.repository)).rstrip("/")
         package = name.rpartition("/")[2].removesuffix(".git")
-        leaks = oversee(read_events(self._run.events), self._recorder, package)
+        packages = package_names(self._run.repository, package)
+        leaks = oversee(read_events(self._run.events), self._recorder, packages)
         removed = self._removed.get(Patch(result.patch).sha256, ())
-        return replace(result, leaks=tuple(leaks), removed=removed)
+        return replace(result, leaks=leaks, removed=removed)
 
     def _finish(self, result: SolveResult) -> None:
         self._recorder.append(
-            "outcome",
-            exit_code=result.exit_code,
-            status=result.status,
-            verified=result.verified,
-            tests={
-                "fixed": list(result.fixed),
-                "broken": list(result.broken),
-                "still_failing": list(result.still_failing),
-                "flaky": list(result.flaky),
-            },
+            Concluded(
+                exit_code=result.exit_code,
+                status=result.status,
+                verified=result.verified,
+                tests={
+                    "fixed": list(result.fixed),
+                    "broken": list(result.broken),
+                    "still_failing": list(result.still_failing),
+                    "flaky": list(result.flaky),
+                },
+            )
         )
-        self._recorder.append("run_finished", totals=dict(result.totals))
+        self._recorder.append(RunFinished(totals=dict(result.totals)))
         if self._mask(result.patch) != result.patch:
             self._say(
                 "warning", {"line": "the patch shows what looks like a secret; look before you publish it"}
@@ -346,10 +307,6 @@ class _Run:
                 }
             )
         )
-
-
-def suite_passing(suite: Suite) -> frozenset[str]:
-    return suite.baseline.passing
 
 
 def _config(request: SolveRequest) -> dict[str, object]:

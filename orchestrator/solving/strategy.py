@@ -8,25 +8,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from ...agents.conversation import Conversation
 from ...tools.errors import ModelError, RecordError, SandboxError, SweAgentError
 from ...tools.patch import Patch
 from ...tools.workspace import Workspace
 from ..record.conversations import rebuild
-from ..record.journal import RunJournal
+from ..record.events import ReproductionAdded
+from ..record.journal import Journal
 from ..record.recorder import Recorder
-from ..request import OFFLINE, SolveRequest
+from ..request import SolveRequest
 from ..search.config import SearchConfig
 from ..search.cost import Cost
 from ..search.node import Candidate, CriticScore, Evaluation, Rollout, Status, Step
-from ..search.request import EvaluateRequest, ExpandRequest
+from ..search.request import ExpandRequest
 from ..search.search import search
+from ..settings import OFFLINE
 from .reproduce import reproduce
 from .rollout import Attempt, Plan, Stage, Start, rollout
 from .suite import Check
-from .team import Meter
 
 LAST_LOOK = 2
 """Samples of the Tester beyond the first, taken when there are candidates to choose between."""
@@ -49,17 +49,15 @@ class Choice:
     abstained: bool = False
 
 
-async def choose(stage: Stage, request: SolveRequest, recorder: Recorder, journal: RunJournal) -> Choice:
+async def choose(stage: Stage, request: SolveRequest, recorder: Recorder, journal: Journal) -> Choice:
     """Run the search to its end. Raises: ModelError, SandboxError when the infrastructure failed rollouts and
     no other found a candidate, or `request.complete` asks for all of them; asyncio.CancelledError."""
     expander = Expander(stage, request, recorder, journal)
     try:
         result = await search(
             expander.expand,
-            expander.evaluate,
             search_config(request),
             recorder,
-            resume_from=journal.events,
             judge=expander.judge if request.roles == "team" and request.search != "linear" else None,
         )
     finally:
@@ -86,10 +84,10 @@ async def choose(stage: Stage, request: SolveRequest, recorder: Recorder, journa
 def search_config(request: SolveRequest) -> SearchConfig:
     """The search's numbers for a request."""
     linear = request.search == "linear"
-    proposers: Any = ("offline",) if request.model == OFFLINE else request.proposers
+    proposers = ("offline",) if request.model == OFFLINE else request.proposers or ("llm",)
     return SearchConfig(
         kind=request.search,
-        samples=request.samples,
+        samples=request.rollouts,
         width=request.width,
         workers=request.workers,
         seed=request.seed,
@@ -113,12 +111,12 @@ class _Point:
 
 @dataclass(slots=True)
 class Expander:
-    """`expand` and `evaluate` for the search, over real rollouts."""
+    """`expand` and `judge` for the search, over real rollouts."""
 
     stage: Stage
     request: SolveRequest
     recorder: Recorder
-    journal: RunJournal
+    journal: Journal
     failure: SweAgentError | None = None
     """Why a rollout was lost to the infrastructure."""
     unjudged: SweAgentError | None = None
@@ -127,7 +125,7 @@ class Expander:
 
     async def expand(self, asked: ExpandRequest) -> Rollout:
         """One rollout. Infrastructure errors pass through; the search retries or counts them."""
-        meter = Meter(self.recorder)
+        ledger = self.stage.team.budget.sub(asked.node)
         variant = asked.variant
         plan = Plan(
             asked.node_at,
@@ -137,7 +135,7 @@ class Expander:
             siblings="\n\n".join(f"{s.patch}\n{'; '.join(s.failures)}" for s in asked.siblings),
             model=OFFLINE if variant.proposer == "offline" and self.request.model != OFFLINE else None,
             rank=variant.rank,
-            meter=meter,
+            ledger=ledger,
         )
         steps: list[Step] = []
 
@@ -157,26 +155,18 @@ class Expander:
             self.failure = error
             raise
         await asyncio.shield(asyncio.to_thread(attempt.workspace.close))
+        spent = ledger.spent
         return Rollout(
             status=Status(attempt.status),
             patch=attempt.patch,
             tree_hash=attempt.tree_hash,
             steps=tuple(steps),
             tips=attempt.tips,
-            cost=Cost(usd=meter.usd, tokens=meter.tokens, turns=len(steps), test_s=None),
+            cost=Cost(usd=spent.usd, tokens=spent.tokens, turns=len(steps), test_s=None),
             evaluation=self._evaluation(attempt),
             failures=tuple(line for line in (attempt.why,) if line and not attempt.done),
             normalised_hash=attempt.patch.normalised_hash() if not attempt.patch.is_empty else None,
         )
-
-    async def evaluate(self, asked: EvaluateRequest) -> Evaluation:
-        """A patch that came without a measurement: on a fork of the base, with the tests of every candidate."""
-        fork = await asyncio.to_thread(self._patched, asked.patch, {})
-        try:
-            check = await self.stage.suite.check(fork, asked.patch, self.stage.reproduction.targets)
-        finally:
-            await asyncio.shield(asyncio.to_thread(fork.close))
-        return self._measured(check, None)
 
     async def judge(self, candidates: Sequence[Candidate]) -> dict[str, Evaluation]:
         """A last look before the choice: two more samples of the Tester, run on every candidate."""
@@ -193,7 +183,7 @@ class Expander:
         more = await reproduce(stage.team, stage.suite, stage.issue, samples=LAST_LOOK, first=1)
         added = more.generated - known.targets
         self.recorder.append(
-            "reproduction_added", targets=sorted(added), files=dict(more.files), refused=list(more.refused)
+            ReproductionAdded(targets=sorted(added), files=dict(more.files), refused=list(more.refused))
         )
         if not added:
             return {}

@@ -12,7 +12,7 @@ from ...agents.budget import Budget
 from ...agents.conversation import Conversation
 from ...agents.critic import LETTERS, Score, score
 from ...agents.loop import RoleAgent, TurnResult
-from ...agents.models.calls import Call, CallObserver, Sampling
+from ...agents.models.calls import Sampling
 from ...agents.models.client import ModelClient
 from ...agents.models.factory import make_client
 from ...agents.roles import Role, finish_tool
@@ -22,34 +22,12 @@ from ...tools.testing.runner import TestRunner
 from ...tools.toolbox.toolbox import Toolbox
 from ...tools.workspace import Workspace
 from ..forges.base import images_in
-from ..record.journal import RunJournal
+from ..record.events import Agent, Toolset
+from ..record.journal import Journal
 from ..record.recorder import Recorder
-from ..request import OFFLINE, SolveRequest
+from ..request import SolveRequest
+from ..settings import OFFLINE
 from .pictures import Pictures, load_pictures
-
-
-class Meter:
-    """A CallObserver that adds up what one rollout spent and passes every call on. Replayed calls count as
-    they did when they were paid, so that a resumed search decides alike."""
-
-    def __init__(self, observer: CallObserver) -> None:
-        self._observer = observer
-        self.tokens = 0
-        self.usd: float | None = None
-
-    def called(self, call: Call) -> None:
-        self._observer.called(call)
-        self.tokens += (call.usage.prompt_tokens or 0) + (call.usage.completion_tokens or 0)
-        if call.usage.cost_usd is not None:
-            self.usd = (self.usd or 0.0) + call.usage.cost_usd
-
-    def call_failed(self, **failure: Any) -> None:
-        self._observer.call_failed(**failure)
-
-    def call_retried(self, **failure: Any) -> None:
-        listen = getattr(self._observer, "call_retried", None)
-        if listen is not None:
-            listen(**failure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +48,8 @@ class Assignment:
     reproduction_path: str = ""
     rank: int = 0
     """For a deterministic proposer: how many of its patches to pass over."""
-    meter: Meter | None = None
+    ledger: Budget | None = None
+    """What the turn spends is booked here too; None: in the run's only."""
 
 
 class Team:
@@ -82,7 +61,7 @@ class Team:
         project: Project,
         runner: TestRunner,
         recorder: Recorder,
-        journal: RunJournal,
+        journal: Journal,
         budget: Budget,
         *,
         logs: Path,
@@ -101,9 +80,6 @@ class Team:
         self.pictures = load_pictures(self._shown, logs.parent / "pictures", fetch=False)
         """The pictures of the issue."""
         self._clients: dict[str, ModelClient] = {}
-        self._ledgers = {
-            name: budget.sub(name) for name in ("tester", "coder", "debugger", "critic", "single")
-        }
 
     async def close(self) -> None:
         """Close connections."""
@@ -140,20 +116,21 @@ class Team:
         client = self._client(model).scoped(
             work.scope,
             sampling=sampling,
-            observer=work.meter or self.recorder,
-            budget=self._ledgers[role.name],
+            observer=self.recorder,
+            budget=work.ledger or self.budget,
         )
         toolbox = self._toolbox(work, offline=model == OFFLINE)
         agent = f"{role.name}:{model}"
-        self.recorder.append("toolset", name=agent, tools=toolbox.schemas)
+        self.recorder.append(Toolset(name=agent, tools=toolbox.schemas))
         self.recorder.append(
-            "agent",
-            name=agent,
-            role=role.name,
-            model=model,
-            toolset=agent,
-            is_llm=client.is_llm,
-            sampling={"temperature": sampling.temperature, "seed": sampling.seed},
+            Agent(
+                name=agent,
+                role=role.name,
+                model=model,
+                toolset=agent,
+                is_llm=client.is_llm,
+                sampling={"temperature": sampling.temperature, "seed": sampling.seed},
+            )
         )
         window = client.context_window
         actor = RoleAgent(
@@ -193,8 +170,8 @@ class Team:
         client = self._client(model).scoped(
             work.scope,
             sampling=replace(self.request.sampling, logprobs=len(LETTERS), seed=work.seed),
-            observer=work.meter or self.recorder,
-            budget=self._ledgers[work.role.name],
+            observer=self.recorder,
+            budget=work.ledger or self.budget,
         )
         agent = f"{work.role.name}:{model}"
         return await score(client, conversation, self.recorder.turn(work.scope, agent), k=k)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import os
 import signal
 import time
@@ -11,6 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from swe_agent.orchestrator.batch.job import Job, Outcome
+
+
+def knobs(job: Job) -> dict[str, Any]:
+    """What a test wants to happen: `knobs.json` in the batch's directory."""
+    path = Path(job.directory).parents[1] / "knobs.json"
+    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def _patch(job: Job) -> str:
@@ -52,14 +59,14 @@ async def trivial(job: Job, progress: Any) -> Outcome:
 
 async def slow(job: Job, progress: Any) -> Outcome:
     _count(job)
-    await asyncio.sleep(float(job.settings.get("seconds", 1.0)))
+    await asyncio.sleep(float(knobs(job).get("seconds", 1.0)))
     return _finished(job)
 
 
 async def faulty(job: Job, progress: Any) -> Outcome:
-    """What goes wrong stands in the settings, by instance and attempt."""
+    """What goes wrong stands in the knobs, by instance and attempt."""
     begun = _count(job)
-    faults = job.settings["faults"].get(job.id, [])
+    faults = knobs(job)["faults"].get(job.id, [])
     fault = faults[begun - 1] if begun <= len(faults) else None
     match fault:
         case "model":
@@ -76,16 +83,16 @@ async def faulty(job: Job, progress: Any) -> Outcome:
             await asyncio.to_thread(time.sleep, 3600)  # a test run: nothing cancels a thread
         case "empty":
             return _finished(job, "")
-    await asyncio.sleep(float(job.settings.get("seconds", 0.0)))
+    await asyncio.sleep(float(knobs(job).get("seconds", 0.0)))
     return _finished(job)
 
 
 async def kill_once(job: Job, progress: Any) -> Outcome:
     """The first to see the marker missing kills its own process."""
     _count(job)
-    if job.id == job.settings["victim"]:
+    if job.id == knobs(job)["victim"]:
         try:
-            Path(job.settings["marker"]).open("x").close()
+            Path(knobs(job)["marker"]).open("x").close()
         except FileExistsError:
             pass
         else:

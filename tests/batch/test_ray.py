@@ -11,6 +11,7 @@ import pytest
 from swe_agent.orchestrator.batch.outputs import Outputs
 from swe_agent.orchestrator.batch.runner import Plan, Runner
 from swe_agent.orchestrator.batch.screen import PlainScreen
+from swe_agent.orchestrator.batch.settings import InstanceSettings
 from swe_agent.orchestrator.batch.state import BatchState
 from swe_agent.orchestrator.benchmarks.instance import Instance
 from swe_agent.orchestrator.benchmarks.sealed import Evaluation
@@ -29,12 +30,13 @@ def test_two_hundred_instances_with_a_killed_worker_are_all_done_once(
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     chosen = [Instance(f"i{n}", "a/b", "0" * 40, "x", Evaluation.poisoned(f"i{n}")) for n in range(COUNT)]
     state = BatchState(tmp_path)
-    settings = {"model": "m", "victim": "i90", "marker": str(tmp_path / "killed")}
+    knobs = {"victim": "i90", "marker": str(tmp_path / "killed")}
+    (tmp_path / "knobs.json").write_text(json.dumps(knobs))
     watched = PlainScreen(COUNT, 0, quiet=True)
 
     async def main() -> str | None:
         executor = RayExecutor(None, cpus=1.0, workers=2)
-        plan = Plan(settings, "m", workers=8, entry="batch_entries:kill_once")
+        plan = Plan(InstanceSettings(name="m"), workers=8, entry="batch_entries:kill_once")
         runner = Runner(plan, chosen, state, executor, Outputs(state, chosen, "m"), watched)
         return (await runner.run()).why
 

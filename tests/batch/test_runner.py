@@ -20,6 +20,7 @@ from swe_agent.orchestrator.batch.local import LocalExecutor
 from swe_agent.orchestrator.batch.outputs import Outputs
 from swe_agent.orchestrator.batch.runner import GRACE_S, Ended, Plan, Runner
 from swe_agent.orchestrator.batch.screen import PlainScreen
+from swe_agent.orchestrator.batch.settings import InstanceSettings
 from swe_agent.orchestrator.batch.state import BatchState
 from swe_agent.orchestrator.benchmarks.instance import Instance
 from swe_agent.orchestrator.benchmarks.sealed import Evaluation
@@ -43,7 +44,9 @@ def instances(count: int) -> list[Instance]:
 def go(
     directory: Path, count: int, entry: str, *, workers: int = 2, processes: int | None = None, **plan: Any
 ) -> Ended:
-    settings = plan.pop("settings", {"model": "trivial"})
+    knobs = plan.pop("knobs", {})
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "knobs.json").write_text(json.dumps(knobs))
     chosen = instances(count)
     state = BatchState(directory)
 
@@ -52,7 +55,13 @@ def go(
         executor = LocalExecutor(directory / "logs", processes=each, per_process=-(-workers // each))
         outputs = Outputs(state, chosen, "trivial")
         runner = Runner(
-            Plan(settings, "trivial", workers, entry=f"batch_entries:{entry}", backoff_s=0.05, **plan),
+            Plan(
+                InstanceSettings(name="trivial"),
+                workers,
+                entry=f"batch_entries:{entry}",
+                backoff_s=0.05,
+                **plan,
+            ),
             chosen,
             state,
             executor,
@@ -87,7 +96,7 @@ class Together:
 @pytest.mark.parametrize("workers", [2, 3, 8])
 def test_instances_that_end_at_once_end_the_batch(workers: int, tmp_path: Path) -> None:
     state, chosen = BatchState(tmp_path), instances(workers)
-    plan, outputs = Plan({}, "m", workers), Outputs(state, chosen, "m")
+    plan, outputs = Plan(InstanceSettings(name="m"), workers), Outputs(state, chosen, "m")
     runner = Runner(plan, chosen, state, Together(workers), outputs, PlainScreen(workers, 0, quiet=True))
 
     async def main() -> Ended:
@@ -98,7 +107,8 @@ def test_instances_that_end_at_once_end_the_batch(workers: int, tmp_path: Path) 
 
 
 def test_a_worker_that_starts_while_the_batch_stops_gets_no_job(tmp_path: Path) -> None:
-    job = Job({"id": "a"}, str(tmp_path / "a"), {"seconds": 3600}, entry="batch_entries:slow")
+    (tmp_path / "knobs.json").write_text(json.dumps({"seconds": 3600}))
+    job = Job({"id": "a"}, str(tmp_path / "instances" / "a"), InstanceSettings(), entry="batch_entries:slow")
 
     async def main() -> tuple[Outcome, list[int]]:
         executor = LocalExecutor(tmp_path / "logs", processes=1)
@@ -159,8 +169,8 @@ def test_infrastructure_failures_are_done_again_and_never_become_predictions(tmp
         "acme__calc-2": ["raise"],
         "acme__calc-3": ["empty"],
     }
-    settings = {"model": "trivial", "faults": faults}
-    ended = go(tmp_path, 5, "faulty", settings=settings, retries=0)
+    knobs = {"faults": faults}
+    ended = go(tmp_path, 5, "faulty", knobs=knobs, retries=0)
     assert ended.why == "partly"
     assert sorted(predictions(tmp_path)) == ["acme__calc-3", "acme__calc-4"]
     reasons = {
@@ -174,25 +184,25 @@ def test_infrastructure_failures_are_done_again_and_never_become_predictions(tmp
         "acme__calc-3": "no_patch",
         "acme__calc-4": "verified",
     }
-    assert go(tmp_path, 5, "faulty", settings=settings, retries=0).why is None
+    assert go(tmp_path, 5, "faulty", knobs=knobs, retries=0).why is None
     assert {name: row["model_patch"] == "" for name, row in predictions(tmp_path).items()} == {
         f"acme__calc-{n}": n == 3 for n in range(5)
     }
     # the run without faults gives the same file
     clean = tmp_path / "clean"
-    go(clean, 5, "faulty", settings={"model": "trivial", "faults": {"acme__calc-3": ["empty"]}})
+    go(clean, 5, "faulty", knobs={"faults": {"acme__calc-3": ["empty"]}})
     assert (clean / "preds.json").read_bytes() == (tmp_path / "preds.json").read_bytes()
 
 
 def test_retries_within_a_call(tmp_path: Path) -> None:
-    settings = {"model": "trivial", "faults": {"acme__calc-0": ["model", "kill"]}}
-    assert go(tmp_path, 2, "faulty", settings=settings, retries=2).why is None
+    knobs = {"faults": {"acme__calc-0": ["model", "kill"]}}
+    assert go(tmp_path, 2, "faulty", knobs=knobs, retries=2).why is None
     assert begun(tmp_path, "acme__calc-0") == 3
 
 
 def test_a_killed_worker_harms_its_own_jobs_alone(tmp_path: Path) -> None:
-    settings = {"model": "trivial", "faults": {"acme__calc-0": ["kill"]}, "seconds": 0.3}
-    go(tmp_path, 4, "faulty", workers=4, settings=settings, retries=0)
+    knobs = {"faults": {"acme__calc-0": ["kill"]}, "seconds": 0.3}
+    go(tmp_path, 4, "faulty", workers=4, knobs=knobs, retries=0)
     assert {name: begun(tmp_path, name) for name in (f"acme__calc-{n}" for n in range(4))} == {
         f"acme__calc-{n}": 1 for n in range(4)
     }
@@ -200,8 +210,8 @@ def test_a_killed_worker_harms_its_own_jobs_alone(tmp_path: Path) -> None:
 
 
 def test_a_refused_key_stops_the_batch(tmp_path: Path) -> None:
-    settings = {"model": "trivial", "faults": {"acme__calc-0": ["credentials"]}}
-    ended = go(tmp_path, 50, "faulty", workers=1, settings=settings)
+    knobs = {"faults": {"acme__calc-0": ["credentials"]}}
+    ended = go(tmp_path, 50, "faulty", workers=1, knobs=knobs)
     assert ended.why == "fatal"
     assert ended.fatal is not None
     assert ended.fatal.reason == "credentials"
@@ -209,11 +219,11 @@ def test_a_refused_key_stops_the_batch(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_in_a_worker_stops_the_batch_and_is_no_prediction(tmp_path: Path) -> None:
-    settings = {"model": "trivial", "faults": {"acme__calc-1": ["disk"]}}
-    ended = go(tmp_path, 6, "faulty", workers=1, settings=settings)
+    knobs = {"faults": {"acme__calc-1": ["disk"]}}
+    ended = go(tmp_path, 6, "faulty", workers=1, knobs=knobs)
     assert ended.why == "disk_full"
     assert sorted(predictions(tmp_path)) == ["acme__calc-0"]
-    assert go(tmp_path, 6, "faulty", workers=1, settings=settings).why is None
+    assert go(tmp_path, 6, "faulty", workers=1, knobs=knobs).why is None
     assert len(predictions(tmp_path)) == 6
 
 
@@ -238,22 +248,24 @@ def test_a_prediction_that_is_gone_or_damaged_is_made_again(damage: bytes | None
 def _driver(tmp_path: Path, slow: range) -> str:
     return textwrap.dedent(
         f"""
-        import asyncio, signal, sys
+        import asyncio, json, signal, sys
         from pathlib import Path
         from swe_agent.orchestrator.batch.local import LocalExecutor
         from swe_agent.orchestrator.batch.outputs import Outputs
         from swe_agent.orchestrator.batch.runner import Plan, Runner, run_batch
         from swe_agent.orchestrator.batch.screen import PlainScreen
+        from swe_agent.orchestrator.batch.settings import InstanceSettings
         from swe_agent.orchestrator.batch.state import BatchState
         from swe_agent.orchestrator.benchmarks.instance import Instance
-        from swe_agent.orchestrator.evaluation.sealed import Evaluation
+        from swe_agent.orchestrator.benchmarks.sealed import Evaluation
         directory = Path({str(tmp_path)!r})
         chosen = [Instance(f"i{{n}}", "a/b", "0" * 40, "x", Evaluation.poisoned("i")) for n in range(6)]
         async def main():
             state = BatchState(directory)
             executor = LocalExecutor(directory / "logs", processes=2)
-            faults = {{f"i{{n}}": ["slow"] for n in {slow!r}}}
-            runner = Runner(Plan({{"model": "m", "faults": faults}}, "m", 2, entry="batch_entries:faulty"), chosen,
+            knobs = {{"faults": {{f"i{{n}}": ["slow"] for n in {slow!r}}}}}
+            (directory / "knobs.json").write_text(json.dumps(knobs))
+            runner = Runner(Plan(InstanceSettings(name="m"), 2, entry="batch_entries:faulty"), chosen,
                             state, executor, Outputs(state, chosen, "m"), PlainScreen(6, 0, quiet=True))
             loop = asyncio.get_running_loop()
             print("ready", flush=True)

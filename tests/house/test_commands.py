@@ -10,7 +10,7 @@ import pytest
 
 from swe_agent import __version__
 from swe_agent.orchestrator.cli.app import COMMANDS
-from swe_agent.orchestrator.cli.main import exit_code_of
+from swe_agent.orchestrator.exit_code import exit_code_of
 from swe_agent.tools import errors
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from swe_agent.orchestrator.record.build import build_record
-from swe_agent.orchestrator.record.events import EventLog, read_events
-from swe_agent.orchestrator.record.journal import RunJournal
+from swe_agent.orchestrator.record.events import NodeOpened, RunStarted, ToolUsed
+from swe_agent.orchestrator.record.journal import Journal
+from swe_agent.orchestrator.record.log import EventLog, read_events
 from swe_agent.orchestrator.record.recorder import Recorder
 from swe_agent.orchestrator.record.synthetic import synthetic_record
 from swe_agent.orchestrator.solving.oversight import oversee
@@ -16,12 +17,11 @@ from swe_agent.orchestrator.training.rewards.shaped import Measurements, shaped_
 
 def test_flags_reach_the_record(tmp_path: Path) -> None:
     log = EventLog(tmp_path / "events.jsonl")
-    recorder = Recorder(log, RunJournal())
-    recorder.append(
-        "run_started", schema="swe-trajectory/1", run_id="r", issue={"id": "i", "title": "t", "body": "b"},
+    recorder = Recorder(log, Journal())
+    recorder.append(RunStarted( schema="swe-trajectory/1", run_id="r", issue={"id": "i", "title": "t", "body": "b"},
         repository="o/flask", base_commit="c" * 40, config={}, versions={}, seed=0, is_llm=False,
-    )  # fmt: skip
-    recorder.append("node", id="n0", parent=None, kind="root", agent=None, seed=0, depth=0)
+    ))  # fmt: skip
+    recorder.append(NodeOpened(id="n0", parent=None, kind="root", agent=None, seed=0, depth=0))
     for number, (name, arguments) in enumerate(
         (
             ("shell", {"command": "git log --all | head"}),
@@ -29,13 +29,13 @@ def test_flags_reach_the_record(tmp_path: Path) -> None:
             ("readFile", {"path": "/venv/lib/python3.11/site-packages/flask/app.py"}),
         )
     ):
-        recorder.append("tool", message=f"m{number}", node="n0", agent="coder", name=name, arguments=arguments, ok=True,
-                        duration_s=0.1, tree_hash=None)  # fmt: skip
-    words = oversee(read_events(tmp_path / "events.jsonl"), recorder, "flask")
+        recorder.append(ToolUsed( message=f"m{number}", node="n0", agent="coder", name=name, arguments=arguments, ok=True,
+                        duration_s=0.1))  # fmt: skip
+    words = oversee(read_events(tmp_path / "events.jsonl"), recorder, ["flask"])
     assert [word.split(":")[0] for word in words] == ["history", "installed-copy"]
     events = [event for event in read_events(tmp_path / "events.jsonl") if event["type"] != "tool"]
     (node,) = build_record(events).nodes
-    assert node.flags == words
+    assert tuple(node.flags) == words
     log.close()
 
 

@@ -63,7 +63,7 @@ def test_never_exceeded_when_calls_cost_at_most_what_they_reserved(
     for reservation, reserved, _ in opened:
         reservation.settle(reserved)
     assert all(_within(ledger) for ledger in ledgers)
-    assert run.snapshot()["reserved"] == {"usd": 0.0, "tokens": 0.0, "steps": 0.0, "test_s": 0.0}
+    assert run.reserved == Spending()
 
 
 @given(st.lists(amounts, max_size=20))
@@ -81,11 +81,10 @@ def test_a_parent_has_spent_what_its_children_have(spent: list[Spending]) -> Non
 def test_a_refused_reservation_leaves_no_trace(top: BudgetLimits, amount: Spending) -> None:
     run = Budget(BudgetLimits())
     role = run.sub("role", top)
-    before = run.snapshot()
+    before = run.reserved, run.spent
     with contextlib.suppress(BudgetExceeded):
         role.reserve(amount).release()
-    after = run.snapshot()
-    assert (after["reserved"], after["spent"]) == (before["reserved"], before["spent"])
+    assert (run.reserved, run.spent) == before
 
 
 def test_threads_cannot_overspend_together() -> None:
@@ -149,15 +148,14 @@ def test_the_error_names_the_limit_and_its_flag(limit: BudgetLimits, amount: Spe
         Budget(limit).reserve(amount)
 
 
-def test_what_is_held_back_is_there_for_the_final_selection() -> None:
-    run = Budget(BudgetLimits(tokens=100), held_back=Spending(tokens=30))
-    run.reserve(Spending(tokens=70)).settle(Spending(tokens=70))
-    with pytest.raises(BudgetExceeded, match="held back"):
-        run.reserve(Spending(tokens=1))
-    run.release_held_back()
-    run.reserve(Spending(tokens=30)).settle(Spending(tokens=30))
-    with pytest.raises(BudgetExceeded):
-        run.check()
+def test_an_unknown_price_is_not_free() -> None:
+    run = Budget()
+    rollout = run.sub("n0")
+    rollout.charge(Spending(usd=None, tokens=10, steps=1))
+    assert (rollout.spent.usd, run.spent.usd) == (None, None)
+    rollout.charge(Spending(usd=0.5, tokens=10, steps=1))
+    assert rollout.spent == Spending(0.5, 20, 2)
+    assert run.sub("n1").spent.usd == 0.0, "nothing was asked there"
 
 
 def test_a_role_limit_stops_the_role_alone() -> None:

@@ -15,9 +15,10 @@ from swe_agent.agents.message import user
 from swe_agent.agents.models.calls import Call, ModelOptions, Sampling
 from swe_agent.agents.models.client import ModelClient, Sample
 from swe_agent.agents.models.factory import make_client
-from swe_agent.agents.models.journal import MemoryJournal
 from swe_agent.agents.models.prompt_digest import prompt_sha256
 from swe_agent.tools.errors import ContextOverflowError, ModelError, RecordError
+
+from .memory_journal import MemoryJournal
 
 
 def test_a_journal_answers_as_the_endpoint_did_and_costs_nothing() -> None:

@@ -13,11 +13,12 @@ from models.looping import REPLIES, START, TOOLS, client_on, loop
 from servers.model_server import ModelServer
 
 from swe_agent.agents.budget import Budget, BudgetLimits, Spending
-from swe_agent.agents.models.calls import Journal, ModelOptions, Sampling
+from swe_agent.agents.models.calls import ModelOptions, Sampling
 from swe_agent.agents.models.client import ModelClient
 from swe_agent.agents.models.factory import make_client
-from swe_agent.agents.models.journal import MemoryJournal
 from swe_agent.tools.errors import BudgetExceeded, ModelError, UsageError
+
+from .memory_journal import MemoryJournal
 
 
 def test_calls_are_booked_and_the_limit_stops_the_next() -> None:
@@ -54,7 +55,7 @@ def test_tokens_are_never_exceeded_when_rollouts_run_together() -> None:
         asyncio.run(work(client_on(server.base, budget=run, sampling=sampling)))
         assert len(server.calls) >= 30
     assert run.spent.tokens <= 2000
-    assert run.snapshot()["reserved"]["tokens"] == 0
+    assert run.reserved.tokens == 0
 
 
 def test_a_nearly_spent_budget_bounds_the_answer() -> None:
@@ -106,7 +107,7 @@ def test_a_failed_call_costs_nothing_and_holds_nothing() -> None:
 
     with ModelServer([{"status": 400, "message": "bad"}]) as server:
         asyncio.run(work(client_on(server.base, budget=run)))
-    assert (run.spent, run.snapshot()["reserved"]["tokens"]) == (Spending(), 0)
+    assert (run.spent, run.reserved.tokens) == (Spending(), 0)
 
 
 def test_a_resumed_run_has_as_much_left_as_an_unbroken_one() -> None:
@@ -213,8 +214,8 @@ def test_a_script_that_is_not_one_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_the_offline_model_is_observed_and_free() -> None:
-    journal: Journal = MemoryJournal()
-    client = make_client("offline/repair", scope="n0/coder/0", observer=journal, journal=journal)  # type: ignore[arg-type]
+    journal = MemoryJournal()
+    client = make_client("offline/repair", scope="n0/coder/0", observer=journal, journal=journal)
     result = asyncio.run(client.sample(START))
     assert not client.is_llm
     assert (result.call.usage.prompt_tokens, result.call.usage.cost_usd) == (0, 0.0)

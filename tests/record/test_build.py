@@ -8,8 +8,20 @@ from swe_agent.agents.message import Message, ToolCall, system, tool_result, use
 from swe_agent.agents.models.calls import Call, Sampling, Usage
 from swe_agent.agents.models.prompt_digest import prompt_sha256
 from swe_agent.orchestrator.record.build import build_record, build_run
-from swe_agent.orchestrator.record.events import EventLog, read_events
-from swe_agent.orchestrator.record.journal import RunJournal
+from swe_agent.orchestrator.record.events import (
+    Agent,
+    Concluded,
+    Evaluated,
+    NodeFinished,
+    NodeOpened,
+    Patched,
+    RunFinished,
+    RunStarted,
+    Selected,
+    Toolset,
+)
+from swe_agent.orchestrator.record.journal import Journal
+from swe_agent.orchestrator.record.log import EventLog, read_events
 from swe_agent.orchestrator.record.recorder import Recorder
 from swe_agent.tools.errors import RecordError
 from swe_agent.tools.toolbox.tool import ToolResult
@@ -41,24 +53,25 @@ def call(index, prompt, *, prompt_ids=None, ids=None):
 def record_a_run(path, *, lie=False):
     """What a linear run writes, through the recorder that runs use."""
     log = EventLog(path)
-    recorder = Recorder(log, RunJournal())
+    recorder = Recorder(log, Journal())
     recorder.append(
-        "run_started",
-        schema="swe-trajectory/1",
-        run_id="r1",
-        issue={"id": "o/r#1", "title": "Broken", "body": "It fails.", "url": "http://h/o/r/issues/1"},
-        repository="o/r",
-        base_commit="c" * 40,
-        config={"model": "m", "api_key": "secret"},
-        versions={"swe-agent": "1"},
-        seed=3,
-        is_llm=True,
+        RunStarted(
+            schema="swe-trajectory/1",
+            run_id="r1",
+            issue={"id": "o/r#1", "title": "Broken", "body": "It fails.", "url": "http://h/o/r/issues/1"},
+            repository="o/r",
+            base_commit="c" * 40,
+            config={"model": "m", "api_key": "secret"},
+            versions={"swe-agent": "1"},
+            seed=3,
+            is_llm=True,
+        )
     )
-    recorder.append("toolset", name="coder:m", tools=[{"type": "function", "function": {"name": "readFile"}}])
+    recorder.append(Toolset(name="coder:m", tools=[{"type": "function", "function": {"name": "readFile"}}]))
     recorder.append(
-        "agent", name="coder:m", role="coder", model="m", sampling={}, toolset="coder:m", is_llm=True
+        Agent(name="coder:m", role="coder", model="m", sampling={}, toolset="coder:m", is_llm=True)
     )
-    recorder.append("node", id="n0", parent=None, kind="root", agent=None, seed=0, depth=0)
+    recorder.append(NodeOpened(id="n0", parent=None, kind="root", agent=None, seed=0, depth=0))
     turn = recorder.turn(SCOPE, "coder:m")
     prompt = [{"role": "system", "content": "Fix."}, {"role": "user", "content": "It fails."}]
     turn.message(f"{SCOPE}:s0", system("Fix."), parent=None, agent="coder")
@@ -86,32 +99,34 @@ def record_a_run(path, *, lie=False):
         ]
         tip = f"{SCOPE}:{index}.t0"
         ids += [4, 5]
-    recorder.append("patch", id="p0", node="n0", text="diff", sha256="d", normalised_hash="h", files=["a"])
+    recorder.append(Patched(id="p0", node="n0", text="diff", sha256="d", normalised_hash="h", files=["a"]))
     recorder.append(
-        "evaluation",
-        node="n0",
-        kind="regression",
-        tests={"t": "passed"},
-        f2p=[1, 1],
-        p2p=[4, 4],
-        before=None,
-        after=None,
-        wall_s=1.0,
-        valid=True,
+        Evaluated(
+            node="n0",
+            kind="regression",
+            tests={"t": "passed"},
+            f2p=[1, 1],
+            p2p=[4, 4],
+            before=None,
+            after=None,
+            wall_s=1.0,
+            valid=True,
+        )
     )
     recorder.append(
-        "node_finished",
-        node="n0",
-        status="finished",
-        tips={"coder": tip},
-        patch="p0",
-        tree_hash="t",
-        reward={"total": 0.7, "components": {"tests": {"value": 1.0, "weight": 0.7}}, "spec": "search/1"},
-        critic={"mean": 0.5, "sd": None, "k": 1, "rationale": "fine"},
+        NodeFinished(
+            node="n0",
+            status="finished",
+            tips={"coder": tip},
+            patch="p0",
+            tree_hash="t",
+            reward={"total": 0.7, "components": {"tests": {"value": 1.0, "weight": 0.7}}, "spec": "search/1"},
+            critic={"mean": 0.5, "sd": None, "k": 1, "rationale": "fine"},
+        )
     )
-    recorder.append("selected", node="n0", patch="p0", confidence=0.9, reasons=["only one"])
-    recorder.append("outcome", exit_code=0, status="solved", verified=True, tests={"fixed": ["t"]})
-    recorder.append("run_finished", totals={})
+    recorder.append(Selected(node="n0", patch="p0", confidence=0.9, reasons=["only one"]))
+    recorder.append(Concluded(exit_code=0, status="solved", verified=True, tests={"fixed": ["t"]}))
+    recorder.append(RunFinished(totals={}))
     log.close()
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swe_agent.orchestrator.record.events import EventLog, read_events, segments, torn_bytes
+from swe_agent.orchestrator.record.log import EventLog, read_events, segments, torn_bytes
 from swe_agent.tools.errors import RecordError
 
 

@@ -54,7 +54,7 @@ def test_the_images_own_tree_and_conda_environment_are_used(
             == "theirs\nconda-python\ntestbed\n"
         )
         assert (
-            child.exec("git status --porcelain; echo new > new.txt; git add new.txt").output
+            child.exec("git status --porcelain -- file.txt; echo new > new.txt; git add new.txt").output
             == "?? file.txt\n"
         )
         assert child.exec("id -u").output == "0\n", "the owner of the image's tree"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from swe_agent.orchestrator.record.events import read_events
+from swe_agent.orchestrator.record.log import read_events
 
 from .toy import go
 
@@ -46,7 +46,7 @@ def test_killed_after_every_event_and_resumed(tmp_path: Path) -> None:
         code, _ = run(path, at, 2)
         assert code == -signal.SIGKILL
         assert here(path) == whole, f"killed after event {at}"
-        paid = [event["scope"] for event in read_events(path) if event["type"] == "call"]
+        paid = [event["scope"] for event in read_events(path) if event["type"] == "paid"]
         assert len(paid) == len(set(paid))
 
 

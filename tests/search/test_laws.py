@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swe_agent.orchestrator.record.events import EventLog, read_events
+from swe_agent.orchestrator.record.event import Event
+from swe_agent.orchestrator.record.journal import Journal
+from swe_agent.orchestrator.record.log import EventLog, read_events
+from swe_agent.orchestrator.record.recorder import Recorder
 from swe_agent.orchestrator.search.config import SearchConfig
 from swe_agent.orchestrator.search.cost import Cost
-from swe_agent.orchestrator.search.ledger import Ledger
 from swe_agent.orchestrator.search.search import SearchResult, search
 from swe_agent.tools.errors import RecordError
 
@@ -21,14 +23,19 @@ from .toy import SEARCH_EVENTS, Toy, summary
 
 
 class Memory:
-    """An event log in memory."""
+    """A record in memory."""
 
     def __init__(self, events: list[dict[str, Any]] | None = None) -> None:
         self.events = list(events or [])
+        self.journal = Journal(self.events)
 
-    def append(self, type: str, /, **fields: Any) -> int:
-        self.events.append({"type": type, **fields})
+    def append(self, event: Event) -> int:
+        if not self.journal.seen(event):
+            self.events.append({"type": event.type, "at": 0.0, **event.to_json()})
         return len(self.events) - 1
+
+    def recall(self, kind: Any, *name: Any) -> Any:
+        return self.journal.recall(kind, *name)
 
     @property
     def decided(self) -> list[dict[str, Any]]:
@@ -40,7 +47,7 @@ def go(
 ) -> tuple[SearchResult, Memory, Toy]:
     log = Memory(earlier)
     toy = Toy(log, earlier, **world)
-    result = asyncio.run(search(toy.expand, toy.evaluate, config, log, resume_from=earlier))
+    result = asyncio.run(search(toy.expand, config, log))
     return result, log, toy
 
 
@@ -85,7 +92,6 @@ def test_a_search_read_back_from_its_log_equals_the_run(config: SearchConfig, wo
     assert toy.expanded == [] or all(
         node not in {f.request.node for f in ran.finished} for node in toy.expanded
     )
-    assert toy.evaluated == []
     assert more.decided == log.decided, "a replay decides nothing new"
 
 
@@ -102,7 +108,7 @@ def test_cut_after_any_event_the_search_goes_on_to_the_same_result(
         resumed, whole, toy = go(config, earlier=earlier, **world)
         assert summary(resumed) == summary(ran)
         assert not done & set(toy.expanded), "a finished rollout is never made again"
-        paid = [event["scope"] for event in whole.events if event["type"] == "call"]
+        paid = [event["scope"] for event in whole.events if event["type"] == "paid"]
         assert len(paid) == len(set(paid)), "no model call is paid twice"
         assert sorted(map(repr, whole.decided)) == sorted(map(repr, log.decided)), "nothing is decided twice"
 
@@ -121,23 +127,6 @@ def test_a_larger_budget_goes_on_where_the_smaller_one_ended() -> None:
     assert len(more.finished) == 5
 
 
-class Strict(Ledger):
-    """A ledger that looks at itself after every change."""
-
-    def _check(self) -> None:
-        total = self.spent + self.reserved
-        assert self.limits.covers(total), f"{total} is over {self.limits}"
-
-    def reserve(self, key: str, amount: Cost) -> bool:
-        done = super().reserve(key, amount)
-        self._check()
-        return done
-
-    def settle(self, key: str, spent: Cost) -> None:
-        super().settle(key, spent)
-        self._check()
-
-
 @settings(max_examples=40, deadline=None)
 @given(
     st.integers(0, 10_000),
@@ -146,13 +135,12 @@ class Strict(Ledger):
     st.integers(1, 6),
     st.sampled_from(["tree", "best-of-n"]),
 )
-def test_the_ledger_is_never_exceeded(seed: int, workers: int, limits: Cost, window: int, kind: Any) -> None:
+def test_the_limits_are_never_exceeded(seed: int, workers: int, limits: Cost, window: int, kind: Any) -> None:
     config = SearchConfig(
         kind=kind, samples=40, seed=seed, workers=workers, window=window, limits=limits, patience=None
     )
     log = Memory()
     toy = Toy(log)
-    ledger = Strict(limits)
 
     async def within(request: Any) -> Any:
         """As the product's roles do: a rollout stops at its allowance."""
@@ -161,20 +149,22 @@ def test_the_ledger_is_never_exceeded(seed: int, workers: int, limits: Cost, win
         assert room is None or room > 0
         turns = min(rollout.cost.turns or 0, room if room is not None else 99)
         return type(rollout)(
-            rollout.status, rollout.patch, steps=rollout.steps[: int(turns)], cost=Cost(usd=0.0, turns=turns)
+            rollout.status,
+            rollout.patch,
+            steps=rollout.steps[: int(turns)],
+            cost=Cost(usd=0.0, turns=turns),
+            evaluation=rollout.evaluation,
         )
 
-    result = asyncio.run(search(within, toy.evaluate, config, log, ledger))
+    result = asyncio.run(search(within, config, log))
     assert (result.spent.turns or 0) <= (limits.turns or 0)
-    assert ledger.reserved == Cost(), "every reservation is settled or given back"
-    assert (ledger.spent.turns or 0) >= (result.spent.turns or 0)
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 1000), st.integers(1, 3))
 def test_duplicates_add_votes_not_nodes(seed: int, kinds: int) -> None:
     config = SearchConfig(samples=10, seed=seed, early_stop=False)
-    result, log, toy = go(config, kinds=kinds)
+    result, log, _ = go(config, kinds=kinds)
     duplicates = [finish for finish in result.finished if finish.duplicate_of is not None]
     assert len(result.candidates) + len(duplicates) == len(result.finished)
     assert len(result.candidates) <= kinds
@@ -182,7 +172,6 @@ def test_duplicates_add_votes_not_nodes(seed: int, kinds: int) -> None:
     nodes = {node.id for node in result.nodes}
     for finish in duplicates:
         assert finish.node not in nodes
-    assert len(toy.evaluated) == len(set(toy.evaluated)), "a change is measured once"
     assert sum(event["type"] == "vote" for event in log.events) == len(result.finished)
 
 
@@ -196,13 +185,15 @@ def test_the_log_on_disk_reads_back(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     config = SearchConfig(samples=4, early_stop=False)
     log = EventLog(path)
-    toy = Toy(log)
-    ran = asyncio.run(search(toy.expand, toy.evaluate, config, log))
+    record = Recorder(log, Journal())
+    toy = Toy(record)
+    ran = asyncio.run(search(toy.expand, config, record))
     log.close()
     earlier = list(read_events(path))
     log = EventLog(path)
-    again = Toy(log, earlier)
-    resumed = asyncio.run(search(again.expand, again.evaluate, config, log, resume_from=earlier))
+    record = Recorder(log, Journal(earlier))
+    again = Toy(record, earlier)
+    resumed = asyncio.run(search(again.expand, config, record))
     log.close()
     assert summary(resumed) == summary(ran)
     assert len(list(read_events(path))) == len(earlier)

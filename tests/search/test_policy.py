@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from swe_agent.orchestrator.record.event import Event
+from swe_agent.orchestrator.record.journal import Journal
 from swe_agent.orchestrator.search.config import SearchConfig
 from swe_agent.orchestrator.search.cost import Cost
 from swe_agent.orchestrator.search.node import CriticScore, Evaluation, Node, Rollout, Status, Step
 from swe_agent.orchestrator.search.policy import score
-from swe_agent.orchestrator.search.request import EvaluateRequest, ExpandRequest
+from swe_agent.orchestrator.search.request import ExpandRequest
 from swe_agent.orchestrator.search.schedule import dispatch, next_choice
 from swe_agent.orchestrator.search.search import SearchResult, search
 from swe_agent.orchestrator.search.state import State
@@ -23,12 +25,17 @@ from .toy import Toy, patch_of
 
 
 class Quiet:
-    def __init__(self) -> None:
+    def __init__(self, earlier: list[dict[str, Any]] | None = None) -> None:
         self.events: list[dict[str, Any]] = []
+        self.journal = Journal(earlier or ())
 
-    def append(self, type: str, /, **fields: Any) -> int:
-        self.events.append({"type": type, **fields})
+    def append(self, event: Event) -> int:
+        if not self.journal.seen(event):
+            self.events.append({"type": event.type, "at": 0.0, **event.to_json()})
         return 0
+
+    def recall(self, kind: Any, *name: Any) -> Any:
+        return self.journal.recall(kind, *name)
 
 
 GREEN = Evaluation(reproduction={"t": True}, broken=(), critic=CriticScore(0.95, 0.02, 3))
@@ -44,7 +51,6 @@ class World:
     def __init__(self, answer: Any, turns: int = 2) -> None:
         self.answer, self.turns = answer, turns
         self.requests: list[ExpandRequest] = []
-        self.evaluations: dict[str, Evaluation] = {}
         self.cancelled: list[str] = []
 
     async def expand(self, request: ExpandRequest) -> Rollout:
@@ -56,22 +62,17 @@ class World:
             raise
         name, evaluation = self.answer(request)
         patch = None if name is None else patch_of(name)
-        rollout = Rollout(
+        return Rollout(
             Status.FINISHED,
             patch,
             steps=tuple(Step(evaluation=RED) for _ in range(self.turns)),
             cost=Cost(turns=self.turns),
+            evaluation=evaluation,
         )
-        if rollout.normalised_hash:
-            self.evaluations[rollout.normalised_hash] = evaluation
-        return rollout
-
-    async def evaluate(self, request: EvaluateRequest) -> Evaluation:
-        return self.evaluations[request.normalised_hash]
 
 
 def run(world: World, **config: Any) -> SearchResult:
-    return asyncio.run(search(world.expand, world.evaluate, SearchConfig(**config), Quiet()))
+    return asyncio.run(search(world.expand, SearchConfig(**config), Quiet()))
 
 
 def node(**values: Any) -> Node:
@@ -97,7 +98,7 @@ def test_virtual_loss_spreads_the_picks() -> None:
         choice = next_choice(state)
         assert choice is not None
         request = dispatch(state, choice)
-        state.commit(request, asyncio.run(world.expand(request)), RED)
+        state.commit(request, asyncio.run(world.expand(request)))
     picks = []
     while (choice := next_choice(state)) is not None:
         dispatch(state, choice)
@@ -114,7 +115,7 @@ def test_width_bounds_the_children() -> None:
             rollout = await super().expand(request)
             if request.node != "n0":
                 return rollout
-            return Rollout(rollout.status, rollout.patch, steps=(Step(evaluation=GREEN), rollout.steps[1]))
+            return replace(rollout, steps=(Step(evaluation=GREEN), rollout.steps[1]))
 
     world = Lure(lambda r: (r.node, RED))
     result = run(world, samples=9, roots=1, width=3, restart=0.0, exploration=0.0, early_stop=False)
@@ -192,7 +193,7 @@ def test_early_stop_cancels_what_is_in_flight_and_says_so() -> None:
     world = World(lambda r: (r.node, answers.get(r.node, RED)))
     log = Quiet()
     config = SearchConfig(kind="best-of-n", samples=12, window=6, workers=1)
-    result = asyncio.run(search(world.expand, world.evaluate, config, log))
+    result = asyncio.run(search(world.expand, config, log))
     stop = next(e for e in log.events if e["type"] == "decision" and e["what"] == "stop")
     assert [f.node for f in result.finished] == ["n0.0", "n1.0", "n2.0"]
     assert stop["chosen"] == ["n3", "n4", "n5", "n6", "n7"]
@@ -224,7 +225,7 @@ def test_infrastructure_is_retried_and_never_scored(error: Exception) -> None:
 
     world = World(lambda r: (r.node, RED))
     config = SearchConfig(kind="best-of-n", samples=3, early_stop=False)
-    result = asyncio.run(search(expand, world.evaluate, config, Quiet()))
+    result = asyncio.run(search(expand, config, Quiet()))
     by_node = {f.request.node: f for f in result.finished}
     assert by_node["n0"].rollout.status is Status.FINISHED
     assert by_node["n1"].rollout.status is Status.INFRASTRUCTURE
@@ -237,8 +238,7 @@ def test_infrastructure_that_stays_down_ends_it() -> None:
     async def expand(request: ExpandRequest) -> Rollout:
         raise SandboxError("no space left")
 
-    world = World(None)
-    result = asyncio.run(search(expand, world.evaluate, SearchConfig(samples=20), Quiet()))
+    result = asyncio.run(search(expand, SearchConfig(samples=20), Quiet()))
     assert result.infrastructure
     assert result.selected is None
     assert len(result.finished) == 3
@@ -251,11 +251,10 @@ def test_a_limit_inside_a_rollout_is_data_and_a_refused_key_is_fatal() -> None:
     async def refused(request: ExpandRequest) -> Rollout:
         raise CredentialsError("key refused")
 
-    world = World(None)
-    result = asyncio.run(search(limited, world.evaluate, SearchConfig(kind="linear"), Quiet()))
+    result = asyncio.run(search(limited, SearchConfig(kind="linear"), Quiet()))
     assert result.finished[0].rollout.status is Status.LIMIT
     with pytest.raises(CredentialsError):
-        asyncio.run(search(refused, world.evaluate, SearchConfig(), Quiet()))
+        asyncio.run(search(refused, SearchConfig(), Quiet()))
 
 
 def test_cancelled_from_outside_nothing_is_left_running() -> None:
@@ -272,7 +271,7 @@ def test_cancelled_from_outside_nothing_is_left_running() -> None:
 
     async def main() -> int:
         config = SearchConfig(kind="best-of-n", samples=9, probe=0, window=9, workers=4)
-        task = asyncio.create_task(search(slow, world.evaluate, config, Quiet()))
+        task = asyncio.create_task(search(slow, config, Quiet()))
         await asyncio.sleep(0.05)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -295,9 +294,7 @@ def test_progress_is_told_of_every_commit() -> None:
     toy = Toy(Quiet())
     seen: list[int] = []
     config = SearchConfig(samples=4, early_stop=False)
-    asyncio.run(
-        search(toy.expand, toy.evaluate, config, Quiet(), progress=lambda s: seen.append(len(s.finishes)))
-    )
+    asyncio.run(search(toy.expand, config, Quiet(), progress=lambda s: seen.append(len(s.finishes))))
     assert seen == [1, 2, 3, 4]
 
 
@@ -328,18 +325,16 @@ def test_the_last_look_may_change_the_choice_and_its_failure_does_not() -> None:
     async def fails(candidates: Any) -> dict[str, Evaluation]:
         raise ModelError("503")
 
-    def go(judge: Any, log: Quiet, earlier: Any = None) -> SearchResult:
+    def go(judge: Any, log: Quiet) -> SearchResult:
         world = World(lambda r: (r.node, blank))
-        return asyncio.run(
-            search(world.expand, world.evaluate, config, log, judge=judge, resume_from=earlier)
-        )
+        return asyncio.run(search(world.expand, config, log, judge=judge))
 
     assert (first := go(None, Quiet()).selected) is not None
     assert first.node == "n0.0"
     log = Quiet()
     assert (second := go(sees, log).selected) is not None
     assert second.node == "n1.0"
-    assert (again := go(fails, Quiet(), log.events).selected) is not None, "a resumed run does not ask again"
+    assert (again := go(fails, Quiet(log.events)).selected) is not None, "a resumed run does not ask again"
     assert again.node == "n1.0"
     failed = go(fails, Quiet())
     assert failed.selected is not None

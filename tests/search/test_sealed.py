@@ -16,7 +16,7 @@ from swe_agent.orchestrator.benchmarks.sealed import Gold, SealedError
 from swe_agent.orchestrator.request import SolveRequest
 from swe_agent.orchestrator.search.config import SearchConfig
 from swe_agent.orchestrator.search.node import Evaluation
-from swe_agent.orchestrator.search.request import EvaluateRequest, ExpandRequest
+from swe_agent.orchestrator.search.request import ExpandRequest
 from swe_agent.orchestrator.search.search import search
 from swe_agent.orchestrator.solving.issue import Issue
 
@@ -24,12 +24,12 @@ from .toy import Toy
 
 ROOT = Path(__file__).resolve().parents[2]
 SOLVERS = [
-    "orchestrator.solve",
-    "orchestrator.strategy",
-    "orchestrator.rollout",
+    "orchestrator.solving.solve",
+    "orchestrator.solving.strategy",
+    "orchestrator.solving.rollout",
     "orchestrator.search.search",
 ]
-SEALED = ("orchestrator.evaluation", "orchestrator.benchmarks")
+SEALED = ("orchestrator.grading", "orchestrator.benchmarks")
 
 
 def _file(module: str) -> Path | None:
@@ -80,18 +80,16 @@ def test_the_walk_would_find_one() -> None:
 def test_running_a_search_loads_nothing_that_judges() -> None:
     code = (
         "import sys; import swe_agent.orchestrator.solving.solve, swe_agent.orchestrator.search.search; "
-        "print([m for m in sys.modules if 'orchestrator.evaluation' in m or 'orchestrator.benchmarks' in m])"
+        "print([m for m in sys.modules if 'orchestrator.grading' in m or 'orchestrator.benchmarks' in m])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
 def test_what_the_search_hands_out_has_no_place_for_gold() -> None:
-    names = {
-        field.name
-        for kind in (ExpandRequest, EvaluateRequest, Evaluation, SolveRequest, Issue)
-        for field in fields(kind)
-    }
+    names = {field.name for kind in (ExpandRequest, Evaluation, Issue) for field in fields(kind)} | set(
+        SolveRequest.model_fields
+    )
     assert not names & {"evaluation", "gold", "test_patch", "fail_to_pass", "pass_to_pass", "eval_script"}
 
 
@@ -104,11 +102,14 @@ def test_a_poisoned_field_raises_when_read_and_a_search_beside_it_never_does() -
         instance = Instance()
 
     class Quiet:
-        def append(self, type: str, /, **fields: object) -> int:
+        def append(self, event: object) -> int:
             return 0
 
+        def recall(self, kind: object, *name: object) -> None:
+            return None
+
     world = World(Quiet())
-    result = asyncio.run(search(world.expand, world.evaluate, SearchConfig(samples=4), Quiet()))
+    result = asyncio.run(search(world.expand, SearchConfig(samples=4), Quiet()))
     assert result.selected is not None
     with pytest.raises(SealedError):
         world.instance.evaluation.open()

@@ -16,11 +16,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from swe_agent.orchestrator.record.events import EventLog, read_events
+from swe_agent.orchestrator.record.event import Event, event
+from swe_agent.orchestrator.record.journal import Journal
+from swe_agent.orchestrator.record.log import EventLog, read_events
+from swe_agent.orchestrator.record.recorder import Recorder
 from swe_agent.orchestrator.search.config import SearchConfig
 from swe_agent.orchestrator.search.cost import Cost
 from swe_agent.orchestrator.search.node import CriticScore, Evaluation, Rollout, Status, Step
-from swe_agent.orchestrator.search.request import EvaluateRequest, ExpandRequest, Log
+from swe_agent.orchestrator.search.request import ExpandRequest, Record
 from swe_agent.orchestrator.search.search import SearchResult, search
 from swe_agent.tools.errors import SandboxError
 from swe_agent.tools.patch import Patch
@@ -32,12 +35,17 @@ def patch_of(name: object) -> Patch:
     return Patch(f"diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-old\n+{name}\n")
 
 
+@event("paid", key=("scope",))
+class Paid(Event):
+    scope: str
+
+
 class Toy:
-    """Paid turns are `call` events of the log, so that a second process knows them."""
+    """Paid turns are `paid` events of the log, so that a second process knows them."""
 
     def __init__(
         self,
-        log: Log,
+        log: Record,
         earlier: list[Mapping[str, Any]] | None = None,
         *,
         kinds: int = 12,
@@ -48,14 +56,13 @@ class Toy:
         self.log = log
         self.kinds, self.jitter = kinds, jitter
         self.broken_every, self.empty_every = broken_every, empty_every
-        self.known = {event["scope"] for event in earlier or () if event["type"] == "call"}
+        self.known = {event["scope"] for event in earlier or () if event["type"] == "paid"}
         self.expanded: list[str] = []
-        self.evaluated: list[str] = []
         self.at_once = self.most_at_once = 0
 
     async def _pay(self, scope: str) -> None:
         if scope not in self.known:
-            self.log.append("call", scope=scope)
+            self.log.append(Paid(scope=scope))
             self.known.add(scope)
 
     async def _work(self) -> None:
@@ -80,19 +87,13 @@ class Toy:
             for turn in range(turns)
         )
         empty = self.empty_every and rng.randrange(self.empty_every) == 0
-        return Rollout(
-            rng.choice([Status.FINISHED, Status.FINISHED, Status.LIMIT]),
-            None if empty else patch_of(rng.randrange(self.kinds)),
-            steps=steps,
-            cost=Cost(usd=0.01 * turns, turns=turns),
-        )
-
-    async def evaluate(self, request: EvaluateRequest) -> Evaluation:
-        rng = random.Random(request.seed)
-        self.evaluated.append(request.normalised_hash)
-        await self._pay(f"evaluate/{request.normalised_hash}")
-        await self._work()
-        return _measured(rng)
+        status = rng.choice([Status.FINISHED, Status.FINISHED, Status.LIMIT])
+        cost = Cost(usd=0.01 * turns, turns=turns)
+        if empty:
+            return Rollout(status, None, steps=steps, cost=cost)
+        kind = rng.randrange(self.kinds)
+        measured = _measured(random.Random(kind))
+        return Rollout(status, patch_of(kind), steps=steps, cost=cost, evaluation=measured)
 
 
 def _measured(rng: random.Random) -> Evaluation:
@@ -102,7 +103,6 @@ def _measured(rng: random.Random) -> Evaluation:
         broken=() if rng.random() < 0.7 else ("suite::x",),
         critic=CriticScore(rng.random(), rng.random() / 4, 3),
         outcomes={test: "passed" if good else "failed" for test, good in tests.items()},
-        cost=Cost(usd=0.002),
     )
 
 
@@ -137,9 +137,10 @@ class Killer(EventLog):
 def go(path: Path, kill_at: int, workers: int) -> dict[str, Any]:
     earlier = list(read_events(path)) if path.exists() else []
     log = Killer(path, kill_at)
-    toy = Toy(log, earlier, jitter=0.0)
+    record = Recorder(log, Journal(earlier))
+    toy = Toy(record, earlier, jitter=0.0)
     config = SearchConfig(samples=4, workers=workers, seed=11, window=3, early_stop=False)
-    result = asyncio.run(search(toy.expand, toy.evaluate, config, log, resume_from=earlier))
+    result = asyncio.run(search(toy.expand, config, record))
     log.close()
     return summary(result)
 

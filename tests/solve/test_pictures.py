@@ -16,10 +16,9 @@ import pytest
 from PIL import Image
 from servers.model_server import ModelServer
 
-from swe_agent.agents.models.calls import ModelOptions
 from swe_agent.orchestrator.record.build import build_record
-from swe_agent.orchestrator.record.events import read_events
 from swe_agent.orchestrator.record.invariants import check
+from swe_agent.orchestrator.record.log import read_events
 from swe_agent.orchestrator.request import SolveRequest
 from swe_agent.orchestrator.solving.issue import Issue
 from swe_agent.orchestrator.solving.pictures import LARGEST_EDGE, MOST, load_pictures
@@ -54,7 +53,7 @@ def test_what_a_model_is_shown(
             issue=issue,
             repository=parking,
             model=f"openai/{model}",
-            options=ModelOptions(api_base=server.base),
+            api_base=server.base,
         )
         result = asyncio.run(solve(request, run))
         calls = [call.body["messages"] for call in server.calls]

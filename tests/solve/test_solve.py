@@ -371,7 +371,7 @@ def test_config_files_and_environment(swe_agent: Run, parking: Path, tmp_path: P
     )
     assert "search: tree" in done.out
     shown = swe_agent("config", "show", "--origin")
-    assert f"search = 'best-of-n'  # {config}" in shown.out
+    assert f'search = "best-of-n"  # {config}' in shown.out
     config.write_text("search = \n")
     broken = swe_agent("solve", "--text", ISSUE, "--repo", parking, "--dry-run")
     assert broken.code == 2

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
-import os
 import shlex
 import shutil
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..errors import ProjectError
+from ..files import locked, write_atomically
 from ..sandbox import Sandbox
 from .build import Build, Plan, install_each, install_nested, install_repository
 from .installer import last_lines
@@ -59,7 +56,8 @@ def cached_environment(plan: Plan, cache: Path) -> Environment:
     if ready is not None:
         return ready
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(folder.with_suffix(".lock"), plan.on_line):
+    waiting = "waiting for another process that builds the same environment"
+    with locked(folder.with_suffix(".lock"), lambda: plan.on_line(waiting)):
         ready = _read(folder)
         if ready is not None:
             return ready
@@ -82,17 +80,6 @@ def _read(folder: Path) -> Environment | None:
         return Environment(folder, PurePosixPath(data["root"]), data["installed"], data["log"], notes)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-@contextlib.contextmanager
-def _locked(path: Path, on_line: Callable[[str], None]) -> Iterator[None]:
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            on_line("waiting for another process that builds the same environment")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _build(plan: Plan, folder: Path) -> Environment:
@@ -134,9 +121,7 @@ def _build(plan: Plan, folder: Path) -> Environment:
         "log": log,
         "notes": [{"what": n.what, "value": n.value, "why": n.why, "flag": n.flag} for n in build.notes],
     }
-    partial = folder / f"{_MARKER}.{os.getpid()}"
-    partial.write_text(json.dumps(marker))
-    partial.replace(folder / _MARKER)
+    write_atomically(folder / _MARKER, json.dumps(marker))
     return Environment(folder, root, installed, log, tuple(build.notes))
 
 

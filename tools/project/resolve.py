@@ -7,6 +7,7 @@ import tomllib
 from pathlib import PurePosixPath
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from .manifest import Manifest, dig, strings
 from .nested import nested_projects
@@ -109,7 +110,7 @@ def _add_extras(found: Requirements, text: str | None) -> None:
 
 def canonical(name: str) -> str:
     """A distribution name in its normal form (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+    return canonicalize_name(name)
 
 
 def project_name(manifest: Manifest) -> str:

@@ -80,7 +80,7 @@ class DockerSandbox(Sandbox):
         self._user = tree.user
         self._start(base if tree.image is None else ImageLayer(tree.image, base, ours=True))
         try:
-            self._probe(copied=tree.image is not None)
+            self._probe(copied=tree.copied)
         except BaseException:
             self.close()
             raise

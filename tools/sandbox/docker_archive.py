@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -13,19 +14,35 @@ from typing import IO
 def tree_archive(source: Path, root: PurePosixPath, uid: int, gid: int, home: str) -> IO[bytes]:
     """`source` as it is to appear at `root`, owned by `uid:gid`, and an empty home; ready to be read."""
     archive = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        directory = tarfile.TarInfo(home.lstrip("/"))
+        directory.type, directory.mode = tarfile.DIRTYPE, 0o755
+        tar.addfile(_owned(uid, gid)(directory))
+        tar.add(source, str(root).lstrip("/"), filter=_owned(uid, gid))
+    archive.seek(0)
+    return archive
 
+
+def git_archive(source: Path, root: PurePosixPath, uid: int, gid: int) -> IO[bytes]:
+    """Every `.git` of the prepared repository `source` (its own, those of submodules) below `root`."""
+    archive = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for folder, folders, _ in os.walk(source):
+            if ".git" in folders:
+                folders.remove(".git")
+                place = root / Path(folder).relative_to(source) / ".git"
+                tar.add(Path(folder, ".git"), str(place).lstrip("/"), filter=_owned(uid, gid))
+    archive.seek(0)
+    return archive
+
+
+def _owned(uid: int, gid: int) -> Callable[[tarfile.TarInfo], tarfile.TarInfo]:
     def owned(member: tarfile.TarInfo) -> tarfile.TarInfo:
         member.uid, member.gid = uid, gid
         member.uname = member.gname = ""
         return member
 
-    with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        directory = tarfile.TarInfo(home.lstrip("/"))
-        directory.type, directory.mode = tarfile.DIRTYPE, 0o755
-        tar.addfile(owned(directory))
-        tar.add(source, str(root).lstrip("/"), filter=owned)
-    archive.seek(0)
-    return archive
+    return owned
 
 
 def file_archive(name: str, data: bytes, uid: int, gid: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,7 +12,7 @@ from typing import Any
 from ..errors import SandboxError
 from .base import SandboxSpec
 from .container_shell import PROGRAM
-from .docker_archive import first_owner, read_member, tree_archive
+from .docker_archive import first_owner, git_archive, read_member, tree_archive
 
 HOME = "/home/agent"
 _USER = 1000
@@ -19,10 +20,12 @@ _USER = 1000
 
 @dataclass(frozen=True, slots=True)
 class PreparedTree:
-    """Who commands run as (`uid:gid`, or the image's own user), and the image with the tree if it was made."""
+    """Who commands run as (`uid:gid`, or the image's own user), and the image that was made, if any."""
 
     user: str
     image: str | None
+    copied: bool
+    """Whether the tree in it is the source's, not the image's own."""
 
 
 @contextmanager
@@ -44,9 +47,10 @@ def daemon_errors(what: str) -> Iterator[None]:
 
 
 def prepare_tree(api: Any, spec: SandboxSpec, image_user: str, labels: dict[str, str]) -> PreparedTree:
-    """Find the tree at `spec.root` in the image, or commit an image with `spec.source` there.
+    """Find the tree at `spec.root` in the image, or commit an image with `spec.source` there. A tree of the
+    image gets the history of `spec.source`: its own may show what came after the base commit.
 
-    Raises: what docker-py raises.
+    Raises: SandboxError when the image's history cannot be taken away; what docker-py raises.
     """
     from docker.errors import NotFound
 
@@ -54,13 +58,38 @@ def prepare_tree(api: Any, spec: SandboxSpec, image_user: str, labels: dict[str,
     try:
         try:
             uid, gid = first_owner(api.get_archive(container, str(spec.root))[0])
-            return PreparedTree(image_user or f"{uid}:{gid}", None)
+            known = _with_history(api, spec, (uid, gid), labels) if (spec.source / ".git").is_dir() else None
+            return PreparedTree(image_user or f"{uid}:{gid}", known, copied=False)
         except NotFound:
             uid, gid = _ids_of(api, container, image_user)
             with tree_archive(spec.source, spec.root, uid, gid, HOME) as archive:
                 api.put_archive(container, "/", archive)
             image = api.commit(container, conf={"Labels": labels})["Id"]
-            return PreparedTree(image_user or f"{uid}:{gid}", image)
+            return PreparedTree(image_user or f"{uid}:{gid}", image, copied=True)
+    finally:
+        api.remove_container(container, force=True, v=True)
+
+
+_NO_GIT = "find {root} -name .git -prune -exec rm -rf -- {{}} + && ! test -e {root}/.git"
+
+
+def _with_history(api: Any, spec: SandboxSpec, owner: tuple[int, int], labels: dict[str, str]) -> str:
+    """An image whose tree at `spec.root` has the history of `spec.source` in place of its own."""
+    command = ["sh", "-c", _NO_GIT.format(root=shlex.quote(str(spec.root)))]
+    alone = api.create_host_config(network_mode="none", cap_drop=["ALL"], cap_add=["DAC_OVERRIDE", "FOWNER"])
+    container = api.create_container(
+        spec.image, command, labels=labels, entrypoint=[], user="0", host_config=alone
+    )["Id"]
+    try:
+        api.start(container)
+        if api.wait(container)["StatusCode"] != 0:
+            said = api.logs(container).decode("utf-8", "replace").strip()[-200:]
+            raise SandboxError(
+                f"the history in image {spec.image} cannot be replaced, and it may show the future: {said}"
+            )
+        with git_archive(spec.source, spec.root, *owner) as archive:
+            api.put_archive(container, "/", archive)
+        return api.commit(container, conf={"Labels": labels})["Id"]
     finally:
         api.remove_container(container, force=True, v=True)
 

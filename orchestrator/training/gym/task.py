@@ -11,10 +11,8 @@ from pathlib import Path
 
 from ....tools.errors import UsageError
 from ....tools.history import prepare_repository
-from ....tools.project.prepare import prepare_project
+from ....tools.project.opening import Opening, open_workspace
 from ....tools.project.spec import Project
-from ....tools.sandbox import SandboxSpec
-from ....tools.sandbox.factory import open_sandbox
 from ....tools.testing.report import Baseline
 from ....tools.testing.runner import TestRunner
 from ....tools.workspace import Workspace
@@ -72,24 +70,17 @@ def _prepare(task: IssueTask) -> PreparedTask:
     work = Path(tempfile.mkdtemp(prefix="swe-agent-environment-"))
     atexit.register(shutil.rmtree, work, ignore_errors=True)
     base = prepare_repository(task.repository, task.base, work / "repository")
-    project = prepare_project(
+    opening = Opening(
         work / "repository",
-        cache=cache_root(),
+        base,
+        work / "scratch",
+        cache_root(),
+        sandbox=task.sandbox,
         python=task.python,
         setup=task.setup,
         test_cmd=task.test_cmd,
-        sandbox_kind=task.sandbox,
     )
-    scratch = work / "scratch"
-    scratch.mkdir()
-    spec = SandboxSpec(
-        source=work / "repository",
-        scratch=scratch,
-        read_only=tuple(Path(path) for path in project.read_only),
-        env=dict(project.env),
-    )
-    workspace = Workspace(open_sandbox(task.sandbox, spec), base)
-    workspace.refresh_index()
+    workspace, project = open_workspace(opening)
     atexit.register(workspace.close)
     baseline = TestRunner(project).measure_baseline(workspace, runs=1)
     targets = frozenset(task.fail_to_pass) or baseline.failing

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import signal
 import sys
 import threading
@@ -15,9 +14,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ...tools.errors import UsageError
-from ...tools.processes import kill_descendants
 from ..benchmarks.dataset import Selection, ids_of, load_benchmark, load_instances
 from ..benchmarks.instance import Instance
+from ..exit_code import ExitCode
 from ..grading.evaluate import evaluate
 from ..grading.grader import Grade, GraderOptions
 from ..grading.predictions import BUILT_IN, Prediction, load_predictions
@@ -25,38 +24,8 @@ from ..grading.report import RunReport, read_verdicts, remove_reports
 from ..grading.statistics import binomial_error, compare_paired, mean_of, pass_at_k_of, wilson
 from ..grading.table import by_repository
 from ..solving.run_directory import runs_root
-from .solving import seconds, split_list
-
-OK, PARTLY = 0, 9
-
-
-@dataclass(frozen=True, slots=True)
-class EvalRequest:
-    """The flags of `swe-agent eval`."""
-
-    sources: tuple[str, ...]
-    dataset: str | None
-    split: str | None
-    benchmark: str | None
-    instances: tuple[str, ...]
-    pattern: str | None
-    window: str | None
-    mirrors: Path | None
-    harness: str
-    output: Path | None
-    run_id: str | None
-    workers: int
-    repeats: int
-    timeout: str
-    sandbox: str
-    cache: Path | None
-    pass_k: str
-    as_json: bool
-    quiet: bool
-    regrade: bool = False
-    sample: int = 0
-    seed: int = 0
-    table: bool = False
+from .eval_ import EvalSettings
+from .stopping import stopped_grading
 
 
 @dataclass(slots=True)
@@ -80,60 +49,66 @@ class _Printed:
             )
 
 
-def run_eval(request: EvalRequest) -> int:
+def evaluate_all(settings: EvalSettings) -> int:
     """Raises: UsageError, SweAgentError of the boundary that failed."""
-    if not request.sources:
+    if not settings.sources:
         raise UsageError(
             "name what is to be graded: a run, a predictions file, or --predictions gold|empty|FILE"
         )
-    settings = _settings(request.sources)
-    dataset = request.dataset or settings.get("dataset")
+    remembered = _remembered(settings.sources)
+    dataset = settings.dataset or remembered.get("dataset")
     if not dataset:
         raise UsageError(
             "name the dataset with --dataset: verified, lite, or a .json, .jsonl or .parquet file"
         )
-    mirrors = request.mirrors or (Path(settings["repo_mirror"]) if settings.get("repo_mirror") else None)
-    select = Selection(
-        ids_of(request.instances), request.pattern, request.window, seed=request.seed, sample=request.sample
+    mirrors = settings.repo_mirror or (
+        Path(remembered["repo_mirror"]) if remembered.get("repo_mirror") else None
     )
-    benchmark = request.benchmark or settings.get("benchmark")
+    select = Selection(
+        ids_of(settings.instances),
+        settings.filter,
+        settings.slice,
+        seed=settings.seed,
+        sample=settings.sample,
+    )
+    benchmark = settings.benchmark or remembered.get("benchmark")
     if benchmark:
-        mirrors = mirrors or _output(request) / "repositories"
+        mirrors = mirrors or _output(settings) / "repositories"
         instances = load_benchmark(benchmark, dataset, mirrors, select=select, solving=False)
     else:
-        instances = load_instances(dataset, split=request.split or settings.get("split"), select=select)
+        instances = load_instances(dataset, split=settings.split or remembered.get("split"), select=select)
     if not instances:
         raise UsageError("no instance is left: check --instances, --filter and --slice")
-    output = _output(request)
-    loaded = [load_predictions(source, instances) for source in request.sources]
+    output = _output(settings)
+    loaded = [load_predictions(source, instances) for source in settings.sources]
     known = {instance.id for instance in instances}
     strangers = sorted(set().union(*loaded) - known)
     narrowed = select.ids or select.pattern or select.window or select.sample
-    if strangers and not request.quiet and not narrowed:
+    if strangers and not settings.quiet and not narrowed:
         shown = ", ".join(strangers[:5]) + (", ..." if len(strangers) > 5 else "")
         print(f"not in the dataset, not graded: {shown}", file=sys.stderr)
     total = sum(len(known & set(predictions)) for predictions in loaded)
-    printed = _Printed(total, request.quiet)
+    printed = _Printed(total, settings.quiet)
     reports: list[RunReport] = []
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminated)
     for number, predictions in enumerate(loaded):
         place = output if len(loaded) == 1 else output / f"seed-{number}"
-        run_id = request.run_id or _run_id(request.sources[number])
+        run_id = settings.run_id or _run_id(settings.sources[number])
         try:
-            reports.append(_grade(request, instances, predictions, mirrors, place, run_id, printed, dataset))
+            reports.append(_grade(settings, instances, predictions, mirrors, place, run_id, printed, dataset))
         except Terminated:
             stopped_grading("the same command goes on", signal.SIGTERM)
         except KeyboardInterrupt:
             stopped_grading("the same command goes on")
-    result = _result(request, reports, output, dataset)
-    if request.as_json:
+    result = _result(settings, reports, output, dataset)
+    if settings.json_:
         print(json.dumps(result, ensure_ascii=False))
-    elif request.table:
+    elif settings.table:
         print(by_repository(instances, [report.grades for report in reports]), end="")
     else:
         _print_summary(result)
-    return PARTLY if any(report.ids("infrastructure") for report in reports) else OK
+    return ExitCode.PARTLY if any(report.ids("infrastructure") for report in reports) else ExitCode.OK
 
 
 class Terminated(BaseException):
@@ -144,18 +119,8 @@ def _terminated(number: int, frame: object) -> NoReturn:
     raise Terminated
 
 
-def stopped_grading(how: str, number: int = signal.SIGINT) -> NoReturn:
-    """The end of a process that was stopped while it graded. Threads may be in the middle of a build or a test
-    run and nothing waits for them: every verdict is on disk, and what they started dies with this process."""
-    kill_descendants()
-    print(f"swe-agent: stopped while grading; the verdicts so far are kept\n{how}", file=sys.stderr)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(128 + number)
-
-
 def _grade(
-    request: EvalRequest,
+    settings: EvalSettings,
     instances: list[Instance],
     predictions: Mapping[str, Prediction],
     mirrors: Path | None,
@@ -168,22 +133,23 @@ def _grade(
     from ..grading.official import sb_cli_report
 
     remove_reports(place, run_id)
-    if request.harness == "sb-cli":
-        return sb_cli_report(dataset, request.split, instances, predictions, place, run_id)
-    limit = seconds(request.timeout) or 1800.0
-    options = GraderOptions(mirrors, request.cache, place / "scratch", request.sandbox, timeout_s=limit)
+    if settings.harness == "sb-cli":
+        return sb_cli_report(dataset, settings.split, instances, predictions, place, run_id)
+    options = GraderOptions(
+        mirrors, settings.cache, place / "scratch", settings.sandbox, timeout_s=settings.timeout
+    )
     folders = [Path(dataset).expanduser().absolute().parent / "run_scripts"]
-    chosen = choose_grader(request.harness, instances, options, run_id=run_id, work=place, folders=folders)
+    chosen = choose_grader(settings.harness, instances, options, run_id=run_id, work=place, folders=folders)
     report = evaluate(
         instances,
         predictions,
         chosen.grade,
         place,
         run_id=run_id,
-        workers=request.workers,
-        repeats=request.repeats,
+        workers=settings.workers,
+        repeats=settings.repeats,
         environment=chosen.environment,
-        regrade=request.regrade,
+        regrade=settings.regrade,
         on_grade=on_grade,
     )
     report.write(place)
@@ -203,7 +169,7 @@ def run_compare(runs: Sequence[str], *, as_json: bool, output: Path | None = Non
         _export(output, result, first, second)
     if as_json:
         print(json.dumps(result, ensure_ascii=False))
-        return OK
+        return ExitCode.OK
     if not paired.n:
         raise UsageError("the two runs share no graded instance")
     print(
@@ -217,7 +183,7 @@ def run_compare(runs: Sequence[str], *, as_json: bool, output: Path | None = Non
         )
         + f"; p = {paired.p_value:.4g} (exact McNemar, two-sided)"
     )
-    return OK
+    return ExitCode.OK
 
 
 def _export(path: Path, result: Mapping[str, Any], a: Mapping[str, bool], b: Mapping[str, bool]) -> None:
@@ -232,7 +198,7 @@ def _export(path: Path, result: Mapping[str, Any], a: Mapping[str, bool], b: Map
         raise UsageError(f"cannot write {path}: {error.strerror}; name another --output") from error
 
 
-def _settings(sources: tuple[str, ...]) -> Mapping[str, Any]:
+def _remembered(sources: tuple[str, ...]) -> Mapping[str, Any]:
     """What a batch run remembers of its dataset; {} for plain prediction files."""
     for source in sources:
         path = Path(source).expanduser()
@@ -249,13 +215,13 @@ def _settings(sources: tuple[str, ...]) -> Mapping[str, Any]:
     return {}
 
 
-def _output(request: EvalRequest) -> Path:
-    if request.output is not None:
-        output = request.output
-    elif request.sources[0] in BUILT_IN:
-        output = runs_root().parent / "evaluations" / request.sources[0]
+def _output(settings: EvalSettings) -> Path:
+    if settings.output is not None:
+        output = settings.output
+    elif settings.sources[0] in BUILT_IN:
+        output = runs_root().parent / "evaluations" / settings.sources[0]
     else:
-        path = Path(request.sources[0]).expanduser()
+        path = Path(settings.sources[0]).expanduser()
         output = (path if path.is_dir() else path.parent) / "evaluation"
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -268,7 +234,7 @@ def _run_id(source: str) -> str:
     return source if source in BUILT_IN else Path(source).expanduser().absolute().stem
 
 
-def _result(request: EvalRequest, reports: list[RunReport], output: Path, dataset: str) -> dict[str, Any]:
+def _result(settings: EvalSettings, reports: list[RunReport], output: Path, dataset: str) -> dict[str, Any]:
     shown = {"dataset": dataset, "output": str(output)}
     if len(reports) == 1:
         data = reports[0].to_json()
@@ -285,8 +251,8 @@ def _result(request: EvalRequest, reports: list[RunReport], output: Path, datase
     rates = mean_of([rate for rate in judged if rate is not None] or [math.nan])
     names = sorted(set().union(*verdicts))
     counts = {name: [item[name] for item in verdicts if name in item] for name in names}
-    ks = [int(k) for k in split_list(request.pass_k)] or list(range(1, len(reports) + 1))
-    passes = {str(k): pass_at_k_of(list(counts.values()), k, seed=request.seed).to_json() for k in ks}
+    ks = list(settings.pass_k) or list(range(1, len(reports) + 1))
+    passes = {str(k): pass_at_k_of(list(counts.values()), k, seed=settings.seed).to_json() for k in ks}
     resolved = [set(report.ids("resolved")) for report in reports]
     return {
         **shown,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...tools.errors import RecordError
-from .calls import Call
+from swe_agent.agents.models.calls import Call
+from swe_agent.tools.errors import RecordError
 
 
 class MemoryJournal:

@@ -1,0 +1,168 @@
+"""Options of a command from the fields of its settings: parsing, `--help` in groups, completion of values."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, get_origin
+
+import typer
+from typer.core import TyperCommand
+
+from ..settings.flag import Group, bare, choices_of, fields_of, flag_of, group_of, key_of
+from ..settings.sources import Setting, resolve
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+S = TypeVar("S", bound=Group)
+
+_METAVARS = {int: "N", float: "X", Path: "PATH", str: "TEXT", tuple: "LIST", dict: "LIST"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What `main` hands to a command: the settings in files."""
+
+    files: tuple[Setting, ...] = ()
+
+
+def settings_command(
+    app: typer.Typer, kind: type[S], name: str
+) -> Callable[[Callable[[S], int]], Callable[[S], int]]:
+    """Make a function of settings the command `name` of `app`; its docstring is the help."""
+
+    def register(run: Callable[[S], int]) -> Callable[[S], int]:
+        def command(context: typer.Context, **given: Any) -> int:
+            files = context.obj.files if isinstance(context.obj, Sources) else ()
+            used = {key: value for key, value in given.items() if value not in (None, [], ())}
+            return run(resolve(kind, name, used, files))
+
+        command.__doc__ = run.__doc__
+        command.__annotations__ = {}
+        command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [
+                inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
+                *(_parameter(field_name, field) for field_name, field in fields_of(kind).items()),
+            ]
+        )
+        app.command(name, cls=type("SettingsCommand", (GroupedCommand,), {"settings": kind}))(command)
+        return run
+
+    return register
+
+
+def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
+    flag = flag_of(field)
+    long = f"--{key_of(name, field)}"
+    kind = bare(field.annotation)
+    switch = kind is bool and not flag.choices
+    annotation: Any = bool | None if switch else list[str] | None if get_origin(kind) is list else str | None
+    if flag.argument:
+        return inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=typer.Argument(None, help=flag.help, autocompletion=run_names),
+            annotation=list[str] | None,
+        )
+    if switch and not flag.once:
+        long += f"/--no-{key_of(name, field)}"
+    option = typer.Option(
+        None,
+        *([flag.short] if flag.short else []),
+        long,
+        help=flag.help,
+        show_default=False,
+        autocompletion=_completion(name, field),
+    )
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=annotation)
+
+
+def _completion(name: str, field: FieldInfo) -> Callable[[str], list[str]] | None:
+    choices = choices_of(field)
+    if name == "resume":
+        return run_names
+    if name == "model":
+        return model_names
+    return (
+        (lambda incomplete: [choice for choice in choices if choice.startswith(incomplete)])
+        if choices
+        else None
+    )
+
+
+def run_names(incomplete: str) -> list[str]:
+    """Names of runs, newest first, for completion."""
+    from ..solving.run_directory import all_runs
+
+    names = ["last", *(run.path.name for run in reversed(all_runs()))]
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def model_names(incomplete: str) -> list[str]:
+    """What a model's name may begin with, for completion."""
+    known = ("offline/repair", "openai/", "anthropic/", "gemini/", "hosted_vllm/", "openrouter/", "ollama/")
+    return [name for name in known if name.startswith(incomplete)]
+
+
+class GroupedCommand(TyperCommand):
+    """A command whose help lists its options in groups, with choices and defaults."""
+
+    settings: type[Group]
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        self.format_usage(ctx, formatter)
+        self.format_help_text(ctx, formatter)
+        self.format_options(ctx, formatter)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        for title, rows in _sections(self.settings):
+            with formatter.section(title):
+                formatter.write_dl(rows, col_max=34)
+        with formatter.section("Other"):
+            formatter.write_dl(
+                [("--config FILE", "Defaults from this file, over those of config.toml."),
+                 ("-h, --help", "Show this message and exit.")],
+                col_max=34,
+            )  # fmt: skip
+
+
+def _sections(kind: type[Group]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    plain: dict[str, list[tuple[str, str]]] = {}
+    advanced: list[tuple[str, str]] = []
+    titles = [base.title for base in reversed(kind.__mro__) if "title" in vars(base) and base.title]
+    for name, field in fields_of(kind).items():
+        if flag_of(field).argument:
+            yield "Arguments", [(f"[{name.upper()}]...", flag_of(field).help)]
+            continue
+        row = _row(name, field)
+        if flag_of(field).advanced:
+            advanced.append(row)
+        else:
+            plain.setdefault(flag_of(field).group or group_of(kind, name).title, []).append(row)
+    for title in dict.fromkeys([*titles, *plain]):
+        if title in plain:
+            yield title, plain[title]
+    if advanced:
+        yield "Advanced", advanced
+
+
+def _row(name: str, field: FieldInfo) -> tuple[str, str]:
+    flag = flag_of(field)
+    kind = bare(field.annotation)
+    left = f"{flag.short}, " if flag.short else ""
+    left += f"--{key_of(name, field)}"
+    choices = choices_of(field)
+    default = field.get_default(call_default_factory=True)
+    if choices:
+        left += f" [{'|'.join(choices)}]"
+    elif kind is not bool:
+        left += f" {flag.metavar or _METAVARS.get(get_origin(kind) or kind, 'TEXT')}"
+    shown = flag.shown
+    if not shown and choices and kind is bool:
+        shown = choices[bool(default)]
+    elif not shown and kind is not bool and default not in (None, (), {}, "", []):
+        shown = f"{default:g}" if isinstance(default, int | float) else str(default)
+    return left, f"{flag.help}  [default: {shown}]" if shown else flag.help

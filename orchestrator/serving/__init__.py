@@ -1,0 +1,1 @@
+"""serving: the front doors that other programs call: editors (ACP) and agents (MCP)."""

@@ -1,0 +1,69 @@
+"""What the stages of a run say to the log, and what they take back from it when the run is resumed."""
+
+from __future__ import annotations
+
+from ...tools.testing.report import Baseline, Outcome
+from ..record.events import BaselineMeasured, Evaluated, Reproduced
+from .reproduce import Reproduction
+from .suite import Check, Suite
+
+
+def baseline_event(suite: Suite) -> BaselineMeasured:
+    baseline = suite.baseline
+    return BaselineMeasured(
+        tests={test: str(outcome) for test, outcome in baseline.outcomes.items()},
+        flaky=sorted(baseline.flaky),
+        duration_s=baseline.duration_s,
+        runs=baseline.runs,
+        whole=suite.whole,
+        problem=baseline.problem,
+        lacking=list(baseline.lacking),
+    )
+
+
+def baseline_from(event: BaselineMeasured) -> Baseline:
+    return Baseline(
+        {test: Outcome(value) for test, value in event.tests.items()},
+        frozenset(event.flaky),
+        event.duration_s,
+        event.runs,
+        event.problem,
+        tuple(event.lacking),
+    )
+
+
+def reproduction_event(found: Reproduction) -> Reproduced:
+    return Reproduced(
+        targets=sorted(found.targets),
+        files=dict(found.files),
+        generated=sorted(found.generated),
+        summary=found.summary,
+        refused=list(found.refused),
+        weights=dict(found.weights),
+    )
+
+
+def reproduction_from(event: Reproduced) -> Reproduction:
+    return Reproduction(
+        frozenset(event.targets),
+        event.files,
+        frozenset(event.generated),
+        event.summary,
+        tuple(event.refused),
+        event.weights,
+    )
+
+
+def verdict_event(check: Check, suite: Suite) -> Evaluated:
+    """The final check of the selected patch, on a clean base."""
+    report = check.report
+    return Evaluated(
+        node="",
+        kind="regression",
+        tests={test: str(r.outcome) for test, r in report.results.items()} if report else {},
+        f2p=[len(check.passed_targets), len(check.targets)] if check.targets else None,
+        p2p=[len(check.comparison.unchanged_passing), len(suite.baseline.passing)],
+        wall_s=round(report.duration_s, 3) if report else None,
+        valid=True,
+        by=None,
+    )

@@ -1,0 +1,64 @@
+"""Files of ours on the host: written whole or not at all, and locked between processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+
+def write_atomically(path: Path, data: bytes | str, *, durable: bool = False) -> None:
+    """Replace `path`, making its folder: a killed process or a full disk leaves the old or the new file.
+
+    Text is UTF-8, lone surrogates being the bytes they stand for. `durable` waits for the disk.
+    Raises: OSError; no draft is left behind.
+    """
+    content = data if isinstance(data, bytes) else data.encode("utf-8", "surrogateescape")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        with draft.open("wb") as file:
+            file.write(content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def hold(path: Path) -> BaseFileLock | None:
+    """Take the lock at `path` for as long as the process or until it is released; None when another has it.
+    Raises: OSError where it cannot be written."""
+    from filelock import FileLock, Timeout
+
+    taken = FileLock(path, thread_local=False)
+    try:
+        taken.acquire(timeout=0)
+    except Timeout:
+        return None
+    return taken
+
+
+@contextmanager
+def locked(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold the lock at `path`; `on_wait` is called once when another has it. Raises: OSError."""
+    from filelock import FileLock, Timeout
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mine = FileLock(path, thread_local=False)
+    try:
+        mine.acquire(timeout=0)
+    except Timeout:
+        on_wait()
+        mine.acquire(poll_interval=0.2)
+    try:
+        yield
+    finally:
+        mine.release()
