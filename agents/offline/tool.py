@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,6 +12,20 @@ from ...tools.toolbox.run_tests import TestRunner
 from ...tools.toolbox.tool import Tool, ToolResult
 from ...tools.workspace import Workspace
 from .propose import EFFORT, LONGEST_S, Progress, Proposals, may_edit_sources, propose
+
+_EVERY_S = 5.0
+
+
+def paced(tell: Callable[[str], None]) -> Callable[[Progress], None]:
+    """Hears of every progress and tells it now and then."""
+    last = [time.monotonic()]
+
+    def hear(seen: Progress) -> None:
+        if seen.tried and time.monotonic() - last[0] >= _EVERY_S:
+            last[0] = time.monotonic()
+            tell(seen.line())
+
+    return hear
 
 
 def make_propose_tool(
