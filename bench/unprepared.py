@@ -25,6 +25,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+NO_TEST = "no test fails"
+"""What a run says where the released tests do not show the bug: it is right to refuse."""
 MANIFEST = Path(__file__).with_name("unprepared.toml")
 IDENTITY = ("-c", "user.name=bench", "-c", "user.email=bench@localhost", "-c", "gc.auto=0")
 
@@ -72,7 +74,9 @@ class Row:
             return "solved" if self.agrees else "wrong patch"
         if self.patch:
             return "patch not claimed"
-        return "refused" if self.exit_code == 3 else f"exit {self.exit_code}"
+        if self.exit_code == 3:
+            return "rightly refused" if NO_TEST in self.status else "not found"
+        return f"exit {self.exit_code}"
 
 
 def read_manifest(path: Path) -> tuple[dict[str, Release], list[Bug]]:
@@ -161,7 +165,10 @@ def report(rows: Sequence[Row]) -> str:
             counts = Counter(row.verdict for row in part)
             told = ", ".join(f"{what} {count}" for what, count in sorted(counts.items()))
             median = statistics.median(row.seconds for row in part)
-            lines.append(f"{name}: solved {counts['solved']}/{len(part)} ({told}), median {median:.0f} s")
+            shown = len(part) - counts["rightly refused"]
+            lines.append(
+                f"{name}: solved {counts['solved']}/{shown} that a test shows ({told}), median {median:.0f} s"
+            )
     return "\n".join(lines)
 
 

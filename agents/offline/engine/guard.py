@@ -16,7 +16,7 @@ from typing import Any, Tuple
 
 from .suite import arm, disarm
 
-__all__ = ["Checkout", "Fence", "Refused", "arm", "disarm", "limit_process", "share"]
+__all__ = ["Checkout", "Fence", "Refused", "arm", "disarm", "granted", "limit_process", "share"]
 
 _MEMORY = 2 << 30
 """Bytes for one process at most; `share` divides what the sandbox grants."""
@@ -44,10 +44,9 @@ def _number(path: str) -> int:
         return 0
 
 
-def share(workers: int) -> Tuple[int, int]:
-    """(workers, bytes for each): fewer workers rather than too little memory for one. Two shares are the
+def share(workers: int, total: int) -> Tuple[int, int]:
+    """(workers, bytes for each) out of `total` bytes: fewer workers rather than too little memory for one. Two shares are the
     controller's and the pristine process's."""
-    total = granted()
     workers = max(1, min(workers, total // _LEAST - 2))
     return workers, min(_MEMORY, total // (workers + 2))
 

@@ -27,6 +27,8 @@ _BATCHES = (60, 120, 250, 500, 1000, 2000)
 _BEAM = 12
 _LEADERS = 400
 """Candidates that change nothing for the better are seeds of second edits when they stand so near the front."""
+_MOST_IDS = 300
+"""Tests that an ordinary run is given by name; where there are more it is given their files."""
 _LOOK_EVERY = 1.0
 
 
@@ -224,8 +226,9 @@ class Search:
                 self.accept(number, candidate, key or str(number))
 
     def fresh_job(self, candidate: Candidate) -> dict[str, Any]:
-        few = len(self.failing) + len(self.keep) <= 400
-        targets = self.failing + self.keep if few else self.failing
+        targets = self.failing + self.keep
+        if len(targets) > _MOST_IDS and all("::" in test for test in targets):
+            targets = sorted({test.partition("::")[0] for test in targets})
         return {
             "arguments": targets,
             "overrides": candidate.sources(self.files),
@@ -351,6 +354,9 @@ class Search:
         if not self.tried:
             return "the failing tests reach no line that may be edited"
         said = f"{self.tried} candidates were tried and none made the failing tests pass"
+        if self.plan.plausible:
+            count = len(self.plan.plausible)
+            return f"{said} in an ordinary run, although {count} did where tests are run again and again"
         if self.time_up:
             return f"{said}; the time limit ended the search"
         if self.plan.number >= self.plan.effort:

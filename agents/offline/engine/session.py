@@ -305,7 +305,7 @@ def main(request_path: str) -> int:
         ours.close()
         return serve(theirs, pid, options, root, request["scratch"])
     theirs.close()
-    workers, memory = guard.share(request["workers"])
+    workers, memory = guard.share(request["workers"], guard.granted())
     session = Session(request, FreshRuns(ours, request["scratch"], workers, memory), workers, memory)
     plugin = CollectPlugin(session.run)
     try:
@@ -315,6 +315,8 @@ def main(request_path: str) -> int:
             pytest.main([*options, *files], plugins=[plugin])
         if not plugin.called:
             session.without_collection()
+    except BaseException as error:  # whatever the project's own configuration raises: it is the answer
+        session.result["message"] = session.result["message"] or f"{type(error).__name__}: {str(error)[:300]}"
     finally:
         if plugin.errors and not session.result["message"]:
             session.result["message"] = plugin.errors[0][:400]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import importlib.util
 import os
 import signal
 import sys
@@ -72,11 +73,9 @@ def pytest_arguments(files: Sequence[str], extra: Sequence[str] = ()) -> list[st
         ("pytest_cov", ["--no-cov"]),
         ("pytest_timeout", ["--timeout", "0"]),
     ):
-        try:
-            __import__(module)
-        except ImportError:
-            continue
-        args += options
+        # Not imported here: pytest warns of plugins that are, and such a warning may be an error.
+        if importlib.util.find_spec(module) is not None:
+            args += options
     return [*args, *extra, *files]
 
 
