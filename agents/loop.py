@@ -7,7 +7,6 @@ going in circles) are told to the model; three in a row end the turn. A failing 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from .compaction import compact
 from .conversation import Conversation
 from .journal import TurnJournal
 from .message import Message, ToolCall, tool_result
+from .models.arguments import read_arguments, why_not
 from .models.client import ModelClient, Sample
 from .observer import Silent, TurnObserver
 from .stuck import StuckDetector
@@ -149,6 +149,8 @@ class RoleAgent:
             template = "nudge_length"
         elif sample.finish_reason == "content_filter":
             template = "nudge_refusal"
+        elif sample.finish_reason == "malformed":
+            template = "nudge_malformed"
         else:
             template = "nudge_no_tool" if sample.message.content.strip() else "nudge_empty"
         self._nudge(template)
@@ -188,21 +190,13 @@ class RoleAgent:
 
     async def _call(self, id: str, call: ToolCall) -> tuple[Mapping[str, Any], ToolResult, float]:
         started = time.perf_counter()
-        arguments: Mapping[str, Any] = {}
-        try:
-            parsed = json.loads(call.arguments or "{}")
-            if not isinstance(parsed, dict):
-                raise ValueError("they are not an object")
-            arguments = parsed
-        except ValueError as error:
-            return (
-                {},
-                ToolResult(
-                    f"The arguments of {call.name} are not a JSON object ({error}). Call it again with valid JSON.",
-                    ok=False,
-                ),
-                0.0,
+        arguments = read_arguments(call.arguments)
+        if arguments is None:
+            text = (
+                f"The arguments of {call.name} are not a JSON object ({why_not(call.arguments)}). "
+                "Call it again with valid JSON."
             )
+            return {}, ToolResult(text, ok=False), 0.0
         recorded = self._journal.tool(id) if self._journal is not None else None
         tool = self.toolbox.tools.get(call.name)
         if recorded is not None and (tool is None or not tool.mutates):

@@ -116,6 +116,10 @@ class SolveResult:
     flaky: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     """What hygiene took out of the patch: `path: reason`."""
+    unrelated: tuple[str, ...] = ()
+    """Tests that fail before and after for other reasons than the issue: `test: why`. They decide nothing."""
+    evidence: Mapping[str, Any] | None = None
+    """What the final check ran of what can reach the change (`Evidence.to_json`); None: there was none."""
     leaks: tuple[str, ...] = ()
     """Attempts to look up the solution that the audit found."""
     confidence: float | None = None

@@ -17,6 +17,21 @@ _OUTPUT = ".git/swe-agent-output"
 """What git says goes through a file: the output of a command is decoded with replacement, and a patch or a
 name that is not UTF-8 would be damaged."""
 
+_TREE = ".git/swe-agent-tree"
+_PATHS = ".git/swe-agent-paths"
+_STAGE = (
+    f"export LC_ALL=C; cp -f .git/index {_INDEX} 2>/dev/null; export GIT_INDEX_FILE={_INDEX}; "
+    f"{_GIT} add -A . >/dev/null && {_GIT} write-tree > {_TREE}"
+)
+_EMBEDDED, _UNREADABLE = "embedded git repository", "ermission denied"
+_READABLE = "find . -path ./.git -prune -o -type d ! -perm -u=rwx -exec chmod u+rwx {} + 2>/dev/null"
+_NESTED = (
+    "find . -mindepth 2 -name .git -prune -printf '%h\\0' 2>/dev/null | while IFS= read -r -d '' at; do "
+    + _GIT
+    + """ ls-tree "$base" -- "${at#./}" | grep -q ^160000 || printf '%s\\0' "$at"; done"""
+)
+"""Directories with a `.git` of their own that are no submodules of the repository."""
+
 
 class Workspace:
     """A forkable working tree on one base commit. Owns its sandbox and closes it."""
@@ -25,6 +40,8 @@ class Workspace:
         self.sandbox = sandbox
         self.base_commit = base_commit
         self.env = dict(env or {})
+        self.left_out: tuple[str, ...] = ()
+        """Directories that the last diff left out: git repositories of their own."""
 
     @property
     def root(self) -> PurePosixPath:
@@ -48,26 +65,51 @@ class Workspace:
         self.sandbox.exec(f"{_GIT} update-index -q --refresh >/dev/null 2>&1", timeout=300)
 
     def tree_hash(self) -> str:
-        """Git tree id (40 hex digits) of everything not ignored, staged through a private index."""
-        done = self._git(
-            f"cp -f .git/index {_INDEX} 2>/dev/null; export GIT_INDEX_FILE={_INDEX}; "
-            f"{_GIT} add -A . >/dev/null && {_GIT} write-tree"
+        """Git tree id (40 hex digits) of everything not ignored, staged through a private index.
+
+        Git repositories of their own that were made in the tree (clones, worktrees, an empty `git init`) are
+        left out, and `left_out` names them; directories that were made unreadable are made readable again.
+        """
+        done = self.sandbox.exec(_STAGE, timeout=300)
+        told = done.output
+        if done.exit_code != 0 or self.left_out or _EMBEDDED in told or _UNREADABLE in told:
+            self._stage_without_nested()
+        return self.read_text(_TREE).strip()
+
+    def _stage_without_nested(self) -> None:
+        names = self._git(f"{_READABLE}; base={self.base_commit}; {_NESTED}")
+        self.left_out = tuple(sorted(name.removeprefix("./") for name in names.split("\0") if name))
+        literal = "".join(f":(top,literal){name}\0" for name in self.left_out)
+        exclude = literal.replace(":(top,", ":(top,exclude,")
+        self.write_text(_PATHS, literal)
+        self.write_text(f"{_PATHS}.not", f".\0{exclude}")
+        unstage = (
+            f"{_GIT} rm -r -q -f --cached --ignore-unmatch --pathspec-from-file={_PATHS} --pathspec-file-nul"
         )
-        return done.strip().splitlines()[-1]
+        unstage = f"{unstage} && " if self.left_out else ""
+        listed = f"--pathspec-from-file={_PATHS}.not --pathspec-file-nul"
+        self._git(_STAGE.replace(f"{_GIT} add -A .", f"{unstage}{_GIT} add -A {listed}"))
 
     def diff(self) -> Patch:
         """Everything that differs from the base commit, untracked files included, ignored ones not."""
         tree = self.tree_hash()
-        text = self._git(
-            f"{_GIT} diff-tree -r -p --no-color --no-ext-diff --no-textconv --binary --full-index "
-            f"--no-renames {self.base_commit} {tree}"
-        )
+        text = self._text_of(tree)
+        if "\nnew file mode 160000\n" in text and not self.left_out:
+            self._stage_without_nested()  # one that was committed is in the index and no longer warned of
+            tree = self.read_text(_TREE).strip()
+            text = self._text_of(tree)
         names = self._git(f"{_GIT} diff-tree -r -z --no-renames --name-only {self.base_commit} {tree}")
         paths = [name for name in names.split("\0") if name]
         return Patch(
             text,
             after={path: self._text_now(path) for path in paths},
             before={path: self._text_at_base(path) for path in paths},
+        )
+
+    def _text_of(self, tree: str) -> str:
+        return self._git(
+            f"{_GIT} diff-tree -r -p --no-color --no-ext-diff --no-textconv --binary --full-index "
+            f"--no-renames {self.base_commit} {tree}"
         )
 
     def apply(self, patch: Patch) -> None:

@@ -49,6 +49,9 @@ class AutoGenWire:
             request.on_text(answer.message.content)
         return answer
 
+    def parameters(self, request: Request) -> None:
+        """Nothing of a request reaches an endpoint of ours."""
+
     async def close(self) -> None:
         client, self._client = self._client, None
         if client is not None:

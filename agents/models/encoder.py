@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..message import Message
+from .arguments import sendable
 from .prompt_digest import link
 from .providers import ReasoningStyle
 
@@ -70,13 +71,15 @@ class Encoder:
         chat = chat_of(message)
         return piece_of(
             chat,
+            said=chat_of(message, repair=False) if message.tool_calls else None,
             call_ids=tuple(call.id for call in message.tool_calls),
             reasoned=_reasoned(chat, message, self._reasoning) if message.role == "assistant" else None,
         )
 
 
-def chat_of(message: Message) -> Chat:
-    """OpenAI's shape of a message, without its reasoning."""
+def chat_of(message: Message, *, repair: bool = True) -> Chat:
+    """OpenAI's shape of a message, without its reasoning. Arguments that are no JSON object go as one (with
+    `repair`): some endpoints parse those of earlier calls, and would refuse the conversation for ever."""
     if message.role == "tool":
         return {"role": "tool", "tool_call_id": message.tool_call_id, "content": message.content}
     if message.images:
@@ -84,22 +87,28 @@ def chat_of(message: Message) -> Chat:
         images = [{"type": "image_url", "image_url": {"url": url}} for url in message.images]
         return {"role": message.role, "content": [*parts, *images]}
     if message.tool_calls:
-        calls = [call.to_openai() for call in message.tool_calls]
+        calls = [
+            (call._replace(arguments=sendable(call.arguments)) if repair else call).to_openai()
+            for call in message.tool_calls
+        ]
         return {"role": "assistant", "content": message.content or None, "tool_calls": calls}
     # Some endpoints refuse an empty message.
     return {"role": message.role, "content": message.content or " "}
 
 
-def piece_of(chat: Chat, *, call_ids: tuple[str, ...] = (), reasoned: Chat | None = None) -> Piece:
-    """Encode one chat message."""
+def piece_of(
+    chat: Chat, *, said: Chat | None = None, call_ids: tuple[str, ...] = (), reasoned: Chat | None = None
+) -> Piece:
+    """Encode one chat message; `said` is the same as the record keeps it, where that differs."""
     wire = dumps(chat)
-    said = dumps(["assistant", chat["tool_calls"]]) if call_ids else wire
+    said = said or chat
+    digested = dumps(["assistant", said["tool_calls"]]) if call_ids else wire
     return Piece(
         chat["role"],
         chat,
         wire,
-        hashlib.sha256(said).digest(),
-        link(chat),
+        hashlib.sha256(digested).digest(),
+        link(said),
         None if reasoned is None else piece_of(reasoned),
         call_ids,
     )

@@ -19,6 +19,30 @@ _OVERFLOW = re.compile(
     r"|exceed_context_size|longer than the model's context|reduce the length of the (messages|prompt|input)",
     re.IGNORECASE,
 )
+_TOO_LONG = re.compile(
+    r"(?:token|context|input|prompt|request|messages?|conversation)s?\b.{0,80}?(?:exceed|too (?:long|large|big|many)|over the limit"
+    r"|longer than|larger than|greater than|must be (?:<|less|at most|shorter)|range of|should be (?:\[|<|less|at most))"
+    r"|(?:exceed\w*|above|over|beyond|larger than|longer than)\b.{0,40}?(?:token|context)s?\b.{0,20}(?:limit|length|window|size)"
+    r"|range of input length|tokens_limit_reached|max_prompt_tokens|request (?:body )?too large",
+    re.IGNORECASE | re.DOTALL,
+)
+"""In the words of providers that nobody listed; only where tokens or a context are spoken of."""
+_OUTPUT_LIMIT = re.compile(
+    r"(?:completion|output) tokens|max_(?:completion_)?tokens\W.{0,40}(?:too large|too high|at most|must be|less than|<=|invalid|range)",
+    re.IGNORECASE,
+)
+_RATE_WORDS = re.compile(r"rate.?limit|per (?:minute|min|second|day)|\b[TR]P[MDS]\b", re.IGNORECASE)
+_UNREADABLE = re.compile(
+    r"tool_use_failed|failed_generation|failed to (?:call a function|parse (?:the )?(?:tool|function|model output|input at pos))"
+    r"|malformed[_ ](?:function|tool)[_ ]call|tool call validation failed|could not parse (?:the )?(?:tool|function|model)"
+    r"|(?:error|failed) (?:in )?parsing (?:tool|function) call|model (?:produced|generated|output) (?:an )?invalid",
+    re.IGNORECASE,
+)
+_MODEL_GONE = re.compile(
+    r"model_not_found|model\b.{0,80}(?:not found|does not exist|not exist|not available|unknown|deprecated|decommissioned|no access)"
+    r"|(?:no such|unknown|invalid|unsupported|unrecognized) model|page not found|not found$|cannot (?:post|get) |no route|invalid url|\bpath\b",
+    re.IGNORECASE,
+)
 _WINDOW = re.compile(
     r"(?:context (?:length|window|size)(?: is| of|:)?|max_model_len(?: is|=|:)?|n_ctx[^0-9]{0,4}|>)\s*\(?(\d[\d,]{2,})"
     r"|(\d[\d,]{2,})\s*(?:tokens? )?maximum",
@@ -34,6 +58,12 @@ _PARAMETER = re.compile(
     r"(?:unsupported|unrecognized|unknown|unexpected|invalid|not permitted|extra)[^'\"`]{0,60}['\"`]([a-z_][a-z_.]*)['\"`]"
     r"|['\"`]?([a-z_]{4,})['\"`]? (?:is|are) (?:not supported|deprecated|unsupported)"
     r"|does not support (?:setting )?['\"`]?([a-z_]{4,})['\"`]?",
+    re.IGNORECASE,
+)
+NOT_PERMITTED = "these fields are not permitted:"
+_SPOKEN = re.compile(
+    r"\b(?:invalid|unsupported|unknown|unexpected|illegal|bad) (?:parameter |value for |argument )?[`'\"]?([a-z_]{4,})\b"
+    r"(?=[`'\"]?\s*[:;,.]|[`'\"]?$)",
     re.IGNORECASE,
 )
 OPTIONAL = frozenset(
@@ -58,7 +88,21 @@ def from_status(status: int, body: bytes | str | Mapping[str, Any], headers: Map
         retry_after_s=retry_after(headers),
         parameter=_refused(message, parameter) if kind == "parameter" else None,
         context_window=window_of(message) if kind == "overflow" else None,
+        generation=_generation(body) if kind == "sampling" else None,
     )
+
+
+def _generation(body: bytes | str | Mapping[str, Any]) -> str | None:
+    """Groq's `failed_generation`: what the model wrote."""
+    parsed: Any = body
+    if isinstance(body, (bytes, str)):
+        try:
+            parsed = json.loads(body)
+        except ValueError:
+            return None
+    error = parsed.get("error") if isinstance(parsed, Mapping) else None
+    written = error.get("failed_generation") if isinstance(error, Mapping) else None
+    return written if isinstance(written, str) and written.strip() else None
 
 
 def from_body(error: Any) -> WireError:
@@ -71,31 +115,60 @@ def from_body(error: Any) -> WireError:
 
 def _kind(status: int, message: str, code: str, parameter: str | None) -> FailureKind:
     text = f"{message} {code}"
-    may_overflow = status in (400, 413, 422) or (status == 500 and "context" in text)
-    if may_overflow and _OVERFLOW.search(text) and "rate limit" not in text.lower():
+    if status in (400, 422, 500) and _UNREADABLE.search(text):
+        return "sampling"
+    if _overflows(status, text):
         return "overflow"
-    if status in (400, 404, 422, 501) and _NO_TOOLS.search(message):
+    if status in (400, 404, 422, 500, 501) and _NO_TOOLS.search(message):
         return "no_tools"
     if status in (400, 422) and _refused(message, parameter) is not None:
         return "parameter"
-    if status in (401, 403):
+    if status == 401:
         return "credentials"
+    if status == 403:
+        return "forbidden"
     if status == 404:
-        return "missing"
+        return "missing" if _MODEL_GONE.search(text) else "forbidden"
     if status == 402 or "insufficient_quota" in text or "billing_hard_limit" in text:
         return "quota"
     if status == 429:
         return "rate"
     if status in (408, 409) or status >= 500:
         return "rate" if status in (503, 529) else "transient"
+    if status == 413:
+        return "overflow"
     if "model_not_found" in code or ("model" in message.lower() and "not found" in message.lower()):
         return "missing"
     return "fatal"
 
 
+def _overflows(status: int, text: str) -> bool:
+    """Whether the prompt is too long. A 429 says so when this request alone is over what a minute allows."""
+    if status == 429:
+        return bool(
+            re.search(r"request too large|must be reduced in order|request is too large", text, re.IGNORECASE)
+        )
+    if status not in (400, 413, 422, 500) or _RATE_WORDS.search(text):
+        return False
+    if _OUTPUT_LIMIT.search(text) and not re.search(
+        r"context|input|prompt|max_new_tokens", text, re.IGNORECASE
+    ):
+        return False
+    if _OVERFLOW.search(text):
+        return status != 500 or "context" in text
+    speaks = re.search(r"token|context|input length|prompt", text, re.IGNORECASE)
+    return bool(speaks and _TOO_LONG.search(text) and re.search(r"\d{3,}|limit|window", text))
+
+
 def _refused(message: str, parameter: str | None) -> str | None:
     if parameter in OPTIONAL:
         return parameter
+    if _OUTPUT_LIMIT.search(message):
+        named = re.search(r"max_(?:completion_)?tokens", message)
+        return named[0] if named else "max_tokens"
+    speaks = _SPOKEN.search(message)
+    if speaks and speaks[1].lower() in OPTIONAL:
+        return speaks[1].lower()
     for match in _PARAMETER.finditer(message):
         for name in match.groups():
             if name and name.lower() in OPTIONAL:
@@ -120,7 +193,14 @@ def _explain(body: bytes | str | Mapping[str, Any]) -> tuple[str, str, str | Non
     error = parsed.get("error", parsed)
     if not isinstance(error, Mapping):
         return str(error)[:250], "", None
-    message = error.get("message") or error.get("detail") or parsed.get("detail") or ""
+    message = error.get("message") or error.get("detail") or parsed.get("detail") or error.get("error") or ""
+    named = _extra_fields(message)
+    if named is not None:
+        return (
+            f"{NOT_PERMITTED} {', '.join(named)}",
+            "extra_forbidden",
+            next(iter(named), None),
+        )
     detail = error.get("metadata")
     if isinstance(detail, Mapping) and detail.get("raw"):
         message = f"{message}: {detail['raw']}"
@@ -129,6 +209,23 @@ def _explain(body: bytes | str | Mapping[str, Any]) -> tuple[str, str, str | Non
     if not isinstance(message, str):
         message = json.dumps(message)
     return message[:2000], code, parameter if isinstance(parameter, str) else None
+
+
+def _extra_fields(detail: Any) -> list[str] | None:
+    """FastAPI's validation errors of fields that are not known: [{"type": "extra_forbidden", "loc": [..., name]}]."""
+    if isinstance(detail, Mapping):
+        detail = detail.get("detail")
+    if not isinstance(detail, list) or not detail:
+        return None
+    found = [
+        str(entry["loc"][-1])
+        for entry in detail
+        if isinstance(entry, Mapping)
+        and "extra" in str(entry.get("type"))
+        and isinstance(entry.get("loc"), list)
+        and entry["loc"]
+    ]
+    return found if len(found) == len(detail) else None
 
 
 def window_of(message: str) -> int | None:

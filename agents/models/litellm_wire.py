@@ -12,7 +12,7 @@ from typing import Any
 
 from .calls import ModelOptions
 from .encoder import with_cache_control, with_reasoning
-from .failures import from_status, retry_after
+from .failures import OPTIONAL, from_status, retry_after
 from .imports import quiet_collector
 from .openai_answer import StreamReader, read_completion
 from .providers import Route
@@ -81,8 +81,10 @@ class LitellmWire:
                 request.on_text(text)
 
     def _arguments(self, request: Request, key: str | None) -> dict[str, Any]:
-        pieces = with_reasoning(request.pieces, self._route.reasoning)
-        if self._route.cache_control:
+        pieces = list(request.pieces)
+        if "reasoning" not in request.leave_out:
+            pieces = with_reasoning(pieces, self._route.reasoning)
+        if self._route.cache_control and "cache_control" not in request.leave_out:
             pieces = with_cache_control(pieces)
         sampling = request.sampling
         arguments: dict[str, Any] = {
@@ -113,6 +115,9 @@ class LitellmWire:
             arguments["stream_options"] = {"include_usage": True}
         arguments.update(request.extra)
         return {k: v for k, v in arguments.items() if v is not None and k not in request.leave_out}
+
+    def parameters(self, request: Request) -> frozenset[str]:
+        return frozenset(self._arguments(request, None)) & OPTIONAL
 
     async def close(self) -> None:
         """litellm keeps its own connections."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..message import Message, ToolCall
+from .arguments import read_arguments
 from .calls import Usage
 from .failures import from_body
 from .wire import Answer, WireError
@@ -25,6 +26,10 @@ _FINISH = {
 }
 
 
+_FAILED = frozenset(
+    {"error", "failed", "abort", "aborted", "cancelled", "canceled", "network_error", "server_error"}
+)
+"""Reasons to end that are the endpoint's failure, never the model's answer."""
 _SHAPE = (AttributeError, TypeError, KeyError, ValueError, IndexError)
 """What reading a value of the wrong JSON type raises."""
 
@@ -54,6 +59,7 @@ def _read(parsed: Any) -> Answer:
     choice = choices[0]
     if choice.get("error"):
         raise from_body(choice["error"])
+    check_finish(choice)
     return build(
         choice.get("message") or {},
         choice.get("finish_reason"),
@@ -64,6 +70,22 @@ def _read(parsed: Any) -> Answer:
         token_ids=choice.get("token_ids"),
         prompt_token_ids=parsed.get("prompt_token_ids") or choice.get("prompt_token_ids"),
     )
+
+
+def check_finish(choice: Mapping[str, Any]) -> None:
+    """Raises: WireError for a choice that says of itself that it is none: the provider behind an aggregator
+    failed (OpenRouter: `error`), or the server could not read what its model wrote (Gemini)."""
+    finish = str(choice.get("finish_reason") or "")
+    native = str(choice.get("native_finish_reason") or "")
+    if "MALFORMED" in f"{finish} {native}".upper() and not (choice.get("message") or {}).get("tool_calls"):
+        said = (choice.get("message") or choice.get("delta") or {}).get("content")
+        raise WireError(
+            "sampling", f"the endpoint could not read the model's call ({finish})", generation=_text(said)
+        )
+    if finish.lower() in _FAILED:
+        raise WireError(
+            "transient", f"the endpoint ended its answer with {finish!r}" + (f" ({native})" if native else "")
+        )
 
 
 def build(
@@ -176,6 +198,8 @@ class StreamReader:
         self._reasoning: list[str] = []
         self._refusal: list[str] = []
         self._calls: dict[int, dict[str, str]] = {}
+        self._shared: dict[int, int] = {}
+        """Index that several calls share → where the newest of them is kept."""
         self._details: list[dict[str, Any]] = []
         self._blocks: list[dict[str, Any]] = []
         self._finish: str | None = None
@@ -216,6 +240,7 @@ class StreamReader:
     def _choice(self, choice: Mapping[str, Any]) -> str:
         if choice.get("error"):
             raise from_body(choice["error"])
+        check_finish(choice)
         self._finish = choice.get("finish_reason") or self._finish
         self._logprobs.extend((choice.get("logprobs") or {}).get("content") or ())
         self._token_ids.extend(choice.get("token_ids") or ())
@@ -238,12 +263,8 @@ class StreamReader:
         return text
 
     def _call(self, call: Mapping[str, Any], position: int) -> None:
-        index = call.get("index")
-        if index is None:
-            # Some servers leave the index out and send each call whole.
-            index = len(self._calls) if call.get("id") else max(self._calls, default=position)
-        known = self._calls.setdefault(index, {"id": "", "name": "", "arguments": ""})
         function = call.get("function") or {}
+        known = self._calls.setdefault(self._index(call, position), {"id": "", "name": "", "arguments": ""})
         known["id"] = str(call.get("id") or known["id"])
         known["name"] = known["name"] or str(function.get("name") or "")
         arguments = function.get("arguments")
@@ -251,6 +272,29 @@ class StreamReader:
             known["arguments"] += arguments
         elif arguments is not None:
             known["arguments"] += json.dumps(arguments, ensure_ascii=False)
+
+    def _index(self, call: Mapping[str, Any], position: int) -> int:
+        """Which call a part belongs to. Some servers leave the index out, and some give all calls the same one:
+        another id begins another call, and a part without an id belongs to the last one."""
+        index, id = call.get("index"), str(call.get("id") or "")
+        last = max(self._calls, default=None)
+        if index is None:
+            if last is None:
+                return position
+            return last + 1 if id and id != self._calls[last]["id"] else last
+        index = int(index)
+        if self._shared.get(index) is not None and not (id and self._calls[index]["id"] == id):
+            moved = self._shared[index]
+            if id and self._calls[moved]["id"] != id:
+                moved = self._shared[index] = (last or 0) + 1
+            return moved
+        known = self._calls.get(index)
+        if known is None or not id or not known["id"] or known["id"] == id:
+            return index
+        if known["arguments"] and read_arguments(known["arguments"]) is None:
+            return index  # a server that gives every part of one call an id of its own
+        self._shared[index] = (last or 0) + 1
+        return self._shared[index]
 
     def answer(self) -> Answer:
         """The whole message. Raises: WireError (transient) when the stream was cut."""

@@ -71,11 +71,7 @@ class OpenAIWire:
         except sdk.module.APIStatusError as error:
             response = error.response
             failure = from_status(response.status_code, response.content, response.headers)
-            if (
-                failure.kind == "missing"
-                and self._route.base_url
-                and not self._route.base_url.endswith("/v1")
-            ):
+            if failure.status == 404 and self._route.base_url and not self._route.base_url.endswith("/v1"):
                 raise WireError(
                     "missing", f"{failure} (the endpoint may be {self._route.base_url}/v1)", status=404
                 ) from None
@@ -108,8 +104,10 @@ class OpenAIWire:
         return client
 
     def _body(self, request: Request) -> bytes:
-        pieces: list[Piece] = with_reasoning(request.pieces, self._route.reasoning)
-        if self._route.cache_control:
+        pieces: list[Piece] = list(request.pieces)
+        if "reasoning" not in request.leave_out:
+            pieces = with_reasoning(pieces, self._route.reasoning)
+        if self._route.cache_control and "cache_control" not in request.leave_out:
             pieces = with_cache_control(pieces)
         fields = self._fields(request)
         tail = [b"]"]
@@ -158,6 +156,9 @@ class OpenAIWire:
             for name, value in fields.items()
             if value is not None and name not in request.leave_out
         }
+
+    def parameters(self, request: Request) -> frozenset[str]:
+        return frozenset(self._fields(request)) - {"stream"}
 
     async def models(self, key: str | None, timeout_s: float) -> list[Mapping[str, Any]]:
         """The endpoint's list of models: costs nothing. Raises: WireError."""

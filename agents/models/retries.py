@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ...tools.retry import RetryPolicy
+from .accepts import NOTHING, Features
 from .limiter import RateLimiter
 from .wire import RETRYABLE, WireError
 
@@ -34,6 +35,15 @@ class Retries:
         self.adapted = False
         """Whether the failed attempt is followed at once by another, which is made differently."""
         self.limiter: RateLimiter | None = None
+        self.leave_out: Features | None = None
+        """What the running experiment leaves out; None: what the endpoint is known not to take."""
+        self.trial: Features = NOTHING
+        """What this attempt puts back of what is in doubt."""
+        self.words = ""
+        """Of the last failure that may pass by itself."""
+        self.resampled = 0
+        self.probed = False
+        """Whether a harmless request was made, to tell a bad key from a bad prompt."""
 
     def loop(self) -> AsyncRetrying:
         from tenacity import AsyncRetrying

@@ -85,6 +85,9 @@ class ScriptedWire:
         except WireError:
             return Usage()
 
+    def parameters(self, request: Request) -> None:
+        """Nothing of a request reaches an endpoint of ours."""
+
     async def close(self) -> None:
         self._attempts.clear()
 

@@ -24,6 +24,8 @@ FailureKind = Literal[
     "no_tools",
     "parameter",
     "quota",
+    "forbidden",
+    "sampling",
     "fatal",
 ]
 RETRYABLE: frozenset[FailureKind] = frozenset({"rate", "transient", "timeout"})
@@ -33,7 +35,9 @@ class WireError(Exception):
     """One attempt failed. Never leaves `agents/models`.
 
     `kind` says what may help: a later attempt (rate, transient, timeout), another key (credentials, quota),
-    a shorter prompt (overflow), text mode (no_tools), leaving out `parameter`, or nothing (missing, fatal).
+    a shorter prompt (overflow), text mode (no_tools), leaving out `parameter`, another sample (sampling: what
+    the model wrote could not be read by its server), or nothing (missing). `forbidden` may be the key or this
+    prompt, `fatal` is unknown: the diagnosis tries.
     """
 
     def __init__(
@@ -45,6 +49,7 @@ class WireError(Exception):
         retry_after_s: float | None = None,
         parameter: str | None = None,
         context_window: int | None = None,
+        generation: str | None = None,
         connected: bool = True,
     ) -> None:
         super().__init__(message)
@@ -53,6 +58,8 @@ class WireError(Exception):
         self.retry_after_s = retry_after_s
         self.parameter = parameter
         self.context_window = context_window
+        self.generation = generation
+        """What the model wrote, of a sampling failure that says it."""
         self.connected = connected
         """False when the endpoint could not be reached at all (refused, no such host)."""
 
@@ -79,7 +86,7 @@ class Request:
     on_text: Callable[[str], None] | None = None
     """Set when the caller streams; hears each piece of text."""
     leave_out: frozenset[str] = frozenset()
-    """Optional parameters this endpoint has refused."""
+    """What this endpoint does not take (`accepts.Features`)."""
 
 
 @dataclass(slots=True)
@@ -150,6 +157,11 @@ class Wire(Protocol):
 
     async def attempt(self, request: Request, key: str | None) -> Answer:
         """Raises: WireError; asyncio.CancelledError."""
+        ...
+
+    def parameters(self, request: Request) -> frozenset[str] | None:
+        """Names of the optional parameters that the request would hold; None where nothing about a request
+        can be changed."""
         ...
 
     async def close(self) -> None: ...

@@ -68,6 +68,10 @@ class BaselineMeasured(Event):
     whole: bool
     problem: str | None = None  # Why no test ran
     lacking: Sequence[str] = ()  # Modules that tests could not import
+    files: Sequence[str] = ()  # Test files that were run to their end
+    unrelated: dict[str, str] = field(
+        default_factory=dict[str, str]
+    )  # Failing test → why it is not the issue's
 
 
 @event("reproduction", key=())
@@ -272,6 +276,7 @@ class Evaluated(Decided):
     after: Any = None
     wall_s: float | None
     valid: bool
+    run: Any = None  # What was run of what can reach the change: `solving.check.Evidence.to_json`
 
 
 @event("patch")

@@ -63,6 +63,10 @@ class Evaluation:
     """The reproduction tests that a role wrote: they may be wrong. The others are the repository's own."""
     weights: Mapping[str, float] = field(default_factory=dict[str, float])
     """Prior weight of a reproduction test (size of its cluster); absent: 1."""
+    heard: str = ""
+    """What was run of what can reach the change, in words; "": the whole suite, or nobody says."""
+    share: float = 1.0
+    """Of the test files that can reach the change, how many were run, in [0, 1]."""
     cost: Cost = NOTHING
     wall_s: float | None = None
 

@@ -23,6 +23,8 @@ def evaluation_to(evaluation: Evaluation) -> JsonObject:
         "failures": dict(evaluation.failures),
         "generated": sorted(evaluation.generated),
         "weights": dict(evaluation.weights),
+        "heard": evaluation.heard,
+        "share": evaluation.share,
         "cost": evaluation.cost.to_json(),
         "wall_s": evaluation.wall_s,
     }

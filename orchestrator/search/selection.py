@@ -128,7 +128,8 @@ def _judge(
     elif seen.broken:
         reasons.append(f"breaks {len(seen.broken)} tests that passed before: {', '.join(seen.broken[:3])}")
     else:
-        reasons.append("breaks no test that passed before")
+        of = f" of those that were run: {seen.heard}" if seen.heard else ""
+        reasons.append(f"breaks no test that passed before{of}")
     if len(chosen.votes) > 1:
         votes, roots = len(chosen.votes), len(chosen.voters)
         reasons.append(f"{votes} rollouts made the same change, from {roots} independent root(s)")
@@ -196,7 +197,8 @@ def _rejected(other: Candidate, kept: list[Candidate]) -> str:
 def _confidence(chosen: Candidate, groups: list[Group], assumed_sd: float) -> float | None:
     """How far the evidence carries, in [0, 1]: a stated rule, not a calibrated probability.
 
-    Tests carry 0.6 (0.4 the reproduction tests, 0.2 a clean regression run), independent votes 0.2 (0 for
+    Tests carry 0.6 (0.4 the reproduction tests, 0.2 a clean regression
+    run, half of it by the share of the test files in reach that were run), independent votes 0.2 (0 for
     one root, 0.1 for two, 0.2 from three), the Critic's lower bound 0.2; what was not measured carries
     nothing. A close call between groups of tests takes off up to 0.15; a regression caps it at 0.1.
     """
@@ -204,7 +206,7 @@ def _confidence(chosen: Candidate, groups: list[Group], assumed_sd: float) -> fl
     passed = seen.passed_fraction
     if passed is None and seen.broken is None and seen.critic is None:
         return None
-    tests = 0.4 * (passed or 0.0) + (0.2 if seen.broken == () else 0.0)
+    tests = 0.4 * (passed or 0.0) + (0.1 + 0.1 * seen.share if seen.broken == () else 0.0)
     votes = 0.1 * min(2, len(chosen.voters) - 1)
     critic = 0.2 * min(1.0, max(0.0, seen.critic.lower(assumed_sd))) if seen.critic else 0.0
     doubt = 0.15 * groups[1].score / groups[0].score if len(groups) > 1 and groups[0].score else 0.0

@@ -51,6 +51,19 @@ def duration(value: object) -> float:
     return seconds
 
 
+def verification(value: object) -> str:
+    """`auto`, `full`, or a duration of at most a day. Raises: ValueError."""
+    text = str(value)
+    if text not in ("auto", "full"):
+        try:
+            fits = 1.0 <= duration(text) <= 24 * 3600.0
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValueError("say auto, full, or a time from 1s to 24h, such as 90s or 5m")
+    return text
+
+
 def words(value: object) -> object:
     """Comma-separated text as a tuple."""
     if isinstance(value, str):

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from .flag import ROLES, Amount, Count, Duration, Flag, Group, Switch, Words, models_by_role, words
+from .flag import (
+    ROLES,
+    Amount,
+    Count,
+    Duration,
+    Flag,
+    Group,
+    Switch,
+    Words,
+    models_by_role,
+    verification,
+    words,
+)
 
 if TYPE_CHECKING:
     from ...agents.budget import BudgetLimits
@@ -81,7 +93,11 @@ class SearchSettings(Group):
     title: ClassVar[str] = "Search"
 
     roles: Annotated[
-        Literal["team", "single"], Flag("team is Tester, Coder, Debugger and Critic; single is one agent.")
+        Literal["team", "single", "auto"],
+        Flag(
+            "team is Tester, Coder, Debugger and Critic; single is one agent; auto calls Tester and Critic only where "
+            "evidence is missing."
+        ),
     ] = "team"
     search: Annotated[
         Literal["linear", "best-of-n", "tree"], Flag("One attempt, independent ones, or a tree of them.")
@@ -142,6 +158,11 @@ class VerificationSettings(Group):
 
     setup: Annotated[str | None, Flag("Command that sets the repository up.", shown="detected")] = None
     test_cmd: Annotated[str | None, Flag("Command that runs the tests.", shown="detected")] = None
+    verify: Annotated[
+        str,
+        BeforeValidator(verification),
+        Flag("Tests to run: auto (about a minute), full, or a time for the final check: 90s, 5m."),
+    ] = "auto"
 
 
 class SandboxSettings(Group):

@@ -10,21 +10,27 @@ from typing import Any
 from ...tools.patch import Patch
 from ...tools.testing.report import Baseline
 from ..request import Ending, SolveResult
-from .suite import Check
+from .check import Check
 
 
-def no_test(baseline: Baseline) -> str:
-    """Why the offline model has nothing to go by, and what to do."""
+def no_test(baseline: Baseline, unrelated: Mapping[str, str], *, whole: bool) -> str:
+    """Why the offline model has nothing to go by, and what to do. `unrelated`: failing test → why it does not show
+    the issue."""
     if baseline.problem:
         return (
             f"the tests could not be run on the base commit: {baseline.problem}; say how to run them with "
             "--setup and --test-cmd, for the offline model needs a failing test, or name a language model "
             "with --model"
         )
-    return (
-        "no test fails on the base commit, and the offline model needs a failing test: add one that shows the "
-        "issue, or name a language model with --model"
-    )
+    where = "" if whole else " among those that were run in the time"
+    what = "add one that shows the issue, or name a language model with --model"
+    if unrelated:
+        test, why = next(iter(sorted(unrelated.items())))
+        return (
+            f"{len(unrelated)} tests fail on the base commit{where}, but none of them shows the issue ({test}: {why}), "
+            f"and the offline model needs a test that does: {what}; a test shows it that names what the issue names"
+        )
+    return f"no test fails on the base commit{where}, and the offline model needs a failing test: {what}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,8 @@ class Found:
     """The search is not sure enough to claim the patch."""
     targets: frozenset[str] = frozenset()
     flaky: frozenset[str] = frozenset()
+    unrelated: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Test that fails on the base commit → why it does not show the issue."""
     raise_what: str = "raise --timeout or a --budget-... flag"
     """What to do about the limit."""
 
@@ -68,7 +76,7 @@ def conclude(
         ending = "verified"
         status = (
             f"a patch that passes the tests that were run: {len(check.comparison.fixed | check.passed_targets)} "
-            f"fixed, 0 broken{'' if check.whole else ' (tests around the change only)'}"
+            f"fixed, 0 broken{'' if check.whole else f' of those ({check.evidence.words()})'}"
         )
     else:
         ending = "limit" if found.limit else "not_verified"
@@ -89,6 +97,8 @@ def conclude(
         flaky=tuple(sorted(found.flaky)),
         confidence=found.confidence,
         reasons=found.reasons,
+        evidence=check.evidence.to_json() if check else None,
+        unrelated=tuple(f"{test}: {why}" for test, why in sorted(found.unrelated.items())),
         run=run,
         base_commit=base_commit,
         totals=totals or {},
@@ -99,9 +109,19 @@ def _why_not(check: Check | None, found: Found) -> str:
     if check is None:
         return "no test could be run on it"
     if check.comparison.broken:
-        return f"{len(check.comparison.broken)} tests that passed before fail with it"
+        return f"{len(check.comparison.broken)} of the tests that were run passed before and fail with it"
+    if check.unknown:
+        return (
+            f"{len(check.unknown)} tests fail with it, and there was no time to see whether they did before; give more "
+            "with --verify"
+        )
     if check.failed_targets:
         return f"{len(check.failed_targets)} of {len(check.targets)} tests that show the issue still fail"
     if found.abstained and check.passed_targets:
         return "its tests pass, but the candidates disagree too much to claim it"
+    if check.passed_targets and not check.evidence.near:
+        return (
+            "its own test passes, but no test that was there before and is near the change could be run "
+            f"({check.evidence.words()}); give more time with --verify"
+        )
     return "no test shows the issue, so none shows that it is solved"

@@ -5,10 +5,15 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
+from ...tools.errors import RepositoryError
 from ...tools.history import prepare_repository
 from ...tools.project.opening import Opening, open_workspace
 from ...tools.project.spec import Project
+from ...tools.testing.impact.change import Change
+from ...tools.testing.impact.ranking import Impact
+from ...tools.testing.impact.source_tree import SourceTree
 from ...tools.workspace import Workspace
 from ..record.events import Inference
 from ..record.recorder import Recorder
@@ -56,6 +61,16 @@ def prepare(
     walls = reach if sandbox.walls else "NO WALLS: your files, your network"
     recorder.append(Inference(what="sandbox", value=sandbox.kind, why=walls, flag="--sandbox"))
     return Prepared(workspace, project, base)
+
+
+def read_tests(repository: Path, base: str, cache: Path) -> Impact | None:
+    """Read the commit's test files and imports, so that they can be ranked; None where it cannot be read. Blocking."""
+    impact = Impact(SourceTree(repository, base), cache / "impact")
+    try:
+        impact.rank(Change())
+    except RepositoryError:
+        return None
+    return impact
 
 
 def _opening(request: SolveRequest, run: RunDirectory, base: str) -> Opening:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from ...tools.testing.report import Baseline, Outcome
 from ..record.events import BaselineMeasured, Evaluated, Reproduced
+from .check import Check
+from .relevance import Belonging
 from .reproduce import Reproduction
-from .suite import Check, Suite
+from .suite import Suite
 
 
-def baseline_event(suite: Suite) -> BaselineMeasured:
+def baseline_event(suite: Suite, shown: Belonging) -> BaselineMeasured:
     baseline = suite.baseline
     return BaselineMeasured(
         tests={test: str(outcome) for test, outcome in baseline.outcomes.items()},
@@ -18,6 +20,8 @@ def baseline_event(suite: Suite) -> BaselineMeasured:
         whole=suite.whole,
         problem=baseline.problem,
         lacking=list(baseline.lacking),
+        files=sorted(suite.commit.known.files),
+        unrelated=dict(shown.unrelated),
     )
 
 
@@ -54,7 +58,7 @@ def reproduction_from(event: Reproduced) -> Reproduction:
     )
 
 
-def verdict_event(check: Check, suite: Suite) -> Evaluated:
+def verdict_event(check: Check) -> Evaluated:
     """The final check of the selected patch, on a clean base."""
     report = check.report
     return Evaluated(
@@ -62,7 +66,8 @@ def verdict_event(check: Check, suite: Suite) -> Evaluated:
         kind="regression",
         tests={test: str(r.outcome) for test, r in report.results.items()} if report else {},
         f2p=[len(check.passed_targets), len(check.targets)] if check.targets else None,
-        p2p=[len(check.comparison.unchanged_passing), len(suite.baseline.passing)],
+        p2p=[passing := len(check.comparison.unchanged_passing), passing + len(check.comparison.broken)],
+        run=check.evidence.to_json(),
         wall_s=round(report.duration_s, 3) if report else None,
         valid=True,
         by=None,

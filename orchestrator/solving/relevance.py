@@ -90,8 +90,8 @@ def belonging(
     scores = {item.test: round(_evidence(item, clues, weigh), 3) for item in left}
     if not clues.paths and not any(weigh(stem) > 0 for stem in clues.stems):
         return Belonging(frozenset(scores), scores, machine)
-    bar = max(ENOUGH, _SHARE * max(scores.values(), default=0.0))
-    chosen = {test for test, score in scores.items() if score >= bar}
+    bar = max(min(ENOUGH, _offer(clues, weigh) / 2), _SHARE * max(scores.values(), default=0.0))
+    chosen = {test for test, score in scores.items() if score >= bar and score > 0}
     places = {_place(item) for item in left if item.test in chosen} - {None}
     chosen |= {item.test for item in left if _place(item) in places}
     other = dict.fromkeys(scores.keys() - chosen, "nothing of the issue is in it")
@@ -124,6 +124,11 @@ def _clues(issue: str) -> _Clues:
     return _Clues(
         issue, frozenset(names), stems_of(issue), frozenset(values), frozenset(_PATH.findall(issue))
     )
+
+
+def _offer(clues: _Clues, weigh: Callable[[str], float]) -> float:
+    """What a test that speaks of all that a short issue says would have, at the least."""
+    return len(clues.paths) + 0.3 * sum(weigh(stem) for stem in clues.stems)
 
 
 def _evidence(item: Failing, clues: _Clues, weigh: Callable[[str], float]) -> float:

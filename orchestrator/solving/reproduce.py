@@ -14,6 +14,7 @@ from ...tools.patch import Patch
 from ...tools.testing.report import TestReport
 from ...tools.workspace import Workspace
 from .issue import Issue
+from .relevance import Belonging
 from .reproduction import RUNS, Kept, merge, sift
 from .suite import Suite
 from .team import Assignment, Team
@@ -36,7 +37,7 @@ class Reproduction:
 
 
 async def reproduce(
-    team: Team, suite: Suite, issue: Issue, *, samples: int = 1, first: int = 0
+    team: Team, suite: Suite, issue: Issue, shown: Belonging, *, samples: int = 1, first: int = 0
 ) -> Reproduction:
     """Run the Tester `samples` times on forks of the base and keep the tests that really show the issue:
     they fail on base by an assertion or the issue's own error, three times in the same way. `first`: number
@@ -49,12 +50,13 @@ async def reproduce(
     for number in range(first, first + samples):
         workspace = await asyncio.to_thread(suite.base.fork)
         try:
-            result = await team.turn(_assignment(team, suite, issue, workspace, number))
+            result = await team.turn(_assignment(team, issue, shown, workspace, number))
             summary = summary or str(result.finish.get("summary", "")) or result.why
             named = _named(result)
             patch = await asyncio.to_thread(workspace.diff)
             new = _new_files(patch)
-            known = {test for test in named if test in suite.baseline.failing}
+            there = [test for test in named if suite.commit.home(test) is not None]
+            known = await asyncio.to_thread(suite.failing_on_base, there)
             targets |= known
             part = await _filter(suite, workspace, [test for test in named if test not in known], issue)
             parts.append(part)
@@ -74,7 +76,7 @@ async def reproduce(
     )
 
 
-def _assignment(team: Team, suite: Suite, issue: Issue, workspace: Workspace, number: int) -> Assignment:
+def _assignment(team: Team, issue: Issue, shown: Belonging, workspace: Workspace, number: int) -> Assignment:
     path = f"tests/test_issue_{number}.py"
     task = render(
         "task",
@@ -82,9 +84,12 @@ def _assignment(team: Team, suite: Suite, issue: Issue, workspace: Workspace, nu
         comments=issue.discussion,
         hints=issue.hints,
         test_command=team.project.test_command.command,
-        failing_tests=sorted(suite.baseline.failing),
+        failing_tests=sorted(shown.tests),
+        unrelated=sorted(shown.unrelated),
         reproduced=False,
         attention="",
+        notes="",
+        tests={},
     )
     return Assignment(
         TESTER,

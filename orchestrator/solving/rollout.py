@@ -22,13 +22,17 @@ from ...tools.errors import BudgetExceeded, PatchError
 from ...tools.hygiene import Hygiene, Removed, clean_patch
 from ...tools.patch import Patch
 from ...tools.workspace import Workspace
+from .check import Check
 from .issue import Issue
+from .relevance import Belonging
 from .reproduce import Reproduction
-from .suite import Check, Suite
+from .suite import Suite
 from .team import Assignment, Team
 
 REPORT_CHARS = 6000
 DIFF_CHARS = 20_000
+NOTES_CHARS = 3000
+"""Of what one role hands to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,8 @@ class Stage:
     reproduction: Reproduction
     base: Workspace
     """Workspace on the base commit with the reproduction tests in place."""
+    shown: Belonging = field(default_factory=Belonging)
+    """The tests that failed before anybody edited."""
     on_step: Callable[[Attempt], None] = field(default=lambda attempt: None)
     """Hears of every step that has a patch, as soon as it was checked: the best so far goes to disk."""
 
@@ -217,9 +223,18 @@ async def _step(stage: Stage, plan: Plan, attempt: Attempt, turn: int, role: Rol
     attempt.status = "limit" if result.status == "limit" else "finished"
     attempt.check = await stage.suite.check(workspace, attempt.patch, stage.reproduction.targets)
     stage.on_step(attempt)
-    if attempt.check.green and result.status != "limit" and stage.team.request.roles == "team":
+    if attempt.check.green and result.status != "limit" and _wants_review(stage, attempt.check):
         await _review(stage, plan, attempt)
         stage.on_step(attempt)
+
+
+def _wants_review(stage: Stage, check: Check) -> bool:
+    """Under `auto` only where the tests leave a doubt: none that somebody else wrote shows the issue, or what was
+    run near the change is not enough."""
+    roles = stage.team.request.roles
+    if roles == "auto":
+        return not check.verified or check.passed_targets <= stage.reproduction.generated
+    return roles == "team"
 
 
 def _candidate(stage: Stage, workspace: Workspace) -> Hygiene:
@@ -246,6 +261,8 @@ async def _review(stage: Stage, plan: Plan, attempt: Attempt) -> None:
         fixed=sorted(comparison.fixed | attempt.check.passed_targets),
         broken=sorted(comparison.broken),
         failing_tests=sorted(attempt.check.failed_targets),
+        not_run=attempt.check.evidence.not_run,
+        notes=attempt.why[:NOTES_CHARS],
     )
     fork = await asyncio.to_thread(attempt.workspace.fork)
     try:
@@ -300,9 +317,12 @@ def _first_task(stage: Stage, plan: Plan) -> str:
         comments=stage.issue.discussion,
         hints=stage.issue.hints,
         test_command=stage.team.project.test_command.command,
-        failing_tests=sorted(reproduction.targets or stage.suite.baseline.failing),
+        failing_tests=sorted(reproduction.targets or stage.shown.tests),
+        unrelated=sorted(stage.shown.unrelated),
         reproduced=bool(reproduction.targets),
         attention=plan.attention,
+        notes=reproduction.summary[:NOTES_CHARS] if reproduction.targets else "",
+        tests={path: text[:NOTES_CHARS] for path, text in list(reproduction.files.items())[:2]},
     )
 
 
@@ -311,6 +331,7 @@ def _repair_task(attempt: Attempt, siblings: str) -> str:
     output = check.report.output if check and check.report and not check.green else ""
     return render(
         "repair",
+        notes=attempt.why[:NOTES_CHARS],
         patch=attempt.patch.text[:DIFF_CHARS],
         report=output[-REPORT_CHARS:],
         failing_tests=sorted(check.failed_targets) if check else [],

@@ -16,6 +16,7 @@ from ...tools.errors import BudgetExceeded, SweAgentError
 from ...tools.patch import Patch
 from ...tools.project.names import package_names
 from ...tools.secrets import Masker, host_secrets
+from ...tools.testing.impact.ranking import Impact
 from ...tools.testing.runner import TestRunner
 from ..record.events import BaselineMeasured, Cleaned, Concluded, Reproduced, Resumed, RunFinished, RunStarted
 from ..record.journal import Journal
@@ -23,9 +24,13 @@ from ..record.log import EventLog, read_events
 from ..record.recorder import Listener, Recorder
 from ..request import SolveRequest, SolveResult
 from ..settings import OFFLINE
+from .base_commit import CAP_S, LOOK_S
+from .base_knowledge import KnowledgeCache
+from .check import Check, Verify
+from .feedback import Feedback
 from .outcome import Found, conclude, no_test
 from .oversight import oversee
-from .prepare import Prepared, copy_repository, prepare
+from .prepare import Prepared, copy_repository, prepare, read_tests
 from .recalled import (
     baseline_event,
     baseline_from,
@@ -33,11 +38,12 @@ from .recalled import (
     reproduction_from,
     verdict_event,
 )
+from .relevance import Belonging
 from .reproduce import Reproduction, reproduce
 from .rollout import Attempt, Stage
-from .run_directory import RunDirectory
+from .run_directory import RunDirectory, cache_root
 from .strategy import choose
-from .suite import Check, Suite
+from .suite import Suite
 from .team import Team
 from .views import write_views
 
@@ -81,6 +87,7 @@ class _Run:
         if journal.events:
             self._budget.resume(journal.elapsed_s)
             self._recorder.append(Resumed(version=__version__))
+        self._shown = Belonging()
         self._best_rank: tuple[Any, ...] | None = None
         self._removed = {event.patch: tuple(event.removed) for event in journal.all(Cleaned)}
 
@@ -90,6 +97,9 @@ class _Run:
         try:
             base = await asyncio.to_thread(copy_repository, self._request, self._run)
             self._started(base)
+            reading = asyncio.create_task(
+                asyncio.to_thread(read_tests, self._run.repository, base, cache_root())
+            )
             prepared = await asyncio.to_thread(
                 prepare,
                 self._request,
@@ -98,7 +108,7 @@ class _Run:
                 self._recorder,
                 lambda line: self._say("progress", {"line": line}),
             )
-            result = self._overseen(await self._solve(prepared))
+            result = self._overseen(await self._solve(prepared, await reading))
             self._finish(result)
             return result
         except asyncio.CancelledError:
@@ -122,10 +132,17 @@ class _Run:
                 await asyncio.shield(asyncio.to_thread(prepared.workspace.close))
             self._log.close()
 
-    async def _solve(self, prepared: Prepared) -> SolveResult:
+    async def _solve(self, prepared: Prepared, impact: Impact | None) -> SolveResult:
         request = self._request
         runner = TestRunner(prepared.project, log_dir=self._run.logs, bytecode=self._run.bytecode)
-        suite = Suite(runner, prepared.workspace)
+        suite = Suite(
+            runner,
+            prepared.workspace,
+            impact,
+            issue=f"{request.issue.text}\n\n{request.issue.discussion}",
+            verify=Verify.of(request.verify),
+            cache=KnowledgeCache(cache_root() / "base", prepared.base_commit, prepared.project),
+        )
         try:
             await self._baseline(suite)
         except BudgetExceeded as error:
@@ -134,7 +151,7 @@ class _Run:
         team = Team(
             request,
             prepared.project,
-            runner,
+            Feedback(suite),
             self._recorder,
             self._journal,
             self._budget,
@@ -144,22 +161,24 @@ class _Run:
         try:
             return await self._search(prepared, suite, team)
         finally:
+            await asyncio.shield(asyncio.to_thread(suite.commit.save))
             await asyncio.shield(team.close())
             await asyncio.shield(asyncio.to_thread(runner.close))
 
     async def _search(self, prepared: Prepared, suite: Suite, team: Team) -> SolveResult:
         request = self._request
-        why = no_test(suite.baseline)
-        if self._only_offline() and not suite.baseline.failing:
-            return self._conclude(prepared, Found(why=why))
+        shown = self._shown
+        why = no_test(suite.baseline, shown.unrelated, whole=suite.whole)
+        if self._only_offline() and not shown.tests:
+            return self._conclude(prepared, Found(why=why, unrelated=shown.unrelated))
         reproduction = await self._reproduction(team, suite)
         if self._only_offline() and not reproduction.targets:
-            return self._conclude(prepared, Found(why=why))
+            return self._conclude(prepared, Found(why=why, unrelated=shown.unrelated))
         base = await asyncio.to_thread(prepared.workspace.fork)
         try:
             for path, text in reproduction.files.items():
                 await asyncio.to_thread(base.write_text, path, text)
-            stage = Stage(team, suite, request.issue, reproduction, base, on_step=self._step)
+            stage = Stage(team, suite, request.issue, reproduction, base, shown, self._step)
             choice = await choose(stage, request, self._recorder, self._journal)
             check = await self._verdict(stage, prepared, choice.patch)
         finally:
@@ -174,6 +193,7 @@ class _Run:
             abstained=choice.abstained,
             targets=reproduction.targets,
             flaky=suite.baseline.flaky,
+            unrelated=shown.unrelated,
         )
         return self._conclude(prepared, found)
 
@@ -203,26 +223,41 @@ class _Run:
         )
 
     async def _baseline(self, suite: Suite) -> None:
-        """Twice on the base commit before anyone edits; a resumed run takes over what was measured.
+        """What is known of the base commit before anyone edits; a resumed run takes over what was measured.
         Raises: BudgetExceeded."""
         known = self._recorder.recall(BaselineMeasured)
         if known is not None:
-            suite.adopt(baseline_from(known), whole=known.whole)
+            suite.commit.adopt(baseline_from(known), whole=known.whole, files=known.files)
+            self._shown = Belonging(suite.baseline.failing - known.unrelated.keys(), {}, known.unrelated)
         else:
-            self._say("progress", {"line": "baseline tests"})
-            await suite.measure(left_s=self._budget.room().wall_s)
+            self._say("progress", {"line": "tests on the base commit"})
+            room = self._budget.room().wall_s
+            alone = self._only_offline()
+            await suite.commit.look(
+                whole=suite.verify.whole, left_s=room, longest_s=CAP_S if alone else LOOK_S
+            )
+            if alone:
+                await suite.commit.find_failing(
+                    lambda: bool(suite.commit.belonging().tests),
+                    lambda line: self._say("progress", {"line": line}),
+                    left_s=self._budget.room().wall_s,
+                )
             self._budget.check()  # what the time limit cut short is no baseline to work from
-        self._recorder.append(baseline_event(suite))
+            self._shown = await asyncio.to_thread(suite.commit.belonging)
+        self._recorder.append(baseline_event(suite, self._shown))
 
     async def _reproduction(self, team: Team, suite: Suite) -> Reproduction:
         known = self._recorder.recall(Reproduced)
         if known is not None:
             return reproduction_from(known)
-        if self._request.roles == "single":
-            found = Reproduction(suite.baseline.failing)
+        given = frozenset[str]()
+        if self._request.roles != "team":
+            given = await suite.commit.ask_again(self._shown.tests)
+        if given or self._request.roles == "single":
+            found = Reproduction(given)
         else:
             # More samples only when there are candidates to choose between: see strategy.judge.
-            found = await reproduce(team, suite, self._request.issue)
+            found = await reproduce(team, suite, self._request.issue, self._shown)
         self._recorder.append(reproduction_event(found))
         return found
 
@@ -246,7 +281,7 @@ class _Run:
             self._run.replace("patch.diff", attempt.patch.text)
 
     async def _verdict(self, stage: Stage, prepared: Prepared, patch: Patch) -> Check | None:
-        """The final word: the patch alone on a clean base, the whole suite, cold."""
+        """The final word: the patch alone on a clean base, cold, and as much of the suite as `verify` buys."""
         if patch.is_empty:
             return None
         self._say("progress", {"line": "final check"})
@@ -258,7 +293,7 @@ class _Run:
             check = await stage.suite.check(fork, patch, stage.reproduction.targets, final=True)
         finally:
             await asyncio.shield(asyncio.to_thread(fork.close))
-        self._recorder.append(verdict_event(check, stage.suite))
+        self._recorder.append(verdict_event(check))
         return check
 
     def _overseen(self, result: SolveResult) -> SolveResult:

@@ -24,9 +24,9 @@ from ..search.node import Candidate, CriticScore, Evaluation, Rollout, Status, S
 from ..search.request import ExpandRequest
 from ..search.search import search
 from ..settings import OFFLINE
+from .check import Check
 from .reproduce import reproduce
 from .rollout import Attempt, Plan, Stage, Start, rollout
-from .suite import Check
 
 LAST_LOOK = 2
 """Samples of the Tester beyond the first, taken when there are candidates to choose between."""
@@ -58,7 +58,7 @@ async def choose(stage: Stage, request: SolveRequest, recorder: Recorder, journa
             expander.expand,
             search_config(request),
             recorder,
-            judge=expander.judge if request.roles == "team" and request.search != "linear" else None,
+            judge=expander.judge if request.roles != "single" and request.search != "linear" else None,
         )
     finally:
         await asyncio.shield(asyncio.to_thread(expander.close))
@@ -180,7 +180,7 @@ class Expander:
         stage, known = self.stage, self.stage.reproduction
         if self.request.model_of("tester") == OFFLINE:
             return {}
-        more = await reproduce(stage.team, stage.suite, stage.issue, samples=LAST_LOOK, first=1)
+        more = await reproduce(stage.team, stage.suite, stage.issue, stage.shown, samples=LAST_LOOK, first=1)
         added = more.generated - known.targets
         self.recorder.append(
             ReproductionAdded(targets=sorted(added), files=dict(more.files), refused=list(more.refused))
@@ -297,5 +297,7 @@ class Expander:
             failures={test: (bad.get(test) or ["missing"])[0] for test in sorted(relevant)},
             generated=check.targets & self.stage.reproduction.generated,
             weights=dict(self.stage.reproduction.weights),
+            heard="" if check.whole else check.evidence.words(),
+            share=1.0 if check.evidence.share is None else round(check.evidence.share, 4),
             wall_s=report.duration_s if report else None,
         )

@@ -1,190 +1,260 @@
-"""Suite: the repository's tests against their baseline, and what a check of a patch came to."""
+"""Suite: the repository's tests, run nearest to a change first; the base is asked only about what fails.
+
+A test that passes on the candidate needs no baseline. One that fails there is run on the base: failing there too it
+is not the patch's, passing there it is broken, and one that does both is flaky. So nothing has to run before
+somebody thinks, and a verdict says what was run of what could speak.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
+from dataclasses import replace
 
 from ...tools.patch import Patch
-from ...tools.testing.coverage_map import CoverageMap, select
+from ...tools.testing.impact.change import Change
+from ...tools.testing.impact.ranking import Impact
 from ...tools.testing.report import Baseline, Comparison, TestReport, compare
 from ...tools.testing.runner import TestRunner
 from ...tools.workspace import Workspace
+from .base_commit import CAP_S, BaseCommit
+from .base_knowledge import KnowledgeCache
+from .check import Check, Evidence, Verify
+from .purchase import MOST_ASKED, buy, chunks, file_of, without_cut
 
-CAP_S = 600.0
-"""Longest baseline run; a suite that takes longer is judged by the tests around the patch."""
-TRACE_S = 300.0
-"""Longest traced run of a slow suite; it is made once, to know which tests execute which lines."""
-MOST_TESTS = 200
-"""Tests chosen by coverage for one candidate, at most."""
-FAST_S = 120.0
-"""A suite up to this long is run whole for every candidate."""
+ASK_S = 30.0
+"""Longest the base is asked about what fails on one candidate."""
 SUSPECTS, RERUNS = 20, 5
 """Tests that broke are run again on the base, at most so many, so often."""
+NEAR = 10
+"""So many files of the ranking are near."""
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One run of tests on a candidate. `targets` are the tests the issue is about."""
-
-    comparison: Comparison
-    report: TestReport | None
-    targets: frozenset[str] = frozenset()
-    passed_targets: frozenset[str] = frozenset()
-    whole: bool = True
-    """Whether the whole suite was run."""
-
-    @property
-    def failed_targets(self) -> frozenset[str]:
-        return self.targets - self.passed_targets
-
-    @property
-    def green(self) -> bool:
-        """Nothing broke and every target passes (there may be none)."""
-        return not self.comparison.broken and not self.failed_targets
-
-    @property
-    def verified(self) -> bool:
-        """Green, and at least one test that failed because of the issue passes now."""
-        return self.green and bool(self.passed_targets)
-
-    @property
-    def target_rate(self) -> float | None:
-        return len(self.passed_targets) / len(self.targets) if self.targets else None
-
-    def summary(self) -> str:
-        """One line for a prompt or a screen."""
-        c = self.comparison
-        parts = (
-            [f"{len(self.passed_targets)} of {len(self.targets)} target tests pass"] if self.targets else []
-        )
-        parts += [f"{len(c.fixed)} fixed", f"{len(c.broken)} broken", f"{len(c.still_failing)} still failing"]
-        parts.append("whole suite" if self.whole else "tests around the change")
-        return ", ".join(parts)
-
-
-@dataclass(slots=True)
 class Suite:
-    """Runs tests on forks, so that nothing they leave behind reaches a candidate."""
+    """Runs tests on forks, so that nothing they leave behind reaches a candidate. It knows no model and no record:
+    whoever has a workspace on a base commit and a runner can ask `check` about a patch."""
 
-    runner: TestRunner
-    base: Workspace
-    """The untouched workspace on the base commit; extended baselines are measured on forks of it."""
-    baseline: Baseline = field(default_factory=lambda: Baseline({}))
-    whole: bool = True
-    """Whether the baseline covers the whole suite."""
-    fast_s: float = FAST_S
-    trace_s: float = TRACE_S
-    _coverage: CoverageMap | None = None
-    _steady: set[str] = field(default_factory=set[str])
-    """Tests that were run again on the base and never changed their mind."""
-    _tracing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    def __init__(
+        self,
+        runner: TestRunner,
+        base: Workspace,
+        impact: Impact | None = None,
+        *,
+        issue: str = "",
+        verify: Verify | None = None,
+        cache: KnowledgeCache | None = None,
+    ) -> None:
+        """`base` is the untouched workspace on the base commit. Without `impact` test files are not ranked, and the
+        suite is always run whole. The issue's words help to rank."""
+        self.runner = runner
+        self.base = base
+        self.impact = impact
+        self.verify = verify or Verify()
+        self.commit = BaseCommit(runner, base, impact, issue, cache)
+        runner.limit_s = self.verify.test_s
+        self._steady: set[str] = set()
+        """Tests that were run again on the base and never changed their mind."""
+        self._tried = False
+
+    @property
+    def baseline(self) -> Baseline:
+        """What is known of the base commit so far."""
+        return self.commit.baseline
+
+    @property
+    def whole(self) -> bool:
+        """Whether that is the whole suite."""
+        return self.commit.whole
 
     async def measure(self, runs: int = 2, *, left_s: float | None = None) -> Baseline:
-        """The baseline on the base commit, on forks of it; `left_s` is what the run has left of its time."""
-        ends = None if left_s is None else time.monotonic() + left_s
-        reports: list[TestReport] = []
-        for _ in range(runs):
-            cap = CAP_S if ends is None else min(CAP_S, max(1.0, ends - time.monotonic()))
-            report = await self._run(self.base, (), timeout=cap, cold=True)
-            reports.append(report)
-            if report.timed_out or (not report.results and report.exit_code != 0):
-                break
-        self.adopt(Baseline.of(reports), whole=not any(report.timed_out for report in reports))
-        return self.baseline
-
-    def adopt(self, baseline: Baseline, *, whole: bool) -> None:
-        """Take over a baseline measured before."""
-        self.baseline = baseline
-        self.runner.baseline = baseline
-        self.whole = whole
+        """See `BaseCommit.measure`."""
+        return await self.commit.measure(runs, left_s=left_s)
 
     async def check(
         self, workspace: Workspace, patch: Patch, targets: Collection[str], *, final: bool = False
     ) -> Check:
-        """Run the tests on a fork of `workspace`: the whole suite where it is fast or `final` asks for it,
-        else the targets and the tests around the changed files. A final check is always cold."""
-        slow = (self.baseline.duration_s or 0.0) > self.fast_s
-        whole = self.whole and (final or not slow)
-        selection: Sequence[str] = ()
-        if not whole:
-            around = self.around(patch.files)
-            await self._extend(around)
-            files = set(around)
-            executing = [test for test in await self.executing(patch) if test.partition("::")[0] not in files]
-            selection = sorted({*targets, *around, *executing})
-            if not selection:
-                return Check(Comparison(), None, frozenset(targets), frozenset(), whole=False)
-        report = await self._run(workspace, selection, timeout=None, cold=final)
-        partial = not whole or report.timed_out
-        comparison = compare(self.baseline, report, partial=partial)
-        if await self._find_flaky(comparison.broken):
-            comparison = compare(self.baseline, report, partial=partial)
-        wanted = frozenset(targets)
-        return Check(comparison, report, wanted, wanted & report.passing, whole)
+        """Run tests on forks of `workspace`: the whole suite where it is known to fit the time, else the targets and
+        then the files nearest to the patch until the time is spent. A final check is always cold.
 
-    async def _find_flaky(self, broken: frozenset[str]) -> bool:
-        """Two runs do not find every flaky test. What broke is run again on the base; a test that both passes
-        and fails there is flaky, and nothing it says counts. (One that always fails when it is run without
-        the others proves nothing.) Whether one was found."""
-        open_ = {test: set[bool]() for test in broken - self._steady}
+        Raises: SandboxError; asyncio.CancelledError (no further run is begun then).
+        """
+        try:
+            return await asyncio.to_thread(self._check, workspace, patch, frozenset(targets), final)
+        except asyncio.CancelledError:
+            self.commit.stop.set()
+            raise
+
+    def _check(self, workspace: Workspace, patch: Patch, targets: frozenset[str], final: bool) -> Check:
+        budget = self.verify.final_s if final else self.verify.candidate_s
+        self._know_small(budget)
+        ranked = [] if self.impact is None else self.commit.nearest(patch)
+        whole = self.fits(budget)
+        if whole:
+            unhurried = self.verify.whole or self.commit.indivisible
+            report = self.commit.run(workspace, (), None if unhurried else 1.5 * budget, final)
+            files = [] if report.timed_out else ranked
+        else:
+            own = sorted(targets)
+            plan = [*([own] if own else []), *chunks(ranked, self.commit.counts, self.commit.known.durations)]
+            bought = buy(self.runner, workspace, plan, budget_s=budget, cold=final, stop=self.commit.stop)
+            report, run = bought.report(), set(bought.files)
+            files = [file for file in ranked if file in run]
+        report = without_cut(report)
+        whole = whole and not report.timed_out
+        unknown = self._ask(report, patch)
+        partial = not (whole and self.whole)
+        comparison = self._compared(report, files, partial)
+        again = self._settle(workspace, comparison.broken, final)
+        comparison = self._compared(report, files, partial) if again else comparison
+        unknown -= self.baseline.flaky
+        evidence = self._evidence(report, files, patch, targets, whole, ranked)
+        return Check(comparison, report, targets, targets & report.passing, evidence, frozenset(unknown))
+
+    def fits(self, budget_s: float) -> bool:
+        """Whether the whole suite is run for one check: where it is asked for, where it cannot be divided, and where
+        it is known to take less than `budget_s` seconds."""
+        if self.verify.whole or self.commit.indivisible:
+            return True
+        return self.whole and (self.baseline.duration_s or 0.0) <= 0.8 * budget_s
+
+    def _know_small(self, budget_s: float) -> None:
+        """A small suite that the first look did not come to the end of is run whole on the base, once."""
+        if self.whole or self._tried or self.baseline.problem:
+            return
+        if self.verify.whole or self.commit.indivisible:
+            self.commit.learn((), CAP_S)
+        elif self.commit.small:
+            self.commit.learn((), budget_s)
+        self._tried = True
+
+    def failing_on_base(self, tests: Collection[str]) -> set[str]:
+        """Those of `tests` that fail on the base commit, which is asked where it is not known. Blocking."""
+        open_ = [test for test in tests if not self._is_known(test)]
+        if open_:
+            self.commit.learn(sorted(open_), ASK_S, runs=2)
+        return set(tests) & self.baseline.failing
+
+    def against_base(self, report: TestReport, *, partial: bool) -> Comparison:
+        """What a role's own run changed; the base is asked about what fails. Blocking."""
+        report = without_cut(report)
+        self._ask(report, Patch(""), longest_s=ASK_S / 2)
+        compared = compare(self.baseline, report, partial=partial or not self.whole)
+        there = {test for test in compared.new_passing if self.commit.has(test)}
+        return replace(
+            compared,
+            new_passing=compared.new_passing - there,
+            unchanged_passing=compared.unchanged_passing | there,
+        )
+
+    def _compared(self, report: TestReport, files: Iterable[str], partial: bool) -> Comparison:
+        """The comparison; what passed on the base and is gone from a file that was run to its end is broken."""
+        compared = compare(self.baseline, report, partial=partial)
+        there = {test for test in compared.new_passing if self.commit.has(test)}
+        ended = set(files) & self.commit.known.files
+        gone = {
+            test
+            for test in self.baseline.passing - report.results.keys()
+            if partial and file_of(test) in ended
+        }
+        return replace(
+            compared,
+            broken=compared.broken | gone,
+            new_passing=compared.new_passing - there,
+            unchanged_passing=compared.unchanged_passing | there,
+        )
+
+    def _ask(self, report: TestReport, patch: Patch, longest_s: float = ASK_S) -> set[str]:
+        """Run on the base what fails and is not known there, twice; also the test files that the patch changes, which
+        may have lost tests. Returns the failing tests that remain unknown."""
+        failing = {test for test in report.failing if self.commit.has(test) and not self._is_known(test)}
+        changed = [] if patch.is_empty else [file for file in patch.files if file in self.commit.counts]
+        asked = sorted(failing) if len(failing) <= MOST_ASKED else sorted({file_of(t) for t in failing})
+        asked += [file for file in changed if file not in self.commit.known.files and file not in asked]
+        if not asked or (self.whole and not failing):
+            return set()
+        if self.commit.learn(asked, longest_s, runs=2):
+            return set()  # what the base does not have is new
+        return {test for test in failing if not self._is_known(test)}
+
+    def _is_known(self, test: str) -> bool:
+        return (
+            test in self.baseline.outcomes or test in self.baseline.flaky or test in self.commit.known.files
+        )
+
+    def _settle(self, workspace: Workspace, broken: frozenset[str], final: bool) -> bool:
+        """Two looks do not find every flaky test. What broke is run again on the base, and on the candidate by
+        itself; a test that both passes and fails in one of them is flaky, unless the base passes and the candidate
+        fails again when its whole file is run. Whether one was found."""
+        open_ = sorted(
+            test for test in broken - self._steady if "::" in test or not self.commit.counts.get(test)
+        )
         if not 0 < len(open_) <= SUSPECTS:
             return False
-        left, flaky = self.fast_s, set[str]()
-        for _ in range(RERUNS):
-            report = await self._run(self.base, sorted(open_.keys() - flaky), timeout=left, cold=True)
-            for test, result in report.results.items():
-                if test in open_:
-                    open_[test].add(result.outcome.good)
-            flaky = {test for test, seen in open_.items() if len(seen) > 1}
-            left -= report.duration_s
-            if left <= 0 or flaky == open_.keys():
-                break
-        self._steady |= open_.keys() - flaky
+        flaky = self._flip_on_base(open_)
+        if not self.whole:
+            flaky |= self._pass_alone(workspace, [test for test in open_ if test not in flaky])
+        self._steady |= set(open_) - flaky
         if flaky:
-            self.adopt(replace(self.baseline, flaky=self.baseline.flaky | flaky), whole=self.whole)
+            self.commit.take(replace(self.baseline, flaky=self.baseline.flaky | flaky), whole=self.whole)
         return bool(flaky)
 
-    async def executing(self, patch: Patch) -> list[str]:
-        """Tests known to the baseline that execute the lines a patch touches, nearest first. The suite is
-        traced once, for at most `trace_s`; what was not reached by then is not known."""
-        async with self._tracing:
-            if self._coverage is None:
-                self._coverage = await asyncio.to_thread(
-                    self.runner.map_coverage, self.base, (), timeout=self.trace_s
-                )
-        known = self.baseline.outcomes
-        return [test for test in select(patch, self._coverage, limit=MOST_TESTS) if test in known]
+    def _flip_on_base(self, open_: Sequence[str]) -> set[str]:
+        """(One that always fails when it is run without the others proves nothing.)"""
+        seen = {test: set[bool]() for test in open_}
+        left, flaky = ASK_S, set[str]()
+        for _ in range(RERUNS if self.whole else 2):
+            asked = [test for test in open_ if test not in flaky]
+            report = without_cut(self.commit.run(self.base, asked, max(1.0, left), True))
+            for test, result in report.results.items():
+                if test in seen:
+                    seen[test].add(result.outcome.good)
+            flaky = {test for test, outcomes in seen.items() if len(outcomes) > 1}
+            left -= report.duration_s
+            if left <= 0 or len(flaky) == len(open_):
+                break
+        return flaky
 
-    def around(self, changed: Iterable[str]) -> list[str]:
-        """Test files near the changed files, by name: `pkg/x.py` → `test_x*.py`, and the `tests` folder of
-        the same package."""
-        files = sorted({test.partition("::")[0] for test in self.baseline.outcomes if "::" in test})
-        stems = {PurePosixPath(path).stem.strip("_") for path in changed}
-        return [file for file in files if any(stem and stem in PurePosixPath(file).stem for stem in stems)]
+    def _pass_alone(self, workspace: Workspace, tests: Sequence[str]) -> set[str]:
+        """Those that pass on the candidate when asked again, and whose file does not fail again there."""
+        if not tests:
+            return set()
+        alone = self.commit.run(workspace, tests, ASK_S, True)
+        passing = [test for test in tests if test in alone.passing]
+        if not passing:
+            return set()
+        files = sorted({file_of(test) for test in passing})
+        with_others = self.commit.run(workspace, files, ASK_S, True)
+        on_base = self.commit.run(self.base, files, ASK_S, True)
+        broken = {test for test in passing if test in with_others.failing and test in on_base.passing}
+        return set(passing) - broken
 
-    async def _extend(self, files: Sequence[str]) -> None:
-        known = {test.partition("::")[0] for test in self.baseline.outcomes}
-        missing = [file for file in files if file not in known]
-        if missing:
-            report = await self._run(self.base, missing, timeout=CAP_S, cold=True)
-            more = Baseline.of([report])
-            merged = Baseline(
-                {**more.outcomes, **self.baseline.outcomes},
-                self.baseline.flaky,
-                self.baseline.duration_s,
-                self.baseline.runs,
-            )
-            self.adopt(merged, whole=self.whole)
-
-    async def _run(
-        self, workspace: Workspace, selection: Sequence[str], *, timeout: float | None, cold: bool
-    ) -> TestReport:
-        def run() -> TestReport:
-            with workspace.fork() as fork:
-                return self.runner.run(fork, selection, timeout=timeout, cold=cold)
-
-        return await asyncio.to_thread(run)
+    def _evidence(
+        self,
+        report: TestReport,
+        files: Sequence[str],
+        patch: Patch,
+        targets: frozenset[str],
+        whole: bool,
+        ranked: Sequence[str],
+    ) -> Evidence:
+        there = {test for test in report.results if self.commit.has(test)}
+        if self.impact is None:
+            return Evidence(whole, tests_run=len(there), near=bool(there))
+        reaching = self.impact.reaching(Change.of(patch)) if not patch.is_empty else frozenset[str]()
+        run = set(files)
+        nearest = set(ranked[:NEAR]) | reaching
+        near = (
+            bool(there)
+            if whole
+            else any(self.commit.home(test) in nearest for test in there) or not self.commit.counts
+        )
+        return Evidence(
+            whole,
+            tuple(file for file in ranked if file in run),
+            len(reaching),
+            len(self.commit.counts),
+            len(reaching & run),
+            () if whole else tuple(file for file in ranked if file not in run)[:20],
+            len(there),
+            near,
+        )

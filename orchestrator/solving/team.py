@@ -18,7 +18,7 @@ from ...agents.models.factory import make_client
 from ...agents.roles import Role, finish_tool
 from ...prompts import render
 from ...tools.project.spec import Project
-from ...tools.testing.runner import TestRunner
+from ...tools.toolbox.run_tests import TestRunner
 from ...tools.toolbox.toolbox import Toolbox
 from ...tools.workspace import Workspace
 from ..forges.base import images_in

@@ -94,7 +94,7 @@ def test_a_failed_call_leaves_its_number_free() -> None:
         await client.close()
         return indices
 
-    with ModelServer([{"status": 400, "message": "bad"}, {"content": "ok"}]) as server:
+    with ModelServer([{"status": 404, "message": "model not found"}, {"content": "ok"}]) as server:
         assert asyncio.run(run(client_on(server.base))) == [0, 1]
 
 

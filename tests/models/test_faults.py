@@ -68,7 +68,8 @@ def test_a_refused_key_fails_at_once(status: int) -> None:
         with pytest.raises(CredentialsError) as caught:
             ask(client_of(server, heard))
         assert time.monotonic() - started < 5
-        assert len(server.calls) == 1
+        # What is forbidden may be the prompt: a harmless one is asked for too.
+        assert len(server.calls) == (2 if status == 403 else 1)
     assert "sk-test-key-1" not in str(caught.value)
     assert "OPENAI_API_KEY" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -84,11 +85,11 @@ def test_an_unknown_model_fails_at_once() -> None:
         assert len(server.calls) == 1
 
 
-def test_a_bad_request_fails_at_once() -> None:
+def test_a_bad_request_that_nothing_helps_is_refused_in_its_own_words() -> None:
     with ModelServer([{"status": 400, "message": "messages: roles must alternate"}]) as server:
         with pytest.raises(ModelError, match="roles must alternate"):
             ask(client_of(server))
-        assert len(server.calls) == 1
+        assert len(server.calls) <= 4
 
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 529])

@@ -15,9 +15,10 @@ from swe_agent.agents.message import Message, ToolCall, system, tool_result, use
 from swe_agent.agents.models.calls import ModelOptions
 from swe_agent.agents.models.client import Sample
 from swe_agent.agents.models.factory import make_client
-from swe_agent.agents.models.text_mode import parse_calls
+from swe_agent.agents.models.written import parse_calls
 
 NAMES = ["readFile", "writeFile", "shell", "finish"]
+KNOWN: dict[str, Any] = {name: {} for name in NAMES}
 TOOLS: Any = [
     {
         "type": "function",
@@ -71,7 +72,7 @@ TOOLS: Any = [
     ],
 )
 def test_calls_are_found(text: str, before: str, calls: list[tuple[str, Any]]) -> None:
-    said, found = parse_calls(text, NAMES)
+    said, found = parse_calls(text, KNOWN)
     assert said == before
     assert [(call.name, json.loads(call.arguments)) for call in found] == calls
 
@@ -87,17 +88,17 @@ def test_calls_are_found(text: str, before: str, calls: list[tuple[str, Any]]) -
     ],
 )
 def test_words_and_code_are_no_calls(text: str) -> None:
-    assert parse_calls(text, NAMES) == (text, [])
+    assert parse_calls(text, KNOWN) == (text, [])
 
 
 def test_broken_json_is_still_a_call_that_the_role_can_be_told_about() -> None:
-    _, found = parse_calls('```tool readFile\n{"path": "a\n```', NAMES)
+    _, found = parse_calls('```tool readFile\n{"path": "a\n```', KNOWN)
     assert found == [ToolCall("", "readFile", '{"path": "a')]
 
 
 @given(st.text())
 def test_any_text_is_read_without_an_error(text: str) -> None:
-    said, calls = parse_calls(text, NAMES)
+    said, calls = parse_calls(text, KNOWN)
     assert calls or said == text
 
 
@@ -113,7 +114,7 @@ def test_any_text_is_read_without_an_error(text: str) -> None:
     )
 )
 def test_what_is_written_as_a_call_is_read_as_that_call(arguments: dict[str, Any]) -> None:
-    _, found = parse_calls(f"Hm.\n\n```tool shell\n{json.dumps(arguments)}\n```", NAMES)
+    _, found = parse_calls(f"Hm.\n\n```tool shell\n{json.dumps(arguments)}\n```", KNOWN)
     assert json.loads(found[0].arguments) == arguments
 
 

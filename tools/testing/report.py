@@ -68,6 +68,8 @@ class TestReport:
     """Selected names that match no test."""
     warm: bool = False
     """Whether a preloaded process ran it; such a verdict is feedback, never the final one."""
+    chosen: str = ""
+    """How the tests were chosen, when neither all nor named ones were run."""
 
     @property
     def problem(self) -> str | None:

@@ -13,7 +13,7 @@ from ..project.spec import Project
 from ..sandbox import Sandbox
 from ..workspace import Workspace
 from .coverage_map import CoverageMap
-from .report import Baseline, TestReport
+from .report import Baseline, Comparison, TestReport, compare
 from .warm.bytecode import Bytecode
 from .warm.cold import check_name, run_cold, write_log
 from .warm.delta import untouched
@@ -41,6 +41,8 @@ class TestRunner:
         """`bytecode` is an empty folder among the sandbox's read-only paths (see `tools/testing/warm/bytecode`)."""
         self.project = project
         self.baseline = baseline
+        self.limit_s: float | None = None
+        """Longest a single test may take in a cold run, in seconds; None: as long as the run."""
         self._log_dir = log_dir
         self._bytecode = Bytecode(bytecode)
         self._asked = 0
@@ -79,6 +81,10 @@ class TestRunner:
         if self._warm is not None and not cold:
             self._warm.note(names, report)
         return report
+
+    def against_base(self, report: TestReport, *, partial: bool) -> Comparison | None:
+        """The report against `baseline`; None without one."""
+        return compare(self.baseline, report, partial=partial) if self.baseline else None
 
     def measure_baseline(
         self, workspace: Workspace, runs: int = 2, *, timeout: float | None = None
@@ -162,6 +168,7 @@ class TestRunner:
             coverage=coverage,
             bytecode=self._bytecode,
             on_base=on_base,
+            limit_s=self.limit_s,
         )
 
     def _gathers(self, workspace: Workspace) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import ToolError
 from ..excerpt import clip_line, excerpt, printable
-from ..testing.report import Baseline, Comparison, TestReport, compare
+from ..testing.report import Comparison, TestReport
 from ..workspace import Workspace
 from .shell import OutputLog
 from .tool import Tool, ToolResult
@@ -23,9 +24,6 @@ class TestRunner(Protocol):
 
     __test__ = False
 
-    @property
-    def baseline(self) -> Baseline | None: ...
-
     def run(
         self,
         workspace: Workspace,
@@ -35,12 +33,17 @@ class TestRunner(Protocol):
         cold: bool = False,
     ) -> TestReport: ...
 
+    def against_base(self, report: TestReport, *, partial: bool) -> Comparison | None:
+        """What the run changed against the unmodified repository; None: that is not known."""
+        ...
+
 
 def tests_tool(workspace: Workspace, runner: TestRunner, logs: OutputLog) -> Tool:
     """The runTests tool."""
     return Tool(
         "runTests",
-        "Run the repository's tests: the whole suite, or the given test ids or test files. Reports what "
+        "Run the repository's tests: the given test ids or test files, or the whole suite (of a large one the files "
+        "nearest to your changes). Reports what "
         "changed against the unmodified repository, the failures with their messages, and where the full log "
         "is.",
         {
@@ -68,11 +71,20 @@ def _run_tests(
         if not test or test.startswith("-") or "\0" in test or "\n" in test:
             raise ToolError(f"{test!r} is not a test id or a test file")
     report = runner.run(workspace, selection, timeout=arguments.get("timeout"))
-    comparison = compare(runner.baseline, report, partial=bool(selection)) if runner.baseline else None
-    name = None if report.log_path else logs.save("tests", report.output)
-    text = describe(report, comparison, log=f"readFile log:{name}" if name else report.log_path)
+    comparison = runner.against_base(report, partial=bool(selection))
+    name = logs.save("tests", _whole_output(report))
+    text = describe(report, comparison, log=f"readFile log:{name}" if name else None)
     data: dict[str, Any] = {"report": report, "comparison": comparison, "selection": tuple(selection)}
     return ToolResult(text, data=data)
+
+
+def _whole_output(report: TestReport) -> str:
+    if report.log_path is None:
+        return report.output
+    try:
+        return Path(report.log_path).read_text("utf-8", "replace")
+    except OSError:
+        return report.output
 
 
 def describe(report: TestReport, comparison: Comparison | None, *, log: str | None = None) -> str:
@@ -80,6 +92,8 @@ def describe(report: TestReport, comparison: Comparison | None, *, log: str | No
     counts = Counter(result.outcome.value for result in report.results.values())
     totals = ", ".join(f"{counts[key]} {key}" for key in sorted(counts, key=lambda k: (-counts[k], k)))
     lines = [f"{len(report.results)} tests in {report.duration_s:.1f} s: {totals or 'none ran'}"]
+    if report.chosen:
+        lines.append(report.chosen)
     if report.timed_out:
         lines.append("The run was killed at its time limit; tests after that did not run.")
     if comparison is not None:
@@ -90,10 +104,8 @@ def describe(report: TestReport, comparison: Comparison | None, *, log: str | No
     if not report.results or (report.exit_code not in (0, 1) and not report.failing):
         lines.append(f"exit code {report.exit_code}; output:")
         lines.append(excerpt(printable(report.output).strip(), _OUTPUT_CHARS) or "[no output]")
-    elif report.failing:
-        lines.append("output (ends):\n" + excerpt(printable(report.output).strip(), 1500, head_share=0.2))
     if log:
-        lines.append(f"[full log: {log}]")
+        lines.append(f"[whole output: {log}]")
     return "\n".join(lines)
 
 

@@ -121,13 +121,16 @@ def _diff_tool(workspace: Workspace, logs: OutputLog) -> Tool:
             if workspace.exec("true", timeout=30).exit_code != 0:
                 raise
             raise ToolError(f"{error}; was .git damaged?") from error
+        left_out = ""
+        if workspace.left_out:
+            left_out = f"\n[not part of the patch, since they are git repositories of their own: {', '.join(workspace.left_out[:10])}]"
         if patch.is_empty:
-            return ToolResult("no change against the base commit", data={"patch": patch})
+            return ToolResult(f"no change against the base commit{left_out}", data={"patch": patch})
         text = excerpt(patch.text, _DIFF_CHARS, head_share=0.7)
         name = logs.save("diff", patch.text) if len(patch.text) > _DIFF_CHARS else None
         header = f"{len(patch.files)} file(s), +{patch.added} -{patch.removed}: {', '.join(patch.files[:30])}"
         more = f"\n[whole diff: readFile log:{name}]" if name else ""
-        return ToolResult(f"{header}\n{text}{more}", data={"patch": patch})
+        return ToolResult(f"{header}\n{text}{more}{left_out}", data={"patch": patch})
 
     return Tool(
         "diff",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import subprocess
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from ...errors import RepositoryError
 from .source_tree import SourceTree
 
 COMMITS = 300
@@ -35,7 +35,7 @@ class CoChange:
                 *(f"-n{COMMITS}", tree.commit, "--", *sorted(paths)),
                 timeout=timeout,
             )
-        except (OSError, subprocess.SubprocessError):
+        except RepositoryError:
             return cls()
         commits = [
             frozenset(name.decode("utf-8", "surrogateescape").strip("\n") for name in part.split(b"\0"))

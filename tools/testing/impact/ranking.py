@@ -28,20 +28,25 @@ _PATH_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _PLACES = frozenset({"tests", "test", "testing", "src", "lib", "unit", "unittest", "unittests", "init", "py"})
 """Words of a path that every test's path may have."""
 
+_DATA = frozenset(
+    {"functional", "data", "fixtures", "roots", "input", "samples", "resources", "regrtest_data"}
+)
+"""Folders below tests that hold what tests read; a file there is a test only if it is called one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:
     """What each clue counts."""
 
-    name: float = 0.5
-    path: float = 0.5
-    folder: float = 0.3
-    imports: float = 0.8
-    names: float = 0.8
-    history: float = 6.0
-    issue: float = 0.8
-    issue_path: float = 0.5
-    issue_source: float = 0.3
+    name: float = 0.3
+    path: float = 0.7
+    folder: float = 0.2
+    imports: float = 0.65
+    names: float = 0.6
+    history: float = 10.0
+    issue: float = 0.75
+    issue_path: float = 0.7
+    issue_source: float = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ class Impact:
 
     @cached_property
     def facts(self) -> dict[str, FileFacts]:
-        """Python file → its facts. Raises: OSError, subprocess.SubprocessError."""
+        """Python file → its facts. Raises: RepositoryError."""
         blobs = {path: blob for path, blob in self.tree.blobs.items() if path.endswith(".py")}
         known = self._cache.read(blobs.values())
         fresh = {
@@ -90,6 +95,7 @@ class Impact:
                 and PurePosixPath(path).name not in ("conftest.py", "__init__.py")
                 and (not path.endswith(".py") or facts[path].tests)
                 and (path.endswith(".py") or _looks_like_test(path))
+                and not (_DATA & set(PurePosixPath(path).parts[:-1]) and not _named_test(path))
             )
         )
 
@@ -299,6 +305,11 @@ class Impact:
 
     def _path_rarity(self, word: str) -> float:
         return self._rarity(self._path_holders.get(word, 0) or 1)
+
+
+def _named_test(path: str) -> bool:
+    name = PurePosixPath(path).name
+    return name.startswith("test_") or name.endswith("_test.py")
 
 
 def _looks_like_test(path: str) -> bool:

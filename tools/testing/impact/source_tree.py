@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+from ...git import git
 
 _LARGEST = 2 << 20
 """Files of more bytes are data, whatever they are called."""
@@ -22,7 +22,7 @@ class SourceTree:
 
     @cached_property
     def blobs(self) -> dict[str, str]:
-        """Path → blob id of every regular file. Raises: OSError, subprocess.SubprocessError."""
+        """Path → blob id of every regular file. Raises: RepositoryError."""
         found: dict[str, str] = {}
         for entry in self.git("ls-tree", "-r", "-z", self.commit).split(b"\0"):
             head, _, path = entry.partition(b"\t")
@@ -36,7 +36,7 @@ class SourceTree:
         wanted = list(dict.fromkeys(blobs))
         if not wanted:
             return
-        data = self.git("cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in wanted).encode())
+        data = self.git("cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in wanted))
         at = 0
         for blob in wanted:
             end = data.index(b"\n", at)
@@ -55,18 +55,7 @@ class SourceTree:
         blob = self.blobs.get(path)
         return next((text for _, text in self.texts([blob])), None) if blob else None
 
-    def git(self, *arguments: str, stdin: bytes | None = None, timeout: float = 60.0) -> bytes:
-        """What git says. Raises: OSError, subprocess.SubprocessError (a TimeoutExpired among them)."""
-        env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-        env |= {"GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
-        command = ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", *arguments]
-        done = subprocess.run(
-            command,
-            cwd=self.repository,
-            env=env,
-            input=stdin,
-            capture_output=True,
-            timeout=timeout,
-            check=True,
-        )
-        return done.stdout
+    def git(self, *arguments: str, stdin: str | None = None, timeout: float = 60.0) -> bytes:
+        """What git says. Raises: RepositoryError (GitTimeout among them)."""
+        said = git(self.repository, *arguments, stdin=stdin, timeout=timeout)
+        return said.encode("utf-8", "surrogateescape")

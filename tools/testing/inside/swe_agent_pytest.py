@@ -256,6 +256,16 @@ def pytest_runtest_protocol(item, nextitem):
     State.report.write(covered=test_id(item.nodeid), lines=State.tracer.end())
 
 
+@pytest.hookimpl(hookwrapper=True, trylast=True)
+def pytest_runtest_call(item):
+    limit = shared.Limit(State.request.limit_s)
+    limit.begin()
+    try:
+        yield
+    finally:
+        limit.end()
+
+
 def pytest_runtest_logreport(report):
     outcome = _outcome(report)
     if outcome is None:

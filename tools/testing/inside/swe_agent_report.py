@@ -6,7 +6,9 @@ Runs under the repository's Python, 3.6 or newer, and imports the standard libra
 import io
 import json
 import os
+import signal
 import sys
+import threading
 import time
 
 MESSAGE_CHARS = 6000
@@ -35,6 +37,7 @@ class Request:
         self.restore = data["restore"]
         self.bytecode = data.get("bytecode")
         self.shared_bytecode = data.get("shared_bytecode")
+        self.limit_s = data.get("limit_s")
 
     def restore_environment(self):
         """Undo what only the test run itself needed, so that processes that tests start do not see it."""
@@ -43,6 +46,37 @@ class Request:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+class HungTest(BaseException):
+    """No Exception: code under test that catches those does not catch this."""
+
+
+class Limit:
+    """Ends a test that runs longer than `seconds`, where nobody else uses the alarm."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+        self.plain = None
+
+    def begin(self):
+        if not self.seconds or threading.current_thread() is not threading.main_thread():
+            return
+        if signal.getsignal(signal.SIGALRM) is not signal.SIG_DFL:
+            return
+        self.plain = signal.signal(signal.SIGALRM, self._ring)
+        signal.setitimer(signal.ITIMER_REAL, self.seconds)
+
+    def end(self):
+        if self.plain is None:
+            return
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        if signal.getsignal(signal.SIGALRM) == self._ring:
+            signal.signal(signal.SIGALRM, self.plain)
+        self.plain = None
+
+    def _ring(self, number, frame):
+        raise HungTest("the test did not end within %g s" % self.seconds)
 
 
 class Report:

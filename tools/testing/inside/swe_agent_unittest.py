@@ -67,7 +67,10 @@ def _patch():
 
         setattr(base, name, method)
 
+    limit = shared.Limit(request.limit_s)
+
     def started(test):
+        limit.begin()
         _started[_name(test)] = time.time()
         report.write(start=_name(test))
 
@@ -84,7 +87,12 @@ def _patch():
     wrap("addExpectedFailure", lambda test, error: _say(test, "xfailed", _error_text(error)))
     wrap("addUnexpectedSuccess", lambda test: _say(test, "xpassed"))
     wrap("addSubTest", subtest)
-    wrap("stopTest", lambda test: _finish(_name(test)))
+
+    def stopped(test):
+        limit.end()
+        _finish(_name(test))
+
+    wrap("stopTest", stopped)
 
 
 def _names(test):

@@ -49,24 +49,26 @@ def run_cold(
     coverage: bool = False,
     bytecode: Bytecode | None = None,
     on_base: bool = False,
+    limit_s: float | None = None,
 ) -> tuple[TestReport, Events]:
     """Run the test command in `sandbox`; the events hold what the report has no place for. `on_base` says
-    that the tree is the base commit's, so that its bytecode may serve later runs.
+    that the tree is the base commit's, so that its bytecode may serve later runs. `limit_s` ends a single test (pytest and unittest).
 
     Raises: ToolError for a selection that no test can have; SandboxError.
     """
     names = [check_name(name) for name in selection]
     folder = f"{FOLDER}/run-{secrets.token_hex(6)}"
     runner = project.test_command.runner
+    limit = {"limit_s": limit_s} if limit_s else {}
     try:
         if runner == "pytest":
             compiled = _bytecode(bytecode, sandbox, folder)
-            done, events = _pytest(sandbox, project, names, folder, timeout, compiled, coverage)
+            done, events = _pytest(sandbox, project, names, folder, timeout, {**compiled, **limit}, coverage)
             if bytecode is not None and on_base and not done.timed_out and events.results:
                 bytecode.keep(sandbox, folder)
         elif runner in ("unittest", "django"):
             compiled = _bytecode(bytecode, sandbox, folder)
-            done, events = _unittest(sandbox, project, names, folder, timeout, compiled)
+            done, events = _unittest(sandbox, project, names, folder, timeout, {**compiled, **limit})
         else:
             done, events = _custom(sandbox, project, names, timeout)
     finally:
@@ -105,7 +107,7 @@ def _pytest(
     names: Sequence[str],
     folder: str,
     timeout: float,
-    compiled: Mapping[str, str | None],
+    compiled: Mapping[str, object],
     coverage: bool,
 ) -> tuple[ExecResult, Events]:
     env, restore = pytest_environment(project, sandbox.root, folder)
@@ -144,7 +146,7 @@ def _unittest(
     names: Sequence[str],
     folder: str,
     timeout: float,
-    compiled: Mapping[str, str | None],
+    compiled: Mapping[str, object],
 ) -> tuple[ExecResult, Events]:
     env = test_environment(project, sandbox.root)
     env["SWE_AGENT_TESTS"] = str(sandbox.root / folder)

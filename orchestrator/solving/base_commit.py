@@ -1,0 +1,269 @@
+"""BaseCommit: the untouched commit, what is known of its tests, and how it is asked.
+
+Nothing is run on it that nobody needs: before anybody thinks a small suite, or what the issue's words point to;
+later only what fails on a candidate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from ...tools.patch import Patch
+from ...tools.testing.impact.change import Change
+from ...tools.testing.impact.ranking import Impact
+from ...tools.testing.impact.test_source import test_source
+from ...tools.testing.report import Baseline, Outcome, TestReport, TestResult
+from ...tools.testing.runner import TestRunner
+from ...tools.workspace import Workspace
+from .base_knowledge import BaseKnowledge, KnowledgeCache
+from .purchase import MOST_ASKED, buy, chunks, file_of, without_cut
+from .relevance import Belonging, Failing, belonging
+
+CAP_S = 600.0
+"""Longest run of a whole suite that nobody asked to be run whole."""
+LOOK_S = 4.0
+"""Longest run before the first model call."""
+SMALL_TESTS = 300
+"""A suite with so many test functions at most is run whole before anybody thinks."""
+LOOK_FILES = 3
+"""Of a larger one, so many files that the issue's words point to."""
+AGAIN_S = 60.0
+"""Longest run that asks again."""
+
+
+@dataclass
+class BaseCommit:
+    """Forks of `workspace` are run; it stays as it is. Safe to use from several threads."""
+
+    runner: TestRunner
+    workspace: Workspace
+    impact: Impact | None = None
+    """None: test files are not ranked, and the suite is always run whole."""
+    issue: str = ""
+    cache: KnowledgeCache | None = None
+    known: BaseKnowledge = field(default_factory=BaseKnowledge)
+    stop: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    @property
+    def baseline(self) -> Baseline:
+        """What is known so far."""
+        return self.known.baseline
+
+    @property
+    def whole(self) -> bool:
+        """Whether that is the whole suite."""
+        return self.known.whole
+
+    async def measure(self, runs: int = 2, *, left_s: float | None = None, cap_s: float = CAP_S) -> Baseline:
+        """The whole suite on the base, `runs` times: a test whose outcome differs is flaky. `left_s` is what the run
+        has left of its time."""
+        ends = None if left_s is None else time.monotonic() + left_s
+        reports: list[TestReport] = []
+        for _ in range(runs):
+            cap = cap_s if ends is None else min(cap_s, max(1.0, ends - time.monotonic()))
+            report = await asyncio.to_thread(self.run, self.workspace, (), cap, True)
+            reports.append(without_cut(report))
+            if report.timed_out or (not report.results and report.exit_code != 0):
+                break
+        cut = any(report.timed_out for report in reports)
+        self.take(Baseline.of(reports), whole=not cut)
+        self.note(reports[0].results, () if cut else self._files_of(reports[0].results))
+        return self.baseline
+
+    def adopt(self, baseline: Baseline, *, whole: bool, files: Collection[str] = ()) -> None:
+        """Take over what was measured before: `files` were run to their end."""
+        self.take(baseline, whole=whole)
+        with self._lock:
+            self.known.files |= set(files)
+
+    async def look(
+        self, *, whole: bool = False, left_s: float | None = None, longest_s: float = LOOK_S
+    ) -> Baseline:
+        """What is worth knowing before anybody thinks: all of a small suite, of another one what the issue's words
+        point to, for at most `longest_s`. With `whole` the whole suite, twice, however long it takes."""
+        if self.cache is not None:
+            self.known = self.cache.read()
+            self.take(self.known.baseline, whole=self.known.whole)
+        if whole and not (self.whole and self.baseline.runs > 1):
+            return await self.measure(left_s=left_s)
+        if self.whole:
+            return self.baseline
+        if self.small:
+            return await self.measure(1, left_s=left_s, cap_s=max(longest_s, LOOK_S))
+        wanted = [file for file in self.nearest(None)[:LOOK_FILES] if file not in self.known.files]
+        if wanted:
+            limit = longest_s if left_s is None else min(longest_s, max(1.0, left_s))
+            await asyncio.to_thread(self.learn, wanted, limit)
+        return self.baseline
+
+    async def find_failing(
+        self, enough: Callable[[], bool], say: Callable[[str], None], *, left_s: float | None = None
+    ) -> Baseline:
+        """Run test files on the base in the order in which the issue's words point to them, until `enough`, the end of
+        the files or the time: for who can do nothing without a failing test."""
+        if self.whole or enough():
+            return self.baseline
+        if self.small:
+            return await self.measure(1, left_s=left_s)
+        files = [file for file in self.nearest(None) if file not in self.known.files]
+        plan = [tuple(part) for part in chunks(files, self.counts, self.known.durations)]
+        budget = CAP_S if left_s is None else min(CAP_S, left_s)
+        done = 0
+
+        def heard(report: TestReport) -> bool:
+            nonlocal done
+            self.learned([without_cut(report)])
+            with self._lock:
+                done += 1
+                say(f"looking for a failing test: {done} of {len(plan)} groups of test files, nearest first")
+            return enough()
+
+        try:
+            bought = await asyncio.to_thread(
+                buy,
+                *(self.runner, self.workspace, plan),
+                budget_s=budget,
+                cold=True,
+                stop=self.stop,
+                on_part=heard,
+            )
+        except asyncio.CancelledError:
+            self.stop.set()
+            raise
+        self.note(bought.results, bought.files)
+        if len(self.known.files) >= len(self.counts) and not bought.timed_out:
+            self.take(self.baseline, whole=True)
+        return self.baseline
+
+    async def ask_again(self, tests: Collection[str]) -> frozenset[str]:
+        """Those of `tests` that fail on the base once more; the others are flaky from here on."""
+        if not tests:
+            return frozenset()
+        asked = sorted(tests) if len(tests) <= MOST_ASKED else sorted({file_of(test) for test in tests})
+        report = without_cut(await asyncio.to_thread(self.run, self.workspace, asked, AGAIN_S, True))
+        good = {test for test in tests if test in report.results and report.results[test].outcome.good}
+        self.note({test: result for test, result in report.results.items() if test in tests}, ())
+        if good:
+            self.take(replace(self.baseline, flaky=self.baseline.flaky | good), whole=self.whole)
+        return frozenset(set(tests) - good)
+
+    def belonging(self) -> Belonging:
+        """Which of the known failing tests show the issue."""
+        failing = sorted(self.baseline.failing)
+        unseen = TestResult(Outcome.FAILED)
+        items = [Failing(test, self.known.failures.get(test, unseen), self._source(test)) for test in failing]
+        rarity = self.impact.rarity if self.impact is not None and self.impact.tests else None
+        return belonging(self.issue, items, rarity)
+
+    def _source(self, test: str) -> str:
+        home = self.home(test)
+        text = self.impact.tree.text(home) if home and self.impact is not None else None
+        return test_source(text, test) if text else ""
+
+    @property
+    def indivisible(self) -> bool:
+        """Whether test files cannot be told apart or run one by one."""
+        return self.impact is None or not self.counts or self.runner.project.test_command.runner == "custom"
+
+    @property
+    def small(self) -> bool:
+        """Whether the suite is worth running whole before anybody thinks."""
+        return self.indivisible or sum(self.counts.values()) <= SMALL_TESTS
+
+    def save(self) -> None:
+        """Keep what was learned about the base."""
+        if self.cache is not None and self.impact is not None:
+            self.cache.write(self.known, self.impact.tree.blobs)
+
+    def nearest(self, patch: Patch | None) -> list[str]:
+        assert self.impact is not None
+        change = Change.of(patch, self.issue, self.impact.tree.text)
+        ranked = [item.path for item in self.impact.rank(change)]
+        return [path for path in ranked if path.endswith(".py") or not self.runner.project.python]
+
+    def run(
+        self, workspace: Workspace, selection: Sequence[str], timeout: float | None, cold: bool
+    ) -> TestReport:
+        with workspace.fork() as fork:
+            return self.runner.run(fork, selection, timeout=timeout, cold=cold)
+
+    def learn(self, names: Sequence[str], longest_s: float, runs: int = 1) -> bool:
+        """Run on the base and remember; whether it came to its end."""
+        with ThreadPoolExecutor(runs) as pool:
+            waiting = [pool.submit(self.run, self.workspace, names, longest_s, True) for _ in range(runs)]
+            reports = [future.result() for future in waiting]
+        ended = not any(report.timed_out for report in reports)
+        reports = [without_cut(report) for report in reports]
+        if not names:
+            self.take(Baseline.of(reports), whole=ended)
+            self.note(reports[0].results, self._files_of(reports[0].results) if ended else ())
+            return ended
+        self.learned(reports)
+        self.note(reports[0].results, [name for name in names if name in self.counts] if ended else ())
+        return ended
+
+    def learned(self, reports: Sequence[TestReport]) -> None:
+        with self._lock:
+            more, before = Baseline.of(reports), self.baseline
+            merged = Baseline(
+                {**more.outcomes, **before.outcomes},
+                before.flaky | more.flaky,
+                before.duration_s,
+                before.runs,
+                before.problem if before.outcomes else (None if more.outcomes else more.problem),
+                tuple(sorted({*before.lacking, *more.lacking})),
+            )
+            self.take(merged, whole=self.whole)
+
+    def take(self, baseline: Baseline, *, whole: bool) -> None:
+        with self._lock:
+            self.known.baseline, self.known.whole = baseline, whole
+            self.runner.baseline = baseline
+
+    def note(self, results: Mapping[str, TestResult], files: Iterable[str]) -> None:
+        """Remember which files were run to their end on the base, and how long they took."""
+        took: dict[str, float] = {}
+        for test, result in results.items():
+            if (home := self.home(test)) and result.duration_s is not None:
+                took[home] = took.get(home, 0.0) + result.duration_s
+        with self._lock:
+            self.known.failures |= {test: result for test, result in results.items() if result.outcome.bad}
+            self.known.durations |= took
+            self.known.files |= set(files)
+
+    def _files_of(self, tests: Iterable[str]) -> set[str]:
+        return {home for test in tests if (home := self.home(test))}
+
+    @cached_property
+    def counts(self) -> Mapping[str, int]:
+        """Test file → tests in it, as far as reading tells."""
+        if self.impact is None:
+            return {}
+        facts = self.impact.facts
+        return {path: facts[path].tests if path in facts else 10 for path in self.impact.tests}
+
+    def home(self, test: str) -> str | None:
+        """The file of the base commit that a test is in; None: it is in none."""
+        if self.impact is None:
+            return file_of(test)
+        blobs = self.impact.tree.blobs
+        if "::" in test or "/" in test:
+            return file_of(test) if file_of(test) in blobs else None
+        parts = test.split(".")
+        for count in range(len(parts), 0, -1):
+            path = "/".join(parts[:count]) + ".py"
+            for folder in ("", "tests/", "test/"):
+                if folder + path in blobs:
+                    return folder + path
+        return None
+
+    def has(self, test: str) -> bool:
+        """Whether the base commit may have the test."""
+        return self.home(test) is not None or ("::" not in test and "/" not in test)

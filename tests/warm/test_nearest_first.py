@@ -1,0 +1,144 @@
+"""A large suite: a candidate is judged by the tests nearest to it, and the base is asked only about what fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from swe_agent.orchestrator.solving.base_knowledge import KnowledgeCache
+from swe_agent.orchestrator.solving.check import Check, Verify
+from swe_agent.orchestrator.solving.suite import Suite
+from swe_agent.tools.project.spec import Project
+from swe_agent.tools.testing.impact.ranking import Impact
+from swe_agent.tools.testing.impact.source_tree import SourceTree
+from swe_agent.tools.testing.runner import TestRunner
+from swe_agent.tools.workspace import Workspace
+
+Maker = Callable[..., tuple[Workspace, Project]]
+MANY = {f"test_far_{n}.py": "\n".join(f"def test_{k}(): pass" for k in range(200)) for n in range(2)}
+RATES = {
+    "pytest.ini": "[pytest]\n",
+    "rates.py": "def rate(x):\n    return x * 2\n\n\ndef other(x):\n    return x\n",
+    "test_rates.py": "import rates\ndef test_zero(): assert rates.rate(0) == 0\n",
+    "test_invoice.py": "import rates\ndef test_total(): assert rates.rate(4) == 8\n"
+    "def test_other(): assert rates.other(4) == 4\n\n\ndef test_sad(): assert rates.other(1) == 2\n",
+}
+
+
+@pytest.fixture
+def suite_of(make: Maker, tmp_path: Path) -> Callable[..., Suite]:
+    def build(files: Mapping[str, str] = RATES, seconds: float = 60.0) -> Suite:
+        workspace, project = make({**MANY, **files})
+        impact = Impact(SourceTree(next(tmp_path.glob("repo*")), workspace.base_commit))
+        cache = KnowledgeCache(tmp_path / "cache", workspace.base_commit, project)
+        runner = TestRunner(project, warm=False)
+        return Suite(runner, workspace, impact, verify=Verify(seconds, seconds), cache=cache)
+
+    return build
+
+
+def checked(suite: Suite, edits: Mapping[str, tuple[str, str]], targets: tuple[str, ...] = ()) -> Check:
+    with suite.base.fork() as fork:
+        for path, (old, new) in edits.items():
+            assert old in fork.read_text(path)
+            fork.write_text(path, fork.read_text(path).replace(old, new))
+        return asyncio.run(suite.check(fork, fork.diff(), targets))
+
+
+def test_a_regression_far_from_the_change_by_name(suite_of: Callable[..., Suite]) -> None:
+    suite = suite_of()
+    assert not suite.commit.small
+    check = checked(suite, {"rates.py": ("x * 2", "x * 3")})
+    assert check.comparison.broken == {"test_invoice.py::test_total"}
+    assert check.comparison.still_failing == {"test_invoice.py::test_sad"}, "it fails on the base too"
+    assert suite.baseline.outcomes.keys() == {"test_invoice.py::test_total", "test_invoice.py::test_sad"}
+    assert check.evidence.reaching_run == check.evidence.files_reaching == 2
+    assert set(check.evidence.files_run[:2]) == {"test_rates.py", "test_invoice.py"}
+    assert not check.comparison.new_passing, "what the base has is not new"
+
+
+def test_when_the_time_is_spent_it_says_what_was_not_run(suite_of: Callable[..., Suite]) -> None:
+    check = checked(suite_of(seconds=0.5), {"rates.py": ("x * 2", "x * 3")})
+    assert not check.whole
+    assert check.evidence.not_run
+    assert "run: " in check.summary()
+
+
+def test_a_test_that_hangs_costs_its_own_limit_and_is_broken(suite_of: Callable[..., Suite]) -> None:
+    suite = suite_of()
+    suite.runner.limit_s = 1.0
+    check = checked(suite, {"rates.py": ("return x * 2", "\n    while x: pass\n    return 0")})
+    assert check.comparison.broken == {"test_invoice.py::test_total"}
+    assert check.report is not None
+    assert "did not end within 1 s" in check.report.results["test_invoice.py::test_total"].message
+    assert check.comparison.still_failing == {"test_invoice.py::test_sad"}
+
+
+def test_tests_that_a_patch_takes_away_or_makes_uncollectable_are_broken(
+    suite_of: Callable[..., Suite],
+) -> None:
+    check = checked(suite_of(), {"test_invoice.py": ("def test_total", "def no_test_total")})
+    assert check.comparison.broken == {"test_invoice.py::test_total"}
+    check = checked(suite_of(), {"test_rates.py": ("import rates", "import nothing")})
+    assert "test_rates.py::test_zero" in check.comparison.broken
+
+
+def test_its_own_test_alone_verifies_nothing(suite_of: Callable[..., Suite]) -> None:
+    suite = suite_of({"alone.py": "X = 1\n", "pytest.ini": "[pytest]\n"})
+    with suite.base.fork() as fork:
+        fork.write_text("alone.py", "X = 2\n")
+        patch = fork.diff()
+        fork.write_text("test_own.py", "import alone\ndef test_x(): assert alone.X == 2\n")
+        suite.verify = Verify(0.1, 0.1)
+        suite.impact = suite.commit.impact = _no_tests(suite)
+        check = asyncio.run(suite.check(fork, patch, ["test_own.py::test_x"]))
+    assert check.green
+    assert check.passed_targets
+    assert not check.verified
+
+
+def _no_tests(suite: Suite) -> Impact:
+    assert suite.impact is not None
+    impact = Impact(suite.impact.tree)
+    impact.__dict__["tests"] = ("test_far_0.py",)
+    return impact
+
+
+def test_what_is_known_of_the_base_is_kept_without_tests_it_does_not_have(
+    suite_of: Callable[..., Suite], tmp_path: Path
+) -> None:
+    suite = suite_of()
+    checked(suite, {"rates.py": ("x * 2", "x * 3")})
+    suite.commit.learn(["test_rates.py"], 30)
+    suite.commit.known.baseline = suite.baseline.__class__(
+        {
+            **suite.baseline.outcomes,
+            "tests/test_gold.py::test_secret": next(iter(suite.baseline.outcomes.values())),
+        }
+    )
+    suite.commit.save()
+    assert suite.commit.cache is not None
+    again = suite.commit.cache.read()
+    assert "test_invoice.py::test_total" in again.baseline.outcomes
+    assert "tests/test_gold.py::test_secret" not in again.baseline.outcomes
+    assert again.files == {"test_rates.py"}
+    next((tmp_path / "cache").glob("*.json")).write_text("{")
+    assert not suite.commit.cache.read().files
+
+
+EDITS = [
+    ("x * 2", "x * 3"), ("x * 2", "2 * x"), ("return x * 2", "return None"), ("def other", "def another"),
+    ("return x\n", "return x + 1\n"), ("x * 2", "x / 0"), ("def rate(x)", "def rate(x, y=1)"), ("x * 2", "("),
+]  # fmt: skip
+
+
+def test_the_same_verdict_as_of_the_whole_suite(suite_of: Callable[..., Suite]) -> None:
+    near, whole = suite_of(), suite_of()
+    asyncio.run(whole.measure())
+    for edit in EDITS:
+        one, all_ = checked(near, {"rates.py": edit}), checked(whole, {"rates.py": edit})
+        assert all_.whole
+        assert (one.comparison.broken, one.green) == (all_.comparison.broken, all_.green), edit
