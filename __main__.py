@@ -1,5 +1,5 @@
 """``python -m swe_agent``: the same as the ``swe-agent`` command."""
 
-from .orchestrator.cli.main import main
+from .orchestrator.cli.entry import main
 
 raise SystemExit(main())

@@ -49,6 +49,8 @@ class _Turn:
 
     steps: int = 0
     mistakes: int = 0
+    mistake: str = ""
+    """What the last one was."""
     stuck: StuckDetector = field(default_factory=StuckDetector)
     compactions: int = 0
     due: bool = False
@@ -135,7 +137,7 @@ class RoleAgent:
         if finish is not None:
             return self._ended("finished", state, finish=finish)
         if state.mistakes >= MISTAKES:
-            return self._ended("stuck", state, f"{MISTAKES} mistakes in a row")
+            return self._ended("stuck", state, f"{MISTAKES} mistakes in a row, the last: {state.mistake}")
         if state.due:
             state.due = False
             await self._compact(state)
@@ -168,7 +170,9 @@ class RoleAgent:
             if call.name == FINISH and result.ok:
                 finish = arguments
             text = untrusted(self._mask(result.text), call.name)
-            bad += not result.ok
+            if not result.ok:
+                bad += 1
+                state.mistake = self._mask(f"{call.name}: {' '.join(result.text.split())[:160]}")
             message = tool_result(call, text, ok=result.ok)
             self._observer.message(tool_id, message, parent=parent, agent=self.name)
             self.conversation.append(tool_id, message)

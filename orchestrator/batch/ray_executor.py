@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...tools.errors import UsageError
+from ...tools.extras import install_command
 from .job import Job, Outcome
 from .local import ProgressFn
 
@@ -44,7 +45,7 @@ class RayExecutor:
         try:
             import ray
         except ImportError as error:
-            raise UsageError("--executor ray needs the extra: pip install 'swe-agent[ray]'") from error
+            raise UsageError(f"--executor ray needs the extra: {install_command('ray')}") from error
         self._ray: Any = ray
         self._refs: dict[str, Any] = {}
         self._stopping = False

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...tools.errors import UsageError
+from ...tools.extras import install_command
 from .instance import Instance
 from .rows import instance_of
 
@@ -152,7 +153,7 @@ def _read_file(path: Path) -> list[dict[str, Any]]:
             try:
                 from pyarrow import parquet
             except ImportError as error:
-                raise UsageError("a .parquet file needs pyarrow: pip install 'swe-agent[export]'") from error
+                raise UsageError(f"a .parquet file needs pyarrow: {install_command('export')}") from error
             return parquet.read_table(path).to_pylist()
         return _parse(path.read_text("utf-8"), str(path))
     except FileNotFoundError as error:
@@ -195,7 +196,7 @@ def _from_hub(name: str, split: str) -> list[dict[str, Any]]:
         from datasets import load_dataset
     except ImportError as error:
         raise UsageError(
-            f"dataset {name!r} comes from Hugging Face: pip install 'swe-agent[export]', or pass a local file"
+            f"dataset {name!r} comes from Hugging Face: {install_command('export')}, or pass a local file"
         ) from error
     try:
         return [dict(row) for row in load_dataset(name, split=split)]

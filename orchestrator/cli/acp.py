@@ -16,12 +16,13 @@ def acp(ctx: typer.Context) -> int:
     import asyncio
 
     from ...tools.errors import UsageError
+    from ...tools.extras import install_command
 
     try:
         from acp import run_agent
 
         from ..serving.acp_agent import AcpAgent
     except ImportError as error:
-        raise UsageError("`swe-agent acp` needs the extra acp: pip install 'swe-agent[acp]'") from error
+        raise UsageError(f"`swe-agent acp` needs the extra acp: {install_command('acp')}") from error
     asyncio.run(run_agent(AcpAgent(list(ctx.args))))
     return 0

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ...tools.errors import UsageError
+from ...tools.extras import install_command
 from ..batch.identity import default_name, remember, resume_line
 from ..batch.images import keep_within
 from ..batch.local import Executor, LocalExecutor
@@ -62,7 +63,7 @@ def preflight(settings: BatchSettings) -> None:
         from importlib.util import find_spec
 
         if find_spec("ray") is None:
-            raise UsageError("--executor ray needs the extra: pip install 'swe-agent[ray]'")
+            raise UsageError(f"--executor ray needs the extra: {install_command('ray')}")
 
 
 def _run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -38,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         result = app(args=arguments, prog_name="swe-agent", standalone_mode=False, **extra)
         return result if isinstance(result, int) else ExitCode.OK
     except (typer.Abort, KeyboardInterrupt):
+        print("swe-agent: interrupted", file=sys.stderr)
         return ExitCode.INTERRUPTED
     except typer.Exit as error:
         return error.exit_code
@@ -45,17 +47,37 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(_usage_line(error), file=sys.stderr)
         return ExitCode.USAGE
     except errors.SweAgentError as error:
-        if os.environ.get("SWE_AGENT_TRACEBACK"):
-            raise
-        from ...tools.excerpt import printable
-        from ...tools.secrets import Masker, host_secrets
-
-        line = Masker(host_secrets()).mask(" ".join(printable(str(error)).split()))
-        print(f"swe-agent: {line}", file=sys.stderr)
-        return exit_code_of(error)
+        return _told(error, str(error))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
+    except OSError as error:  # a fault of the machine: a full disk, a folder that cannot be written
+        place = f": {error.filename}" if error.filename else ""
+        return _told(error, f"{error.strerror or error}{place}{_remedy(error)}")
+    # the last boundary: a bug is one line too, and says how to see more
+    except Exception as error:
+        return _told(
+            error, f"a bug in swe-agent: {type(error).__name__}: {error} (SWE_AGENT_TRACEBACK=1 shows where)"
+        )
+
+
+def _told(error: Exception, words: str) -> ExitCode:
+    """One line on stderr, without secrets; the exit code of `error`."""
+    if os.environ.get("SWE_AGENT_TRACEBACK"):
+        raise error
+    from ...tools.excerpt import printable
+    from ...tools.secrets import Masker, host_secrets
+
+    print(f"swe-agent: {Masker(host_secrets()).mask(' '.join(printable(words).split()))}", file=sys.stderr)
+    return exit_code_of(error)
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ": free some space and call it again"
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return ": name another folder (--output, XDG_STATE_HOME, XDG_CACHE_HOME)"
+    return ""
 
 
 def _sources(config: Path | None) -> dict[str, Any]:
@@ -84,6 +106,13 @@ def _usage_line(error: Any) -> str:
     """What is wrong with the words of the command line, in one line."""
     path = error.ctx.command_path if error.ctx is not None else "swe-agent"
     message = " ".join(error.format_message().split()).rstrip(".")
+    close = list(getattr(error, "possibilities", None) or ())
+    if close:
+        from difflib import get_close_matches
+
+        wanted = str(getattr(error, "option_name", ""))
+        best = (get_close_matches(wanted, close, n=1) or close)[0]
+        message = f"no such option: {wanted}; did you mean {best}?"
     where = _origin(error)
     hint = "" if message.endswith("?") or "--help" in message else f"; see `{path} --help`"
     return f"{path}: {where}{message[:1].lower()}{message[1:]}{hint}"

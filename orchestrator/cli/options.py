@@ -6,12 +6,12 @@ import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_origin
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 import typer
 from typer.core import TyperCommand
 
-from ..settings.flag import Group, bare, choices_of, fields_of, flag_of, group_of, key_of
+from ..settings.flag import Group, bare, choices_of, duration, fields_of, flag_of, group_of, key_of
 from ..settings.sources import Setting, resolve
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound=Group)
 
-_METAVARS = {int: "N", float: "X", Path: "PATH", str: "TEXT", tuple: "LIST", dict: "LIST"}
+_METAVARS = {int: "N", float: "N", Path: "PATH", str: "TEXT", tuple: "LIST", dict: "LIST"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +120,12 @@ class GroupedCommand(TyperCommand):
     def format_options(self, ctx: Any, formatter: Any) -> None:
         for title, rows in _sections(self.settings):
             with formatter.section(title):
-                formatter.write_dl(rows, col_max=34)
+                formatter.write_dl(rows, col_max=30)
         with formatter.section("Other"):
             formatter.write_dl(
                 [("--config FILE", "Defaults from this file, over those of config.toml."),
                  ("-h, --help", "Show this message and exit.")],
-                col_max=34,
+                col_max=30,
             )  # fmt: skip
 
 
@@ -159,7 +159,12 @@ def _row(name: str, field: FieldInfo) -> tuple[str, str]:
     if choices:
         left += f" [{'|'.join(choices)}]"
     elif kind is not bool:
-        left += f" {flag.metavar or _METAVARS.get(get_origin(kind) or kind, 'TEXT')}"
+        timed = any(getattr(item, "func", None) is duration for item in field.metadata) or any(
+            getattr(item, "func", None) is duration
+            for part in get_args(field.annotation)
+            for item in getattr(part, "__metadata__", ())
+        )
+        left += f" {flag.metavar or ('TIME' if timed else _METAVARS.get(get_origin(kind) or kind, 'TEXT'))}"
     shown = flag.shown
     if not shown and choices and kind is bool:
         shown = choices[bool(default)]

@@ -28,9 +28,13 @@ def pr(
     summary = directory.read()
     result = summary.get("result")
     if not result or not result["patch"]:
-        raise UsageError(f"{run} has no finished patch")
+        raise UsageError(f"{run} has no finished patch: there is nothing to publish")
     if not result["verified"] and not force:
         raise UsageError(f"the patch of {run} is not verified: look at it first, then use --force")
     request = SolveRequest.from_json(summary["request"])
+    if request.issue.url is None:
+        raise UsageError(
+            f"{run} solved an issue of no forge ({request.issue.source}): `pr` needs a run of --issue URL"
+        )
     print(open_pr(request.issue, SolveResult.from_json(result), ready=ready, fork=fork, force=force))
     return 0

@@ -14,19 +14,31 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help="List, show, 
 
 
 @app.command("list")
-def list_(json_: bool = typer.Option(False, "--json", help="A JSON object a line.")) -> int:
-    """Every run under the state folder, newest last."""
+def list_(
+    limit: int = typer.Option(20, "--limit", "-n", min=1, help="Runs at most."),
+    json_: bool = typer.Option(False, "--json", help="A JSON object a line."),
+) -> int:
+    """Runs under the state folder, newest first: time, outcome, seconds, cost, repository, model."""
+    import sys
+
+    from ..report.run_list import describe
     from ..solving.run_directory import all_runs
 
-    for run in all_runs():
-        summary = run.read()
-        result = summary.get("result") or {}
-        if json_:
-            print_json({"run": str(run.path), "status": summary.get("status"), **result})
-        else:
-            code = result.get("exit_code")
-            status = printable(str(summary.get("status", "")))
-            print(f"{run.path.name:<60} {'-' if code is None else code:>3}  {status}")
+    runs = sorted((describe(run) for run in all_runs()), key=lambda line: line.begun, reverse=True)
+    if json_:
+        for run in runs[:limit]:
+            print_json({**run.to_json(), "run": run.path})
+        return 0
+    ended = [run for run in runs if run.outcome != "failed"]
+    for run in ended[:limit]:
+        print(run.shown())
+    failed = [run for run in runs if run.outcome == "failed"]
+    if failed:
+        print(f"{len(failed)} that failed before they came to a result:")
+        for run in failed[:limit]:
+            print(f"{run.begun}  {run.name}  {printable(run.status)}")
+    if len(ended) > limit:
+        print(f"{len(ended) - limit} older runs: --limit {len(ended)}", file=sys.stderr)
     return 0
 
 
@@ -99,13 +111,20 @@ def gc(
 
 
 @app.command()
-def diff(first: str = typer.Argument(), second: str = typer.Argument()) -> int:
-    """How the patches of two runs differ."""
+def diff(
+    first: str = typer.Argument(help="A run: a path, a name, or last."),
+    second: str = typer.Argument(help="Another."),
+) -> int:
+    """Two runs side by side: outcome, tests, cost, and how their patches differ."""
     import difflib
 
+    from ..report.run_list import compare
     from ..solving.run_directory import RunDirectory
 
-    texts = [RunDirectory.existing(name).read_patch().splitlines(keepends=True) for name in (first, second)]
+    runs = [RunDirectory.existing(name) for name in (first, second)]
+    for what, a, b in compare(runs[0], runs[1]):
+        print(f"{what:<15} {a:<32} {b}")
+    texts = [run.read_patch().splitlines(keepends=True) for run in runs]
     write_text("".join(difflib.unified_diff(*texts, fromfile=first, tofile=second)))
     return 0
 

@@ -23,12 +23,12 @@ def solve(settings: SETTINGS) -> int:
     from ...tools.errors import SweAgentError
     from ..exit_code import ExitCode, exit_code_of
     from ..report.output import print_json
-    from ..report.screen import Screen
+    from ..report.screen import make_screen
     from .delivery import Delivered, check_delivery, check_repository, deliver, write_patch
     from .sources import build_request, dry_run_lines, resume_request
     from .stopping import run_solve
 
-    screen = Screen(quiet=settings.quiet, stream=settings.json_stream)
+    screen = make_screen(quiet=settings.quiet, verbose=settings.verbose, stream=settings.json_stream)
     if settings.resume is not None:
         request, run = resume_request(settings.resume)
         check_delivery(settings, request.issue, local=not request.repository.is_relative_to(run.path))

@@ -40,6 +40,8 @@ def build_request(
         repository = find_repository(settings, issue, folder, screen)
         request = _trusting(settings.request(issue, repository), settings.trust_repo, screen)
         check_repository(settings, repository)
+        for line in dirty_lines(settings, repository):
+            screen.line(line, "yellow")
     except BaseException:
         if run is not None:
             run.discard()
@@ -170,7 +172,33 @@ def find_repository(settings: SolveSettings, issue: Issue, folder: Path, screen:
         kind = "gitlab" if issue.source == "gitlab" else "github"
         clone(where, folder, base=settings.base or issue.base_commit, kind=kind)
         return folder
-    return Path(where).expanduser().resolve()
+    path = Path(where).expanduser().resolve()
+    root = checkout_of(path) or path
+    if root != path:
+        screen.line(f"  repository: {root}  ({path.name} lies inside it) [--repo]")
+    return root
+
+
+def checkout_of(path: Path) -> Path | None:
+    """The repository that a folder is, or lies in; None outside of one."""
+    for place in (path, *path.parents):
+        if (place / ".git").exists() or ((place / "HEAD").is_file() and (place / "objects").is_dir()):
+            return place
+    return None
+
+
+def dirty_lines(settings: SolveSettings, repository: Path) -> list[str]:
+    """What a run would leave out: uncommitted changes, named, with the flag that takes them in."""
+    from ...tools.git import execute
+
+    if settings.include_dirty or not (repository / ".git").exists():
+        return []
+    status = execute(repository, "status", "--porcelain", "--untracked-files=normal", user_config=True)
+    paths = [line[3:] for line in status.stdout.splitlines()] if status.ok else []
+    if not paths:
+        return []
+    shown = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
+    return [f"  uncommitted changes are left out: {shown} (--include-dirty takes them in)"]
 
 
 def _is_remote(where: str) -> bool:
@@ -186,10 +214,9 @@ def check_local(settings: SolveSettings, issue: Issue) -> bool:
     path = Path(where).expanduser()
     if not path.is_dir():
         raise RepositoryError(f"--repo {where}: {'not a' if path.exists() else 'no such'} directory")
-    if not (path / ".git").exists() and not (path / "HEAD").exists():
-        raise RepositoryError(
-            f"--repo {where} is not a git repository: run `git init` and commit there first"
-        )
+    if checkout_of(path.resolve()) is None:
+        named = f"--repo {where}" if settings.repo else f"{path.resolve()}"
+        raise RepositoryError(f"{named} is not a git repository, nor inside one: name a checkout with --repo")
     return True
 
 

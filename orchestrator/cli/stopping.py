@@ -28,6 +28,7 @@ def run_solve(request: SolveRequest, run: RunDirectory, screen: Screen) -> Solve
 
         def stop(number: int) -> None:
             if caught:
+                screen.__exit__()
                 os._exit(128 + number)
             caught.append(number)
             task.cancel()
@@ -38,7 +39,8 @@ def run_solve(request: SolveRequest, run: RunDirectory, screen: Screen) -> Solve
 
     runner = asyncio.Runner()
     try:
-        result = runner.run(main())
+        with screen:
+            result = runner.run(main())
     except asyncio.CancelledError:
         best = f"best patch so far: {run.patch}" if run.patch.exists() else "no patch yet"
         leave(

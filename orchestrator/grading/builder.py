@@ -7,12 +7,12 @@ for tox's interpreter links, freezes without dependencies.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...tools.sandbox import DEFAULT_ROOT
 from .installer import Installer
-from .relocate import relocate
+from .interpreter import Interpreter
 from .spec import EnvironmentSpec
 
 _COMPILE = (
@@ -31,8 +31,9 @@ class Builder(Installer):
         spec: EnvironmentSpec,
         env: Mapping[str, str],
         cutoff: str | None,
+        interpreter: Interpreter,
     ) -> None:
-        super().__init__(directory, spec, env, cutoff)
+        super().__init__(directory, spec, env, cutoff, interpreter)
         self.testbed = self.workdir = directory / "testbed"
 
     def build(self) -> None:
@@ -42,25 +43,36 @@ class Builder(Installer):
                 self.notes.append(f"a preparation step did nothing: {command}")
         self._install_project()
         self._install_runner()
-        relocate(self.venv, {str(self.testbed): str(DEFAULT_ROOT)})
         self.run([str(self.venv / "bin/python"), "-W", "ignore", "-c", _COMPILE])
+
+    def commit(self, date: str) -> str:
+        """Commit what the preparation changed in tracked files. Returns the commit. Raises: ProjectError."""
+        script = (
+            f"export GIT_AUTHOR_DATE={date} GIT_COMMITTER_DATE={date}; git add -u && "
+            "git commit --quiet --allow-empty --no-verify --message=environment && git rev-parse HEAD"
+        )
+        code = self.run(["bash", "-c", script])
+        found = re.findall(r"^[0-9a-f]{40,64}$", self.last, re.MULTILINE)
+        if code != 0 or not found:
+            self.fail("the prepared repository could not be committed")
+        return found[-1]
 
     def _install_project(self) -> None:
         extras = f"[{self.spec.extras}]" if self.spec.extras else ""
         plain = [] if self.spec.build_isolation else ["--no-build-isolation"]
-        compat = ["--config-setting", "editable_mode=compat"]
+        compat = ["--config-setting" if self.uv else "--config-settings", "editable_mode=compat"]
         target = ["-e", f".{extras}"]
-        if self.uv and self.spec.pep517:
+        if self.spec.pep517:
             tries = [[*plain, *compat, *target], [*compat, "--no-build-isolation", *target]]
             if self.pip_until(*tries):
                 return
         python = str(self.venv / "bin/python")
         legacy = [python, "-m", "pip", "install", "-q", "--no-build-isolation"]
-        if self.run([*legacy, *target]) == 0:
-            self.notes.append("installed by pip in place of uv")
+        if self.until(lambda date: self.run([*legacy, *target], date) == 0):
+            self.notes.append("installed by pip, without build isolation")
         elif self.run([python, "setup.py", "-q", "develop", "--no-deps"]) == 0:
             self.notes.append("installed by setup.py develop, without its dependencies")
-        elif self.run([*legacy, f".{extras}"]) == 0:
+        elif self.until(lambda date: self.run([*legacy, f".{extras}"], date) == 0):
             self.notes.append("installed as a copy: an editable install failed")
         else:
             self.fail("the project could not be installed")

@@ -19,6 +19,7 @@ from ...tools.files import locked
 from ...tools.git import execute
 from ...tools.project.manifest import Manifest, strings
 from .installer import Installer
+from .interpreter import find_interpreter
 from .native import NativeEnvironment, command_env
 from .relocate import copy_venv
 from .script import changed_files
@@ -34,10 +35,10 @@ def new_requirements(repository: Path, patch: str, extras: str = "") -> list[str
         return []
     wanted = [name.strip() for name in extras.split(",") if name.strip()]
     with tempfile.TemporaryDirectory(prefix="declared-") as name:
-        scratch = Path(name)
+        scratch, manifest = Path(name), Manifest(repository)
         for file in _BUILD_FILES:
-            if (repository / file).is_file():
-                shutil.copyfile(repository / file, scratch / file)
+            if text := manifest.text(file):  # never through a link
+                (scratch / file).write_text(text, "utf-8")
         before = _declared(scratch, wanted)
         includes = [f"--include={file}" for file in touched]
         if not execute(scratch, "apply", *includes, "-", stdin=patch, env=_ceiling(scratch)).ok:
@@ -86,8 +87,9 @@ def with_requirements(environment: NativeEnvironment, requirements: list[str]) -
             home.mkdir()
             copy_venv(environment.venv, home / "venv", {})
             env = command_env(home / "venv", environment.spec)
-            installer = Installer(home, environment.spec, env, environment.cutoff)
-            installer.install(requirements)
+            interpreter = find_interpreter(environment.spec.python)
+            with Installer(home, environment.spec, env, environment.cutoff, interpreter) as installer:
+                installer.install(requirements)
             notes = [f"installed, as the patch requires it: {', '.join(requirements)}", *installer.notes]
             (home / "ready.json").write_text(json.dumps(notes))
     return replace(

@@ -1,45 +1,35 @@
-"""Installer: commands that put packages into one virtual environment, logged, against a cut-off date."""
+"""Installer: commands that put packages into one virtual environment, in a build room, against a cut-off date."""
 
 from __future__ import annotations
 
-import os
 import re
+import shutil
 import subprocess
-import sys
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import NoReturn, Self
 
 from ...tools.errors import ProjectError
-from .interpreter import Interpreter, uv_path
+from ...tools.project.installer import copy_own_pip, find_uv, shown_uv
+from ...tools.project.room import BuildRoom, RoomSpec
+from ...tools.sandbox.environment import SYSTEM_PATH
+from ..solving.run_directory import cache_root
+from .interpreter import Interpreter
 from .spec import EnvironmentSpec
 
-_PASSED_ON = (
-    "HOME",
-    "USER",
-    "TMPDIR",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "REQUESTS_CA_BUNDLE",
-    "CC",
-    "CXX",
-    "CFLAGS",
-    "LDFLAGS",
-    "XDG_CACHE_HOME",
-)
-_PREFIXES = ("UV_", "PIP_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
-_TIMEOUT_S = 1800
+FORGES = ("github.com", "codeload.github.com", "gitlab.com")
+"""Hosts that requirements of benchmark rows are fetched from by git; nothing else but the index is reached."""
 _VCS = re.compile(r"(^|@\s*)(git|hg|svn|bzr)\+")
 _ERROR = re.compile(r"(\w+\.)*\w*(Error|Exception): |fatal: ")
-_UNREACHABLE = re.compile(r"error sending request for url \((\S*/simple/)")
-"""An index that is down says nothing about a package: an environment without it must not be kept."""
 LATER = "2024-08-15"
 """Second cut-off date: when the specifications' newest pins were out. Older pins may need newer parts."""
 
 
 class Installer:
-    """Installs into `directory/venv`; what it ran is in `directory/build.log`."""
+    """Installs into `directory/venv`, in a build room; what it ran is in `directory/build.log`. A context manager:
+    the room is open inside. Of the directory only `venv` and `testbed` can be written by what is installed."""
 
     def __init__(
         self,
@@ -47,51 +37,79 @@ class Installer:
         spec: EnvironmentSpec,
         env: Mapping[str, str],
         cutoff: str | None,
+        interpreter: Interpreter,
     ) -> None:
         self.directory = directory
         self.workdir = directory
         self.venv = directory / "venv"
         self.spec = spec
         self.cutoff = cutoff
+        self.interpreter = interpreter
         self.notes: list[str] = []
+        self.last = ""
+        """What the last command said."""
         self.env = {
-            name: value
-            for name, value in os.environ.items()
-            if name in _PASSED_ON or name.startswith(_PREFIXES)
-        }
-        # the host's PATH reaches the compilers; the environment's own programs come first
-        self.env |= {
             **env,
-            "PATH": f"{self.venv}/bin:{os.environ.get('PATH', '')}",
-            "GIT_TERMINAL_PROMPT": "0",
+            "PATH": f"{self.venv}/bin:{SYSTEM_PATH}",
             "GIT_CEILING_DIRECTORIES": str(directory),
         }
-        self.uv = uv_path()
+        self._cache = cache_root()
+        uv = find_uv()
+        self.uv = str(shown_uv(uv, self._cache)) if uv else None
         self._log = directory / "build.log"
+        self._room: BuildRoom | None = None
 
-    def make_venv(self, interpreter: Interpreter) -> None:
-        """Raises: ProjectError when there is no way to make one."""
-        python = str(interpreter.path)
-        if self.uv:
-            command = [
-                self.uv,
-                "venv",
-                "-q",
-                "--seed",
-                "--python",
-                python,
-                *self._cutoff_flags(self.cutoff),
-                str(self.venv),
-            ]
-            if self.run(command) == 0:
-                return
-        if self.run([python, "-m", "venv", "--clear", str(self.venv)]) == 0:
-            return
-        # Debian's python3 has no ensurepip; this program brings a pip that installs into other environments
-        bare = [python, "-m", "venv", "--without-pip", "--clear", str(self.venv)]
-        into = [sys.executable, "-m", "pip", "--python", str(self.venv / "bin/python"), "install", "-q"]
-        if self.run(bare) != 0 or self.run([*into, "pip", "setuptools", "wheel"]) != 0:
+    def __enter__(self) -> Self:
+        inputs = self.directory / "inputs"
+        inputs.mkdir(exist_ok=True)
+        shown = [self.interpreter.prefix, *([Path(self.uv).parent] if self.uv else []), inputs]
+        self._room = BuildRoom(
+            RoomSpec(
+                repository=inputs,
+                interpreter=self.interpreter.path,
+                writable=tuple(path for path in (self.venv, self.directory / "testbed") if path.is_dir()),
+                read_only=tuple(path for path in shown if not path.is_relative_to("/usr")),
+                cache=self._cache,
+                scratch=self.directory / "scratch",
+                exempt=self.spec.pinned,
+                hosts=FORGES,
+            )
+        )
+        if not self._room.walls:
+            self.note("built without walls: this machine has none to offer")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._room is not None:
+            self._room.close()
+            self._room = None
+        shutil.rmtree(self.directory / "scratch", ignore_errors=True)
+
+    def make_venv(self) -> None:
+        """An empty environment with pip in it, made by the host before anything is installed.
+        Raises: ProjectError when there is no way to make one."""
+        python = str(self.interpreter.path)
+        if self._on_host([python, "-m", "venv", "--without-pip", "--clear", str(self.venv)]) != 0:
             self.fail("the virtual environment could not be made")
+        if self.interpreter.version >= (3, 9):
+            site = self.venv / "lib" / f"python{self.interpreter.short}" / "site-packages"
+            seeded = copy_own_pip(site)
+        else:  # our pip does not run on these
+            seeded = self._on_host([str(self.venv / "bin/python"), "-m", "ensurepip", "--default-pip"]) == 0
+        if not seeded and self.uv is None:
+            self.fail("the virtual environment could not be given a pip")
+
+    def seed(self) -> None:
+        """setuptools and wheel of the time, which old builds take for granted."""
+        self._pip(["pip", "setuptools", "wheel"], self.cutoff)
+
+    def _on_host(self, command: Sequence[str]) -> int:
+        env = {"PATH": SYSTEM_PATH, "HOME": "/nonexistent", "LANG": "C.UTF-8"}
+        done = subprocess.run(command, env=env, cwd="/", capture_output=True, timeout=300, check=False)
+        self._write(command, done.returncode, (done.stdout + done.stderr).decode("utf-8", "replace"), 0.0)
+        return done.returncode
 
     def install(self, requirements: Sequence[str], *flags: str) -> None:
         """Install requirements: with the cut-off date, else without, else one by one."""
@@ -101,7 +119,7 @@ class Installer:
         # one that is fetched from a forge may be out of reach: it must not take the others along
         fetched = [item for item in wanted if _VCS.search(item)]
         wanted = [item for item in wanted if item not in fetched]
-        listing = self.directory / "requirements.txt"
+        listing = self.directory / "inputs" / "requirements.txt"
         target = [*flags, "-r", str(listing)]
         listing.write_text("\n".join(wanted) + "\n")
         if not wanted or self.pip_until(target):
@@ -113,11 +131,14 @@ class Installer:
                 self.notes.append(f"not installed: {item}")
 
     def pip_until(self, *targets: Sequence[str]) -> bool:
-        """Install the first of `targets` that can be, with the cut-off date; else with a later date; else with
-        none. What was needed is noted."""
+        """Install the first of `targets` that can be, by the dates of `until`."""
+        return self.until(lambda date: any(self._pip(target, date) == 0 for target in targets))
+
+    def until(self, attempt: Callable[[str | None], bool]) -> bool:
+        """Try with the cut-off date; else with a later date; else with none. What was needed is noted."""
         dates = [self.cutoff, LATER if self.cutoff and self.cutoff < LATER else None, None]
         for date in dict.fromkeys(dates):
-            if any(self._pip(target, date) == 0 for target in targets):
+            if attempt(date):
                 if date != self.cutoff:
                     self.note(
                         f"some packages are later than {self.cutoff}" + (f" (until {date})" if date else "")
@@ -130,62 +151,25 @@ class Installer:
             self.notes.append(note)
 
     def _pip(self, target: Sequence[str], date: str | None) -> int:
+        python = str(self.venv / "bin/python")
         if self.uv is None:
-            return self.run(
-                [str(self.venv / "bin/python"), "-m", "pip", "install", "-q", "--compile", *target]
-            )
-        flags = self._cutoff_flags(date)
-        command = [
-            self.uv,
-            "pip",
-            "install",
-            "-q",
-            "--compile-bytecode",
-            "--python",
-            str(self.venv / "bin/python"),
-        ]
-        before = self._log.stat().st_size if self._log.exists() else 0
-        code = self.run([*command, "--index-strategy", "unsafe-best-match", *flags, *target])
-        if code != 0 and (
-            found := _UNREACHABLE.search(self._log.read_bytes()[before:].decode("utf-8", "replace"))
-        ):
-            raise ProjectError(
-                f"the package index cannot be reached ({found[1]}); the whole log is {self._log}"
-            )
-        return code
+            return self.run([python, "-m", "pip", "install", "-q", "--compile", *target], date)
+        command = [self.uv, "pip", "install", "-q", "--compile-bytecode", "--python", python]
+        return self.run([*command, "--index-strategy", "unsafe-best-match", *target], date)
 
-    def _cutoff_flags(self, date: str | None) -> list[str]:
-        if not date:
-            return []
-        flags = ["--exclude-newer", date]
-        for name in self.spec.pinned:
-            flags += ["--exclude-newer-package", f"{name}=2100-01-01"]
-        return flags
+    def run(self, command: Sequence[str], date: str | None = None) -> int:
+        """Run a command in the room; packages uploaded after `date` are not there for it.
+        Raises: ProjectError when the index cannot be reached or the disk limit is hit."""
+        assert self._room is not None, "an installer runs in its room"
+        started = time.monotonic()
+        done = self._room.run(command, env=self.env, cwd=PurePosixPath(self.workdir), until=date)
+        self._write(command, done.exit_code, done.output, time.monotonic() - started)
+        self.last = done.output
+        return done.exit_code
 
-    def run(self, command: Sequence[str]) -> int:
-        with self._log.open("ab") as log:
-            log.write(f"\n$ {' '.join(command)}\n".encode())
-            log.flush()
-            started = time.monotonic()
-            try:
-                done = subprocess.run(
-                    command,
-                    cwd=self.workdir,
-                    env=self.env,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    timeout=_TIMEOUT_S,
-                )
-            except subprocess.TimeoutExpired:
-                log.write(f"\n(killed after {_TIMEOUT_S} s)\n".encode())
-                return 124
-            except OSError as error:
-                log.write(f"{error}\n".encode())
-                return 127
-            log.seek(0, os.SEEK_END)
-            log.write(f"({time.monotonic() - started:.1f} s, exit {done.returncode})\n".encode())
-            return done.returncode
+    def _write(self, command: Sequence[str], code: int, output: str, seconds: float) -> None:
+        with self._log.open("a", encoding="utf-8", errors="replace") as log:
+            log.write(f"\n$ {' '.join(command)}\n{output}\n({seconds:.1f} s, exit {code})\n")
 
     def fail(self, what: str) -> NoReturn:
         """Raises: ProjectError with the last error of the log."""

@@ -1,6 +1,7 @@
 """Layers: virtual environments with the packages of a specification, without the project.
 
-The instances of a version share them: an environment begins as a copy (hard links) of its layer. A layer
+The instances of a version share them: an environment begins as a copy of its layer, never as links to it: what
+is installed later could write through those. A layer
 is found by the sha256 of what shapes it and is complete once `layer.json` is there. Agents and graders
 have layers of their own.
 """
@@ -20,7 +21,7 @@ from .interpreter import Interpreter
 from .relocate import copy_venv
 from .spec import EnvironmentSpec
 
-_SCHEMA = 1
+_SCHEMA = 2
 
 
 def copy_layer(
@@ -44,21 +45,23 @@ def copy_layer(
             shutil.rmtree(directory, ignore_errors=True)
             directory.mkdir()
             installer = make(directory)
-            _fill(installer, interpreter, requirements)
+            _fill(installer, requirements)
             notes = installer.notes
             write_atomically(directory / "layer.json", json.dumps({"notes": notes}))
     copy_venv(directory / "venv", destination, {})
     return tuple(notes)
 
 
-def _fill(installer: Installer, interpreter: Interpreter, requirements: Sequence[str]) -> None:
+def _fill(installer: Installer, requirements: Sequence[str]) -> None:
     spec = installer.spec
-    installer.make_venv(interpreter)
-    if spec.freeze:
-        installer.install(spec.freeze.splitlines(), "--no-deps")
-    installer.install(requirements)
-    installer.install(spec.packages)
-    installer.install(spec.pip)
+    installer.make_venv()
+    with installer:
+        installer.seed()
+        if spec.freeze:
+            installer.install(spec.freeze.splitlines(), "--no-deps")
+        installer.install(requirements)
+        installer.install(spec.packages)
+        installer.install(spec.pip)
 
 
 def _key(

@@ -18,7 +18,6 @@ from typing import Literal
 
 from ...tools.errors import RepositoryError
 from ...tools.files import locked, write_atomically
-from ...tools.git import git
 from ...tools.sandbox import DEFAULT_ROOT, Limits, SandboxSpec
 from ..benchmarks.instance import Instance
 from ..solving.run_directory import cache_root
@@ -27,11 +26,12 @@ from .builder import Builder
 from .installer import Installer
 from .interpreter import Interpreter, find_interpreter
 from .layer import copy_layer
+from .relocate import relocate
 from .requirements import conda_requirements_at, requirements_at
 from .spec import EnvironmentSpec, spec_for, version_note
 
 Purpose = Literal["agent", "grader"]
-_SCHEMA = 4
+_SCHEMA = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,18 +140,15 @@ def prepare_environment(
         notes += copy_layer(
             root / "layers",
             directory / "venv",
-            lambda home: Installer(home, spec, command_env(home / "venv", spec), cutoff),
+            lambda home: Installer(home, spec, command_env(home / "venv", spec), cutoff, interpreter),
             interpreter,
             requirements,
             purpose,
         )
-        builder = Builder(directory, spec, env, cutoff)
-        builder.build()
-        repository = directory / "testbed"
-        git(repository, "add", "-u")
-        message = ["--quiet", "--allow-empty", "--no-verify", "--message=environment"]
-        git(repository, "commit", *message, env=_dates(mirrors.commit_date(mirror, instance.base_commit)))
-        commit = git(repository, "rev-parse", "HEAD").strip()
+        with Builder(directory, spec, env, cutoff, interpreter) as builder:
+            builder.build()
+            commit = builder.commit(mirrors.commit_date(mirror, instance.base_commit))
+        relocate(directory / "venv", {str(directory / "testbed"): str(DEFAULT_ROOT)})
         built = NativeEnvironment(
             directory,
             spec,
@@ -165,10 +162,6 @@ def prepare_environment(
         )
         _save(built)
         return built
-
-
-def _dates(date: str) -> dict[str, str]:
-    return {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
 
 
 def _requirements(instance: Instance, spec: EnvironmentSpec, mirror: Path) -> list[str]:

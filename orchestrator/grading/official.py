@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ...tools.errors import SandboxError, UsageError
+from ...tools.extras import install_command
 from ..benchmarks.instance import Instance
 from ..benchmarks.sealed import grading
 from .grader import Grade
@@ -37,7 +38,7 @@ def chosen_harness(kind: str, mirrors: Path | None) -> str:
         raise UsageError(f"--harness {kind!r}: use {', '.join(_KINDS)}")
     installed = importlib.util.find_spec("swebench") is not None
     if kind == "official" and not installed:
-        raise UsageError("--harness official needs the extra: pip install 'swe-agent[swebench]'")
+        raise UsageError(f"--harness official needs the extra: {install_command('swebench')}")
     if kind != "auto":
         return kind
     return "official" if mirrors is None and installed and docker_error() is None else "native"

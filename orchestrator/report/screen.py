@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from shlex import quote
 from typing import Any
 
@@ -12,19 +14,23 @@ from ...tools.excerpt import printable
 from ..request import SolveResult
 from .output import print_json
 
-_QUIET_TYPES = {"message", "toolset", "agent", "call", "budget"}
-
 
 class Screen:
-    """Listens to a run's events. Colours only on a terminal without NO_COLOR; with `stream` every event is a
-    JSON line on stdout as well."""
+    """Listens to a run's events, a line each. Colours only on a terminal without NO_COLOR; with `stream` every
+    event is a JSON line on stdout as well."""
 
     def __init__(self, *, quiet: bool = False, stream: bool = False, from_step: int = 0) -> None:
         self._quiet = quiet
         self._stream = stream
         self._skip = from_step
         self._candidate = ""
-        self._terminal = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and not os.environ.get("CI")
+        self._terminal = is_live() and not os.environ.get("NO_COLOR")
+
+    def __enter__(self) -> Screen:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
 
     def line(self, text: str, style: str = "") -> None:
         """One line for people. What an issue, a model or a test put into it cannot steer the terminal."""
@@ -39,10 +45,13 @@ class Screen:
     def __call__(self, type: str, fields: Mapping[str, Any]) -> None:
         """A Listener of the recorder."""
         if self._stream and type != "progress":
-            print_json({"type": type, **fields})
+            self._print_event(type, fields)
         show = getattr(self, f"_on_{type}", None)
         if show is not None:
             show(fields)
+
+    def _print_event(self, type: str, fields: Mapping[str, Any]) -> None:
+        print_json({"type": type, **fields})
 
     def _on_progress(self, f: Mapping[str, Any]) -> None:
         self.line(f"· {f['line']}", "dim")
@@ -145,9 +154,33 @@ class Screen:
                 if key in delivered:
                     self.line(f"{name:<15}{delivered[key]}")
             if "applied_to" in delivered:
-                self.line(f"{'undo:':<15}swe-agent apply {quote(str(result.run))} --undo")
-            elif result.patch:
-                self.line(f"{'next:':<15}swe-agent apply {quote(str(result.run))}")
+                self.line(f"{'undo:':<15}{command_name()} apply {quote(str(result.run))} --undo")
+            elif result.patch and "commit" not in delivered and "pull_request" not in delivered:
+                self.line(f"{'next:':<15}{command_name()} apply {quote(str(result.run))}")
+
+
+def make_screen(*, quiet: bool, verbose: bool, stream: bool) -> Screen:
+    """Live on a terminal; plain lines when piped, in CI, with TERM=dumb or quiet."""
+    if quiet or not is_live():
+        return Screen(quiet=quiet, stream=stream)
+    from .live import LiveScreen
+
+    return LiveScreen(verbose=verbose, stream=stream)
+
+
+def is_live() -> bool:
+    """Whether stderr is a terminal that can be drawn on."""
+    return sys.stderr.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
+
+
+def command_name() -> str:
+    """`swe-agent` as this process was called, so that a line can be pasted."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return f"{quote(sys.executable)} -m swe_agent"
+    on_path = shutil.which(called.name)
+    same = on_path is not None and Path(on_path).resolve() == called.resolve()
+    return called.name if same else quote(str(called))
 
 
 def role_of(event: Mapping[str, Any]) -> str:

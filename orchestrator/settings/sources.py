@@ -178,7 +178,10 @@ def resolve(kind: type[S], command: str, given: Mapping[str, Any], files: Iterab
     def name_of(name: str) -> str:
         return values[name].name if name in values else f"--{key_of(name, fields[name])}"
 
-    return checked(kind, {name: item.value for name, item in values.items()}, name_of)
+    found = {name: item.value for name, item in values.items()}
+    if "given" in fields:
+        found["given"] = frozenset(given)
+    return checked(kind, found, name_of)
 
 
 def repository_settings(repository: Path) -> tuple[dict[str, Any], list[str]]:

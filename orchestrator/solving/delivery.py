@@ -26,8 +26,10 @@ def apply_patch(run: Path, repository: Path) -> Path:
     directory = RunDirectory(run)
     if not directory.read_patch().strip():
         raise UsageError(f"{run} has no patch")
-    _git_apply(root, directory.patch)
     applied = _applied(directory)
+    if applied and applied[-1].get("to") == str(root) and _is_applied(root, directory.patch):
+        raise UsageError(f"the patch is already applied to {root}: `apply {run} --undo` takes it back")
+    _git_apply(root, directory.patch)
     applied.append({"to": str(root), "at": int(time.time())})
     directory.replace("applied.json", json.dumps(applied, indent=2) + "\n")
     return root
@@ -127,6 +129,10 @@ def _git_apply(root: Path, patch: Path, *flags: str) -> None:
         done = execute(root, "apply", *arguments, settings=settings, user_config=True)
         if not done.ok:
             raise PatchError(f"the patch does not apply to {root}: {' '.join(done.stderr.split())}")
+
+
+def _is_applied(root: Path, patch: Path) -> bool:
+    return execute(root, "apply", "--check", "--reverse", str(patch.resolve())).ok
 
 
 def _applied(directory: RunDirectory) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 
 from ...agents.models.calls import ModelOptions
 from ...tools.errors import SweAgentError
+from ...tools.extras import install_command
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def diagnose(model: str, api_base: str | None, *, ping: bool) -> list[Check]:
             f"extra [{extra}]",
             find_spec(package) is not None,
             _version(package),
-            f"pip install 'swe-agent[{extra}]'",
+            f"{install_command(extra)}",
         )
         for extra, package in (
             ("export", "datasets"),

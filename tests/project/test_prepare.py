@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from swe_agent.tools.errors import ProjectError, SandboxError
-from swe_agent.tools.project.installer import index_environment
 from swe_agent.tools.project.prepare import prepare_project, unpack_artefacts
 from swe_agent.tools.project.spec import Project
 from swe_agent.tools.sandbox import SandboxSpec, open_sandbox
@@ -204,15 +203,3 @@ def test_setup_replaces_the_installation_and_its_files_are_kept(tmp_path: Path) 
             setup="echo no such luck; exit 1",
             test_cmd="sh check.sh",
         )
-
-
-def test_addresses_with_a_password_do_not_reach_foreign_code() -> None:
-    env = index_environment(
-        {
-            "PIP_INDEX_URL": "https://user:word@host/simple",
-            "HTTPS_PROXY": "http://proxy:1",
-            "SECRET": "x",
-            "UV_INDEX": "https://host/a",
-        }
-    )
-    assert env == {"HTTPS_PROXY": "http://proxy:1", "UV_INDEX": "https://host/a"}

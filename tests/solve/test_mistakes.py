@@ -88,7 +88,7 @@ def test_a_delivery_that_fails_keeps_the_patch(
     assert done.json["exit_code"] == 4
     assert "does not apply" in done.json["delivery_error"]
     assert "does not apply" in done.err.splitlines()[-1]
-    assert "swe-agent apply" in done.err
+    assert " apply " in done.err
     assert RIGHT in (tmp_path / "r" / "patch.diff").read_text()
     assert path.read_text() == mine
 
@@ -100,7 +100,7 @@ def test_apply_says_how_to_take_it_back(
         "solve", "--text", ISSUE, "--repo", parking, "--model", script(), "--apply", "--json", "--output", "r"
     )
     assert done.json["applied_to"] == str(parking)
-    assert f"swe-agent apply {tmp_path / 'r'} --undo" in done.err
+    assert f" apply {tmp_path / 'r'} --undo" in done.err
     assert git(parking, "status", "--porcelain") == " M parking/tariff.py\n"
 
 

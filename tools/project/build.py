@@ -1,4 +1,4 @@
-"""Build: the steps of building one environment, what they said, and the sandbox they run in."""
+"""Build: the steps of building one environment, what they said, and the room they run in."""
 
 from __future__ import annotations
 
@@ -10,19 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ..errors import ProjectError
-from ..sandbox import Limits, Sandbox, SandboxSpec, open_sandbox
-from .installer import INSTALL_TIMEOUT_S, Installer, Outcome, last_lines
+from .identity import build_identity
+from .installer import Installer, last_lines
 from .manifest import Manifest
 from .requirements import Requirements
 from .resolve import declared_dependencies, requirement_inputs
+from .room import BuildRoom, Outcome, RoomSpec
 from .spec import Inference
 
-_FORMAT = 2
+_FORMAT = 3
 _FLAT_LAYOUT = "discovered in a flat-layout"
 """setuptools refuses to guess among several top-level packages or modules."""
-_LIMITS = Limits(
-    wall_s=INSTALL_TIMEOUT_S, memory_bytes=None, cpu_s=None, processes=4096, file_bytes=None, disk_bytes=None
-)
 
 
 @dataclass(slots=True)
@@ -50,12 +48,13 @@ class Plan:
             str(self.needs_pytest), str(self.requirements.install_repository), *self.requirements.names,
             *(f"extra:{e}" for e in self.requirements.extras),
             *requirement_inputs(self.manifest, self.requirements),
+            build_identity(self.manifest, runs_tree=self.setup is not None or bool(self.requirements.nested)),
         ]  # fmt: skip
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 class Build:
-    """One build: wheels on the host first, then everything that runs code, in a sandbox."""
+    """One build. The host makes the empty environment; all that follows happens in its room."""
 
     def __init__(self, plan: Plan, folder: Path) -> None:
         self.plan = plan
@@ -63,7 +62,34 @@ class Build:
         self.log: list[str] = []
         self.notes: list[Inference] = []
         self.installer = plan.installer_of(folder / "venv")
-        self.private = folder / "private"
+        self._room: BuildRoom | None = None
+
+    @property
+    def room(self) -> BuildRoom:
+        assert self._room is not None, "a build runs in its room"
+        return self._room
+
+    @contextlib.contextmanager
+    def in_room(self, hosts: tuple[str, ...] | None) -> Iterator[BuildRoom]:
+        """Open the room; `hosts` are what may be reached besides the index (None: every public host)."""
+        uv = self.installer.uv_in_sandbox
+        interpreter = self.installer.interpreter
+        spec = RoomSpec(
+            self.plan.repository,
+            interpreter.path,
+            (self.installer.target,),
+            read_only=(*interpreter.outside_usr, *([uv.parent] if uv else [])),
+            cache=self.installer.cache,
+            root=self.plan.root,
+            sandbox=self.plan.sandbox_kind,
+            hosts=hosts,
+        )
+        with BuildRoom(spec) as room:
+            self._room = room
+            if not room.walls:
+                self.say("NO WALLS: what is installed runs as you, with your files and your network")
+            yield room
+        self._room = None
 
     def say(self, line: str) -> None:
         self.log.append(line)
@@ -74,68 +100,51 @@ class Build:
         self.say(f"{what}: {value} ({why})")
 
     def wheels(self, requirements: list[str]) -> bool:
+        """Install requirements from wheels alone, which runs none of their code; whether that was enough."""
         if not requirements:
             return True
         self.say(f"installing {len(requirements)} requirements with {self.installer.name}")
-        done = self.installer.install_wheels(requirements)
-        self.log.append(done.output)
-        if not done.ok and self.installer.constraints is not None:
-            self.installer.constraints = None
+        listing = self._write("requirements.txt", requirements)
+        arguments = ["-r", listing, "--only-binary", ":all:"]
+        done = self.in_sandbox(self.installer.sandbox_command(arguments), quiet=True)
+        if not done.ok and self.installer.constraints:
+            self.installer.constraints = ""
             self.say("the locked versions do not go together here; resolving without them")
-            done = self.installer.install_wheels(requirements)
-            self.log.append(done.output)
+            done = self.in_sandbox(self.installer.sandbox_command(arguments), quiet=True)
         return done.ok
 
     def constrain(self, locked: list[str]) -> None:
         """Stay with the versions of the repository's lock file where that is possible."""
         if not locked:
             return
-        path = self.folder / "constraints.txt"
-        path.write_text("\n".join(locked) + "\n")
-        self.installer.constraints = path
+        self.installer.constraints = self._write("constraints.txt", locked)
         self.note("versions", f"{len(locked)} pinned", "the repository's lock file")
 
-    def in_sandbox(self, sandbox: Sandbox, command: str) -> Outcome:
+    def _write(self, name: str, lines: list[str]) -> str:
+        path = self.room.sandbox.temporary / name
+        self.room.sandbox.write_bytes(path, ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape"))
+        return str(path)
+
+    def in_sandbox(self, command: str, *, quiet: bool = False) -> Outcome:
         self.log.append(f"$ {command}")
-        self.plan.on_line(f"$ {self.installer.shown(command)}")
-        done = sandbox.exec(command, timeout=INSTALL_TIMEOUT_S)
+        if not quiet:
+            self.plan.on_line(f"$ {self.installer.shown(command)}")
+        done = self.room.run(command, env=self.installer.activation(), until=self.plan.exclude_newer)
         self.log.append(done.output)
-        return Outcome(done.exit_code == 0, done.output)
-
-    @contextlib.contextmanager
-    def sandbox(self) -> Iterator[Sandbox]:
-        """The build sandbox: the repository at its root, network on, the environment writable."""
-        self.private.joinpath("tmp").mkdir(parents=True, exist_ok=True)
-        uv = self.installer.uv_in_sandbox
-        spec = SandboxSpec(
-            source=self.plan.repository,
-            scratch=self.folder / "scratch",
-            root=self.plan.root,
-            read_only=(*self.plan_prefixes, *([uv.parent] if uv else [])),
-            writable=(self.folder,),
-            env=self.installer.sandbox_environment(self.private),
-            network=True,
-            limits=_LIMITS,
-        )
-        with open_sandbox(self.plan.sandbox_kind, spec) as sandbox:
-            yield sandbox
-
-    @property
-    def plan_prefixes(self) -> tuple[Path, ...]:
-        return self.installer.interpreter.outside_usr
+        return done
 
 
-def install_each(build: Build, sandbox: Sandbox, requirements: list[str]) -> None:
+def install_each(build: Build, requirements: list[str]) -> None:
     """All at once; when that fails one by one, so that a single bad requirement does not spoil the rest."""
     if not requirements:
         return
-    together = build.in_sandbox(sandbox, build.installer.sandbox_command(_arguments(requirements)))
+    together = build.in_sandbox(build.installer.sandbox_command(_arguments(requirements)))
     if together.ok:
         return
     for requirement in requirements:
         done = together
         if len(requirements) > 1:
-            done = build.in_sandbox(sandbox, build.installer.sandbox_command(_arguments([requirement])))
+            done = build.in_sandbox(build.installer.sandbox_command(_arguments([requirement])))
         if not done.ok:
             build.note("not installed", requirement, last_lines(done.output, 2))
 
@@ -144,19 +153,19 @@ def _arguments(requirements: list[str]) -> list[str]:
     return [word for line in requirements for word in (shlex.split(line) if line[:1] == "-" else [line])]
 
 
-def install_nested(build: Build, sandbox: Sandbox) -> None:
+def install_nested(build: Build) -> None:
     """Install the projects below the root editable: in one go, for they may need one another."""
     compat = _compat(build)
     nested = build.plan.requirements.nested
     lines = [["-e", f"./{project}"] for project in nested]
     words = [word for line in lines for word in line]
-    together = build.in_sandbox(sandbox, build.installer.sandbox_command([*words, *compat]))
+    together = build.in_sandbox(build.installer.sandbox_command([*words, *compat]))
     if together.ok:
         return
     for project, line in zip(nested, lines, strict=True):
         done = together
         if len(lines) > 1:
-            done = build.in_sandbox(sandbox, build.installer.sandbox_command([*line, *compat]))
+            done = build.in_sandbox(build.installer.sandbox_command([*line, *compat]))
         if not done.ok:
             build.note("not installed", project, last_lines(done.output, 2))
 
@@ -167,23 +176,24 @@ def _compat(build: Build) -> list[str]:
     return ["--config-setting" if build.installer.uv else "--config-settings", "editable_mode=compat"]
 
 
-def install_repository(build: Build, sandbox: Sandbox) -> bool:
+def install_repository(build: Build) -> bool:
     """Install the repository editable; whether it is installed. Raises: ProjectError."""
     described = any(build.plan.manifest.has(name) for name in ("pyproject.toml", "setup.py"))
     if described:
-        return _install_editable(build, sandbox)
+        return _install_editable(build)
     # setup.cfg alone: setuptools reads it, but no installer starts from it.
+    sandbox = build.room.sandbox
     sandbox.write_bytes(
         "pyproject.toml",
         b'[build-system]\nrequires = ["setuptools>=64"]\nbuild-backend = "setuptools.build_meta"\n',
     )
     try:
-        return _install_editable(build, sandbox)
+        return _install_editable(build)
     finally:
         sandbox.exec(["rm", "-f", str(sandbox.root / "pyproject.toml")])
 
 
-def _install_editable(build: Build, sandbox: Sandbox) -> bool:
+def _install_editable(build: Build) -> bool:
     extras = f"[{','.join(build.plan.requirements.extras)}]" if build.plan.requirements.extras else ""
     compat = _compat(build)
     attempts = [
@@ -193,7 +203,7 @@ def _install_editable(build: Build, sandbox: Sandbox) -> bool:
     ]
     first = ""
     for arguments in attempts:
-        done = build.in_sandbox(sandbox, build.installer.sandbox_command(arguments))
+        done = build.in_sandbox(build.installer.sandbox_command(arguments))
         if done.ok:
             if extras and extras not in arguments[1]:
                 build.note("not installed", f"extras {extras}", last_lines(first, 2))
@@ -204,21 +214,17 @@ def _install_editable(build: Build, sandbox: Sandbox) -> bool:
         # Its authors cannot install it either: they run the tests in the checkout.
         why = next(line for line in first.splitlines() if _FLAT_LAYOUT in line)
         build.note("not installed", "the repository; imported from its folders", last_lines(why))
-        install_each(build, sandbox, declared_dependencies(manifest))
+        install_each(build, declared_dependencies(manifest))
         return False
-    if build.in_sandbox(sandbox, build.installer.sandbox_command(["-e", ".", "--no-deps", *compat])).ok:
+    if build.in_sandbox(build.installer.sandbox_command(["-e", ".", "--no-deps", *compat])).ok:
         build.note("dependencies", "one by one", last_lines(first, 2))
-        install_each(build, sandbox, declared_dependencies(manifest))
+        install_each(build, declared_dependencies(manifest))
         return True
     # A build backend older than PEP 660 (setuptools < 64 by a pin) has no editable wheels.
     build.wheels(["setuptools<81", "wheel", *_build_requires(manifest)])
-    done = build.in_sandbox(
-        sandbox, build.installer.sandbox_command(["--no-build-isolation", "-e", f".{extras}"])
-    )
+    done = build.in_sandbox(build.installer.sandbox_command(["--no-build-isolation", "-e", f".{extras}"]))
     if not done.ok and manifest.has("setup.py"):
-        done = build.in_sandbox(
-            sandbox, f"{shlex.quote(str(build.installer.python))} setup.py develop --no-deps"
-        )
+        done = build.in_sandbox(f"{shlex.quote(str(build.installer.python))} setup.py develop --no-deps")
     if not done.ok:
         raise ProjectError(
             f"the repository cannot be installed: {last_lines(first)}; "

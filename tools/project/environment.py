@@ -14,7 +14,7 @@ from ..files import locked, write_atomically
 from ..sandbox import Sandbox
 from .build import Build, Plan, install_each, install_nested, install_repository
 from .installer import last_lines
-from .resolve import host_requirements, locked_versions
+from .resolve import forge_hosts, host_requirements, locked_versions
 from .spec import Inference
 
 _MARKER = "ready.json"
@@ -86,34 +86,22 @@ def _build(plan: Plan, folder: Path) -> Environment:
     build = Build(plan, folder)
     build.say(f"creating an environment for Python {plan.interpreter.split()[0]} with {build.installer.name}")
     build.installer.create()
-    root, installed = plan.root, False
-    if plan.setup is not None:
-        root = _run_setup(build, plan.setup)
+    wanted, deferred = host_requirements(plan.manifest, plan.requirements)
+    hosts = None if plan.setup is not None else forge_hosts(deferred)
+    if hosts:
+        build.note(
+            "network", ", ".join(hosts), "requirements that lie there; nothing else but the index is reached"
+        )
+    with build.in_room(hosts) as room:
+        before = _others(room.sandbox)
+        if plan.setup is not None:
+            installed = _run_setup(build, plan.setup)
+        else:
+            installed = _install(build, wanted, deferred)
+        _keep_artefacts(build, before)
         _ensure_pytest(build)
-        installed = True
-    else:
-        wanted, deferred = host_requirements(plan.manifest, plan.requirements)
-        build.constrain(locked_versions(plan.manifest))
-        complete = build.wheels(wanted)
-        if not complete:
-            build.say("wheels alone do not do; resolving in the sandbox")
-        requirements = plan.requirements
-        if not complete or deferred or requirements.install_repository or requirements.nested:
-            with build.sandbox() as sandbox:
-                root = sandbox.root
-                before = _others(sandbox)
-                if not complete:
-                    install_each(build, sandbox, wanted)
-                install_each(build, sandbox, deferred)
-                if requirements.install_repository:
-                    installed = install_repository(build, sandbox)
-                if requirements.nested:
-                    install_nested(build, sandbox)
-                _keep_artefacts(build, sandbox, before)
-        _ensure_pytest(build)
-    shutil.rmtree(build.private, ignore_errors=True)
-    shutil.rmtree(folder / "scratch", ignore_errors=True)
-    _compile(build)
+        _compile(build)
+        root = room.root
     log = "\n".join(build.log)[-200_000:]
     marker = {
         "root": str(root),
@@ -125,23 +113,35 @@ def _build(plan: Plan, folder: Path) -> Environment:
     return Environment(folder, root, installed, log, tuple(build.notes))
 
 
-def _run_setup(build: Build, setup: str) -> PurePosixPath:
+def _install(build: Build, wanted: list[str], deferred: list[str]) -> bool:
+    """Everything that was found to be needed; whether the repository itself is installed."""
+    requirements = build.plan.requirements
+    build.constrain(locked_versions(build.plan.manifest))
+    if not build.wheels(wanted):
+        build.say("wheels alone do not do; building from source")
+        install_each(build, wanted)
+    install_each(build, deferred)
+    installed = install_repository(build) if requirements.install_repository else False
+    if requirements.nested:
+        install_nested(build)
+    return installed
+
+
+def _run_setup(build: Build, setup: str) -> bool:
     """Run --setup at the repository's root with the environment activated."""
     if build.installer.uv is not None:
-        build.installer.install_wheels(["pip", "setuptools", "wheel"])
-    with build.sandbox() as sandbox:
-        before = _others(sandbox)
-        done = build.in_sandbox(sandbox, setup)
-        if not done.ok:
-            raise ProjectError(
-                f"--setup failed: {last_lines(done.output)}; mend the command given with --setup"
-            )
-        _keep_artefacts(build, sandbox, before)
-        return sandbox.root
+        build.wheels(["pip", "setuptools", "wheel"])
+    done = build.in_sandbox(setup)
+    if not done.ok:
+        raise ProjectError(f"--setup failed: {last_lines(done.output)}; mend the command given with --setup")
+    return True
 
 
 def _ensure_pytest(build: Build) -> None:
-    if not build.plan.needs_pytest or _can_import(build.installer.python, "pytest"):
+    if not build.plan.needs_pytest:
+        return
+    look = "import importlib.util as u, sys; sys.exit(u.find_spec('pytest') is None)"
+    if build.room.sandbox.exec([str(build.installer.python), "-I", "-c", look]).exit_code == 0:
         return
     if not build.wheels(["pytest"]):
         raise ProjectError(
@@ -150,45 +150,23 @@ def _ensure_pytest(build: Build) -> None:
         )
 
 
-def _can_import(python: Path, module: str) -> bool:
-    """Whether a top-level module is there, without importing it (that would run it on the host)."""
-    sites = list((python.parent.parent / "lib").glob("python*/site-packages"))
-    return any((site / module).is_dir() or (site / f"{module}.py").is_file() for site in sites) or any(
-        next(site.glob(f"__editable__.{module}-*"), None) is not None for site in sites
-    )
-
-
 def _others(sandbox: Sandbox) -> set[str]:
     return set(sandbox.exec(_OTHERS).output.splitlines())
 
 
-def _keep_artefacts(build: Build, sandbox: Sandbox, before: set[str]) -> None:
+def _keep_artefacts(build: Build, before: set[str]) -> None:
     """Save untracked files that the installation wrote into the tree (a generated version file, a compiled
-    extension): the sandbox's writes are lost with it and the editable install needs them."""
-    made = sorted(_others(sandbox) - before)
+    extension): the room's writes are lost with it and the editable install needs them."""
+    made = _others(build.room.sandbox) - before
     if not made:
         return
-    target = shlex.quote(str(build.folder / _ARTEFACTS))
-    command = f"tar --no-recursion -cf {target} --null --verbatim-files-from -T -"
-    done = sandbox.exec(command, stdin="\0".join(made).encode("utf-8", "surrogateescape"))
-    if done.exit_code != 0:
-        raise ProjectError(f"the files that the installation made cannot be saved: {last_lines(done.output)}")
+    write_atomically(build.folder / _ARTEFACTS, build.room.archive(made))
     build.say(f"the installation left {len(made)} files in the tree; each workspace gets them")
 
 
 def _compile(build: Build) -> None:
     """Compile to bytecode once: uv does not, and every first import in a fork would pay for it."""
-    python, venv = build.installer.python, build.installer.target
-    sites = [str(site) for site in (venv / "lib").glob("python*/site-packages")]
-    if sites:
-        import subprocess
-
-        # `-I -S`: no .pth file of an installed package may run code on the host.
-        subprocess.run(
-            [str(python), "-I", "-S", "-m", "compileall", "-q", "-q", *sites],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=600,
-            check=False,
-        )
+    installer = build.installer
+    sites = f"{shlex.quote(str(installer.target))}/lib/*/site-packages"
+    command = f"{shlex.quote(str(installer.python))} -I -S -m compileall -q -q {sites}"
+    build.room.sandbox.exec(command, timeout=600)

@@ -37,8 +37,9 @@ def prepare_project(
 
     `root` is where the sandbox will show the repository; `python` a version, a range or a path; `setup` a
     shell command that replaces the automatic installation; `test_cmd` the test command; `exclude_newer` a
-    date (RFC 3339 or YYYY-MM-DD) after which releases do not count (uv only). `on_line` gets one line for
-    each step. Code of the repository runs in a sandbox only, with network. A cache hit touches no network.
+    date (RFC 3339 or YYYY-MM-DD) after which releases do not count. `on_line` gets one line for
+    each step. Everything is installed in a
+    sandbox that reaches the package index alone. A cache hit touches no network.
 
     Raises: ProjectError naming the flag that helps.
     """
@@ -57,7 +58,7 @@ def prepare_project(
     uv = find_uv()
 
     def installer_of(target: Path) -> Installer:
-        return Installer(interpreter, target, cache=cache, exclude_newer=exclude_newer, uv=uv)
+        return Installer(interpreter, target, cache=cache, uv=uv)
 
     plan = Plan(
         repository=repository,

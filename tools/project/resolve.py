@@ -64,6 +64,12 @@ def host_requirements(manifest: Manifest, found: Requirements) -> tuple[list[str
     return list(dict.fromkeys(named)), list(dict.fromkeys(deferred))
 
 
+def forge_hosts(lines: list[str]) -> tuple[str, ...]:
+    """The hosts of requirements that name an https address."""
+    found = (re.search(r"https://(?:[^/\s@]*@)?([\w.-]+)(?::443)?/", line) for line in lines)
+    return tuple(sorted({match[1] for match in found if match}))
+
+
 def declared_dependencies(manifest: Manifest) -> list[str]:
     """What the repository needs at run time as far as its files say so without being run; for an
     installation that cannot find it out."""

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 from importlib import import_module
 from typing import Literal
 
 from ..errors import SandboxError, UsageError
 from .base import Sandbox, SandboxSpec
+from .space import disk_is_full
 
 SandboxKind = Literal["auto", "namespace", "docker", "plain"]
 
+_FAULTS = frozenset(
+    (errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EROFS, errno.EDQUOT, errno.EAGAIN)
+)
+"""Faults that pass or can be mended: they say nothing about whether this machine can have walls."""
 _TABLE = {
     "namespace": ("namespace", "NamespaceSandbox"),
     "docker": ("docker", "DockerSandbox"),
@@ -18,7 +24,8 @@ _TABLE = {
 
 
 def open_sandbox(kind: str, spec: SandboxSpec) -> Sandbox:
-    """Open a sandbox of `kind`; `auto` takes docker when an image is named, else namespace, else plain.
+    """Open a sandbox of `kind`; `auto` takes docker when an image is named, else namespace, and plain only where
+    the kernel or its permissions allow no walls: a fault of the machine (a full disk, no memory) is an error.
 
     Raises: UsageError for an unknown kind; SandboxError when the kind cannot run here, saying what is
     missing and what to do.
@@ -28,7 +35,9 @@ def open_sandbox(kind: str, spec: SandboxSpec) -> Sandbox:
             return open_sandbox("docker", spec)
         try:
             return open_sandbox("namespace", spec)
-        except SandboxError:
+        except SandboxError as error:
+            if not _no_walls_here(error, spec):
+                raise
             return open_sandbox("plain", spec)
     if kind not in _TABLE:
         raise UsageError(f"unknown sandbox {kind!r}: use auto, namespace, docker or plain")
@@ -36,3 +45,11 @@ def open_sandbox(kind: str, spec: SandboxSpec) -> Sandbox:
         raise SandboxError(f"the {kind} sandbox shows no host directory at another path: use namespace")
     module, name = _TABLE[kind]
     return getattr(import_module(f".{module}", __package__), name)(spec)
+
+
+def _no_walls_here(error: SandboxError, spec: SandboxSpec) -> bool:
+    """Whether a namespace sandbox cannot exist on this machine, however often it is tried."""
+    from .spawner import HolderError
+
+    cause = error.__cause__
+    return isinstance(cause, HolderError) and cause.number not in _FAULTS and not disk_is_full(spec.scratch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ....tools.errors import CredentialsError, ExportError
+from ....tools.extras import install_command
 from .verify import verify
 
 
@@ -17,7 +18,7 @@ def push(folder: Path, repository: str, *, private: bool = True) -> str:
         from huggingface_hub import HfApi
         from huggingface_hub.errors import HfHubHTTPError
     except ImportError as error:
-        raise ExportError("--push needs the package huggingface-hub: pip install 'swe-agent[hub]'") from error
+        raise ExportError(f"--push needs the package huggingface-hub: {install_command('hub')}") from error
     api = HfApi()
     try:
         api.create_repo(repository, repo_type="dataset", private=private, exist_ok=True)

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from ....tools.errors import ExportError
+from ....tools.extras import install_command
 from .export import MANIFEST
 
 
@@ -16,7 +17,7 @@ def to_parquet(folder: Path) -> list[Path]:
     try:
         import datasets
     except ImportError as error:
-        raise ExportError("--parquet needs the package datasets: pip install 'swe-agent[export]'") from error
+        raise ExportError(f"--parquet needs the package datasets: {install_command('export')}") from error
     datasets.disable_progress_bars()
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     written: list[Path] = []

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ....tools.errors import UsageError
+from ....tools.extras import install_command
 
 SOURCES: dict[str, tuple[str, ...]] = {
     "sft": ("sft", "sft_pc", "sft_tokens", "orm"),
@@ -130,7 +131,7 @@ def run(recipe: Recipe, *, accelerate: str | None = None) -> int:
     ]
     if missing:
         raise UsageError(
-            f"training needs {', '.join(missing)}: pip install 'swe-agent[train]' (--dry-run does not)"
+            f"training needs {', '.join(missing)}: {install_command('train')} (--dry-run does not)"
         )
     recipe.output.mkdir(parents=True, exist_ok=True)
     path = recipe.output / "train.py"

@@ -1,0 +1,130 @@
+"""LiveScreen: `solve` on a terminal. What happened scrolls by; below it stands what is being done now."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ...tools.excerpt import printable
+from .screen import Screen, dollars, role_of
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
+
+_SHOWN = 4
+"""Candidates in the lower part: the latest."""
+
+
+class LiveScreen(Screen):
+    """Clock, model calls, tokens and dollars; the tool that runs and how the last one ended; the candidates
+    with their verdicts. Without `verbose` tool lines are shown there alone."""
+
+    def __init__(self, *, verbose: bool = False, stream: bool = False) -> None:
+        super().__init__(stream=stream)
+        from rich.console import Console
+        from rich.live import Live
+
+        self._verbose = verbose
+        self._console = Console(stderr=True, highlight=False)
+        self._started = time.monotonic()
+        self._doing, self._since = "", self._started
+        self._last = ""
+        self._calls = self._tokens = 0
+        self._cost: float | None = 0.0
+        self._verdicts: dict[str, tuple[str, bool]] = {}
+        self._live = Live(
+            get_renderable=self._render, console=self._console, refresh_per_second=4, transient=True
+        )
+
+    def __enter__(self) -> LiveScreen:
+        self._live.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._live.stop()
+
+    def line(self, text: str, style: str = "") -> None:
+        self._console.print(printable(text), style=style or None, markup=False, highlight=False)
+
+    def __call__(self, type: str, fields: Mapping[str, Any]) -> None:
+        self._take_in(type, fields)
+        if type not in ("tool", "progress") or self._verbose:
+            super().__call__(type, fields)
+        elif self._stream and type != "progress":
+            self._print_event(type, fields)
+
+    def _take_in(self, type: str, fields: Mapping[str, Any]) -> None:
+        if type == "progress":
+            self._begin(str(fields["line"]))
+        elif type == "message" and fields.get("tool_calls"):
+            self._begin(f"{role_of(fields)}: {_calls_of(fields)}")
+        elif type == "tool":
+            mark = "ok" if fields["ok"] else "refused"
+            self._last = f"{role_of(fields)}: {fields['name']} {mark}, {fields['duration_s']:.1f} s"
+            self._begin(f"{role_of(fields)}: the model is asked")
+        elif type == "call":
+            self._count(fields.get("usage") or {})
+        elif type == "candidate":
+            self._verdicts.pop(str(fields["node"]), None)
+            self._verdicts[str(fields["node"])] = (str(fields["summary"]), bool(fields["green"]))
+
+    def _begin(self, what: str) -> None:
+        self._doing, self._since = what, time.monotonic()
+
+    def _count(self, usage: Mapping[str, Any]) -> None:
+        self._calls += 1
+        self._tokens += (usage.get("prompt_tokens") or 0) + (usage.get("completion_tokens") or 0)
+        cost = usage.get("cost_usd")
+        self._cost = None if cost is None or self._cost is None else self._cost + cost
+
+    def _render(self) -> RenderableType:
+        from rich.console import Group
+
+        now = time.monotonic()
+        rows = [
+            self._row(f"{clock(now - self._started)}  {self._calls} model calls, {self._tokens} tokens, "
+                      f"{dollars(self._cost)}", "bold"),
+            self._row(f"now   {self._doing or 'starting'}  ({now - self._since:.0f} s)", "cyan"),
+        ]  # fmt: skip
+        if self._last:
+            rows.append(self._row(f"last  {self._last}", "dim"))
+        for node, (summary, green) in list(self._verdicts.items())[-_SHOWN:]:
+            rows.append(self._row(f"{node:<5} {summary}", "green" if green else "yellow"))
+        return Group(*rows)
+
+    def _row(self, text: str, style: str) -> Text:
+        """One row, cut to the width of the terminal."""
+        from rich.text import Text
+
+        return Text(printable(text).replace("\n", " "), style=style, no_wrap=True, overflow="ellipsis")
+
+
+def clock(seconds: float) -> str:
+    """1:02:03, or 02:03."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
+
+
+def _calls_of(fields: Mapping[str, Any]) -> str:
+    """The tools that a message calls, with what they are called on."""
+    shown: list[str] = []
+    for call in fields["tool_calls"]:
+        function = call.get("function") or {}
+        try:
+            arguments = json.loads(function.get("arguments") or "{}")
+        except ValueError:
+            arguments = {}
+        keys = ("path", "query", "command", "tests")
+        what = " ".join(
+            _plain(arguments[key]) for key in keys if isinstance(arguments, dict) and arguments.get(key)
+        )
+        shown.append(f"{function.get('name', '')} {' '.join(what.split())}".strip())
+    return ", ".join(shown)
+
+
+def _plain(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

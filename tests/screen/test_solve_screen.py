@@ -1,0 +1,96 @@
+"""What is on the screen while `solve` runs, read off a real terminal (tmux), and what is not where there is none."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "swe_agent", "solve", "--example"]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in ("CI", "NO_COLOR", "TMUX")}
+    places = {f"XDG_{name}_HOME": str(tmp_path / name.lower()) for name in ("CONFIG", "STATE")}
+    return {**kept, **places, "TERM": "xterm-256color"}
+
+
+@pytest.fixture
+def tmux(tmp_path: Path) -> Iterator[list[str]]:
+    if shutil.which("tmux") is None:
+        pytest.skip("tmux is not installed")
+    command = ["tmux", "-S", str(tmp_path / "socket"), "-f", "/dev/null"]
+    yield command
+    subprocess.run([*command, "kill-server"], capture_output=True)
+
+
+def screen_of(tmux: list[str], *, history: bool = False) -> str:
+    capture = [*tmux, "capture-pane", "-p", "-t", "run", *(["-S", "-"] if history else [])]
+    return subprocess.run(capture, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (140, 40)])
+def test_the_screen_says_what_is_done_now(
+    columns: int, rows: int, tmux: list[str], environment: dict[str, str]
+) -> None:
+    line = f"{' '.join(COMMAND)}; echo ended with $?; sleep 300"
+    start = [*tmux, "new-session", "-d", "-s", "run", "-x", str(columns), "-y", str(rows), line]
+    subprocess.run(start, check=True, env=environment)
+    seen: list[str] = []
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline and not (seen and "ended with" in seen[-1]):
+        seen.append(screen_of(tmux))
+        time.sleep(0.2)
+    live = [shot for shot in seen if re.search(r"^now   ", shot, re.MULTILINE)]
+    assert live, seen[-1]
+    assert any(re.search(r"^\d\d:\d\d  \d+ model calls, ", shot, re.MULTILINE) for shot in live)
+    assert any("now   baseline tests" in shot for shot in live)
+    assert any(re.search(r"^now   (tester|coder): ", shot, re.MULTILINE) for shot in live)
+    assert any(re.search(r"^last  \w+: \w+ ok, ", shot, re.MULTILINE) for shot in live)
+    assert not any(shot.count("now   ") > 1 for shot in live), "the lower part is drawn in place"
+    end = screen_of(tmux, history=True)
+    assert "ended with 0" in end
+    assert "now   " not in end
+    for words in ("baseline: 14 tests, 2 failing", "2 tests show the issue", "fixed:", "next:", "result:"):
+        assert words in end
+
+
+@pytest.mark.slow
+def test_piped_output_is_plain_lines(environment: dict[str, str]) -> None:
+    done = subprocess.run(COMMAND, capture_output=True, text=True, env=environment, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert "\x1b" not in done.stderr
+    assert re.search(r"^  coder +n\d+ proposeRepairs", done.stderr, re.MULTILINE)
+    assert "baseline: 14 tests, 2 failing" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "colours"),
+    [({}, True), ({"TERM": "dumb"}, False), ({"NO_COLOR": "1"}, False), ({"CI": "true"}, False)],
+)
+def test_colours_only_where_they_are_wanted(
+    change: dict[str, str], colours: bool, environment: dict[str, str]
+) -> None:
+    reader, writer = pty.openpty()
+    done = subprocess.run(
+        [*COMMAND, "--dry-run"], stdout=subprocess.DEVNULL, stderr=writer, env={**environment, **change}
+    )
+    os.close(writer)
+    written = os.read(reader, 65536)
+    os.close(reader)
+    assert done.returncode == 0
+    assert b"issue a-stay-that-ends" in written
+    codes = re.findall(rb"\x1b\[[0-9;]*m", written)
+    wanted = [code for code in codes if re.search(rb"3\d", code)] if change.get("NO_COLOR") else codes
+    assert bool(wanted) == colours, written
