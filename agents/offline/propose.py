@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Any
 
 from ...tools.errors import SandboxError
@@ -25,6 +23,7 @@ from ...tools.testing.report import compare
 from ...tools.testing.test_files import is_test_file
 from ...tools.toolbox.run_tests import TestRunner
 from ...tools.workspace import Workspace
+from .command_options import runner_options, unittest_tops
 from .edits import unique_edits
 from .hints import hints
 from .package import engine_archive
@@ -34,20 +33,6 @@ EFFORT = 20_000
 LONGEST_S = 3600.0
 _GRACE_S = 300.0
 _RESTARTS = 5
-_OPTIONS = (
-    "-c",
-    "-o",
-    "-p",
-    "-W",
-    "--pythonwarnings",
-    "--rootdir",
-    "--import-mode",
-    "--confcutdir",
-    "--override-ini",
-    "--config-file",
-    "--doctest-glob",
-)
-_SWITCHES = ("--doctest-modules",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,45 +166,6 @@ def propose(
         candidates_per_s=stats.get("per_s"),
         statistics={**stats, "status": answer["status"], "restarts_at": request["skip"] or None},
     )
-
-
-def runner_options(command: str) -> list[str]:
-    """The options of a pytest command that decide how tests are found and imported; selections, verbosity and
-    the like are left out."""
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        return []
-    start = next(
-        (i + 1 for i, word in enumerate(words) if PurePosixPath(word).name in ("pytest", "py.test")), None
-    )
-    if start is None:
-        return []
-    kept: list[str] = []
-    rest = iter(words[start:])
-    for word in rest:
-        if word in _OPTIONS:
-            value = next(rest, None)
-            kept += [word, value] if value is not None else []
-        elif word in _SWITCHES or word.partition("=")[0] in _OPTIONS:
-            kept.append(word)
-    return kept
-
-
-def unittest_tops(command: str) -> list[str]:
-    """The folder that `unittest discover` imports tests from, where that is not the root: -t, else -s."""
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        return []
-    if "unittest" not in words or "discover" not in words:
-        return []
-    for short, long in (("-t", "--top-level-directory"), ("-s", "--start-directory")):
-        for word, value in zip(words, [*words[1:], ""], strict=True):
-            folder = value if word in (short, long) else word.removeprefix(f"{long}=")
-            if folder != word:
-                return [folder] if PurePosixPath(folder) != PurePosixPath(".") else []
-    return []
 
 
 def _tracked(workspace: Workspace) -> list[str]:

@@ -67,3 +67,25 @@ class Plan:
         return sorted(
             ((n, c) for n, c in self._found.values() if stop is None or n <= stop), key=lambda pair: pair[0]
         )
+
+
+def keep_first(table: Dict[str, Numbered], key: str, number: int, candidate: Candidate) -> None:
+    """Of candidates with the same code the one with the lowest number."""
+    known = table.get(key)
+    if known is None or number < known[0]:
+        table[key] = (number, candidate)
+
+
+def nothing(plan: Plan, tried: int, time_up: bool) -> str:
+    """Why there is no patch, and what was really done."""
+    if not tried:
+        return "the failing tests reach no line that may be edited"
+    said = f"{tried} candidates were tried and none made the failing tests pass"
+    if plan.plausible:
+        count = len(plan.plausible)
+        return f"{said} in an ordinary run, although {count} did where tests are run again and again"
+    if time_up:
+        return f"{said}; the time limit ended the search"
+    if plan.number >= plan.effort:
+        return f"{said}; that was the effort of this search"
+    return f"{said}; no more edits of the known kinds are left"

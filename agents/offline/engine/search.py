@@ -17,7 +17,7 @@ from .candidate import Candidate, ordered
 from .chunk import Chunk, SourceFile
 from .guard import Checkout
 from .outcomes import green
-from .plan import Numbered, Plan
+from .plan import Numbered, Plan, keep_first, nothing
 from .pool import Pool
 from .rank import rank
 from .spectrum import Spectrum
@@ -341,34 +341,13 @@ class Search:
         if result["status"] == "error":
             result["status"] = "ok"
         if not best:
-            result["message"] = result["message"] or self.nothing()
+            result["message"] = result["message"] or nothing(self.plan, self.tried, self.time_up)
         result["stats"] = {
             "tried": self.tried, "first_s": self.first_s, "number": self.plan.number, "statuses": self.statuses,
             "screened_s": self.screened_s, "per_s": self.tried / self.screened_s if self.screened_s > 0 else None,
             "limit_s": self.limit, "improved": len(self.improved), "lines": len(self.spectrum.scores),
             "spent": self.spent, "planned": self.plan.effort,
         }  # fmt: skip
-
-    def nothing(self) -> str:
-        """Why there is no patch, and what was really done."""
-        if not self.tried:
-            return "the failing tests reach no line that may be edited"
-        said = f"{self.tried} candidates were tried and none made the failing tests pass"
-        if self.plan.plausible:
-            count = len(self.plan.plausible)
-            return f"{said} in an ordinary run, although {count} did where tests are run again and again"
-        if self.time_up:
-            return f"{said}; the time limit ended the search"
-        if self.plan.number >= self.plan.effort:
-            return f"{said}; that was the effort of this search"
-        return f"{said}; no more edits of the known kinds are left"
-
-
-def keep_first(table: dict[str, Numbered], key: str, number: int, candidate: Candidate) -> None:
-    """Of candidates with the same code the one with the lowest number."""
-    known = table.get(key)
-    if known is None or number < known[0]:
-        table[key] = (number, candidate)
 
 
 def _body_line(chunk: Chunk) -> int:
