@@ -16,7 +16,7 @@ from ..prompts import render, untrusted
 from ..tools.errors import BudgetExceeded, ContextOverflowError
 from ..tools.toolbox.tool import ToolResult
 from ..tools.toolbox.toolbox import Toolbox
-from .compaction import compact
+from .compaction import compact, shorten, without_embedded
 from .conversation import Conversation
 from .journal import TurnJournal
 from .message import Message, ToolCall, tool_result
@@ -28,6 +28,8 @@ from .stuck import StuckDetector
 FINISH = "finish"
 MISTAKES = 3
 """Mistakes in a row that end a turn."""
+_LEAST_TASK = 2000
+"""Characters of a task that are never left out."""
 
 TurnStatus = Literal["finished", "steps", "stuck", "limit"]
 
@@ -211,7 +213,7 @@ class RoleAgent:
         return arguments, result, time.perf_counter() - started
 
     def _say(self, role: Literal["system", "user"], content: str, images: Sequence[str] = ()) -> None:
-        content = self._mask(content)
+        content = self._mask(without_embedded(content))
         id = f"{self._scope}:{role[0]}{self._said}"
         if self._journal is not None:
             content = self._journal.message(id) or content
@@ -232,9 +234,23 @@ class RoleAgent:
         self.conversation = Conversation()
         for entry in head:
             said = entry.message
-            self._say("system" if said.role == "system" else "user", said.content, said.images)
+            if said.role == "system":
+                self._say("system", said.content)
+            else:
+                images = said.images if state.compactions == 1 else ()
+                self._say("user", shorten(said.content, self._task_chars(said, before, state)), images)
         self._say("user", summary)
         self._observer.compacted(agent=self.name, kept=len(head), dropped=before - len(head))
+
+    def _task_chars(self, task: Message, entries: int, state: _Turn) -> int:
+        """How long the task may be. It is halved each time that there was nothing else to leave out, or that
+        leaving it out did not help."""
+        halvings = state.compactions - (entries > 3)
+        limit = len(task.content) >> max(0, halvings)
+        window = self._client.context_window
+        if window is not None:
+            limit = min(limit, int(window * 1.5))  # less than half of the window, at three bytes and a half
+        return max(_LEAST_TASK, limit)
 
     def _ended(
         self, status: TurnStatus, state: _Turn, why: str = "", finish: Mapping[str, Any] | None = None

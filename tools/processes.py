@@ -9,15 +9,16 @@ from pathlib import Path
 
 
 def kill_descendants() -> None:
-    """Kill every process below this one, the oldest first, until a look finds none. For the end of a process
-    whose threads may be waiting for builds and tests."""
+    """Kill every process below this one. For the end of a process whose threads may be waiting for builds and
+    tests. Stopped first, none can start another while the rest is killed."""
     for _ in range(5):
         below = descendants(os.getpid())
         if not below:
             return
-        for pid in below:
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in below:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, number)
 
 
 def descendants(pid: int) -> list[int]:
@@ -32,7 +33,8 @@ def descendants(pid: int) -> list[int]:
             continue
         if fields[0] != "Z":
             children.setdefault(int(fields[1]), []).append(int(entry.name))
-    found, pending = list[int](), [pid]
+    found: list[int] = []
+    pending = [pid]
     while pending:
         below = children.get(pending.pop(0), [])
         found += below

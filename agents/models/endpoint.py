@@ -34,7 +34,7 @@ _PASSING = re.compile(
     r"later|again|overload|unavailable|capacity|busy|timed? ?out|internal (server )?error$|upstream",
     re.IGNORECASE,
 )
-_KNOWN = frozenset({401, 402, 408, 429})
+_KNOWN = frozenset({200, 401, 402, 408, 429})
 
 
 class Sampled(NamedTuple):
@@ -58,7 +58,7 @@ class Endpoint:
         self.accepts = Accepts(frozenset({"tools"}) if options.text_mode else NOTHING)
         self.bytes_per_token = 3.6
         self._may_use_text = options.text_mode is not False
-        self._options = options
+        self.options = options
         self._keys = list(route.keys(options)) or [None]
         self._dead: dict[str | None, WireError] = {}
         self._good: set[str | None] = set()
@@ -81,7 +81,7 @@ class Endpoint:
         `deadline` (monotonic seconds) bounds the retries beside `ModelOptions.max_retry_s`.
         Raises: CredentialsError, ContextOverflowError, ModelError (with `attempts` set on each).
         """
-        state = Retries(self._options.max_retry_s, deadline, heard)
+        state = Retries(self.options.max_retry_s, deadline, heard)
         try:
             async for attempt in state.loop():
                 with attempt:
@@ -108,7 +108,7 @@ class Endpoint:
         key = self._key()
         limiter = state.limiter = self._limiter(key)
         paused = limiter.paused_for()
-        if paused > self._options.max_retry_s:
+        if paused > self.options.max_retry_s:
             raise WireError("rate", "its rate limit is used up", retry_after_s=paused)
         await self.wire.ready()
         await limiter.wait(state.until())
@@ -209,7 +209,7 @@ class Endpoint:
             return True
         if error.kind in ("timeout", "missing") or not error.connected:
             return False
-        if state.trial and (_told(error) == self.accepts.words or (error.status or 500) < 500):
+        if state.trial and (_told(error) == self.accepts.words or 400 <= (error.status or 500) < 500):
             self.accepts.refused_trial(state.trial)
             state.trial = NOTHING
             return True
@@ -319,7 +319,7 @@ class Endpoint:
 
     def explain(self, error: WireError, attempts: int = 1) -> ModelError:
         """The error of the family that says to a person what `error` means and what to do."""
-        failure = explain(error, self.route, self.masked(str(error)), attempts, self._options.max_retry_s)
+        failure = explain(error, self.route, self.masked(str(error)), attempts, self.options.max_retry_s)
         failure.attempts = attempts
         return failure
 

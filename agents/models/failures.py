@@ -49,7 +49,8 @@ _WINDOW = re.compile(
     re.IGNORECASE,
 )
 _NO_TOOLS = re.compile(
-    r"does not support tools|do(es)?n'?t support (tool|function)|tool (use|calling|calls) (is|are) not supported"
+    r"do(?:es)? not support (?:tool|function)|(?:tool|function)[ -]?call(?:s|ing)? (?:is|are) not (?:supported|enabled)"
+    r"|tools param requires|does not support tools|do(es)?n'?t support (tool|function)|tool (use|calling|calls) (is|are) not supported"
     r"|enable-auto-tool-choice|tool-call-parser|support tool use|function calling is not (enabled|supported)"
     r"|unsupported (parameter|value)[^a-z]+tools?\b",
     re.IGNORECASE,

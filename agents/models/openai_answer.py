@@ -84,7 +84,9 @@ def check_finish(choice: Mapping[str, Any]) -> None:
         )
     if finish.lower() in _FAILED:
         raise WireError(
-            "transient", f"the endpoint ended its answer with {finish!r}" + (f" ({native})" if native else "")
+            "transient",
+            f"the endpoint ended its answer with {finish!r}" + (f" ({native})" if native else ""),
+            status=200,
         )
 
 

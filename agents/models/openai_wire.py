@@ -13,11 +13,12 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from ... import __version__
+from ...tools.proxies import http_options
 from .encoder import Piece, ToolShapes, dumps, with_cache_control, with_reasoning
 from .failures import from_status
 from .imports import openai
 from .openai_answer import StreamReader, read_completion
-from .providers import Route
+from .providers import OPENAI, Route
 from .wire import Answer, Request, WireError
 
 _CONNECT_S = 15.0
@@ -93,7 +94,10 @@ class OpenAIWire:
             headers = {"User-Agent": f"swe-agent/{__version__}"}
             if self._route.provider == "openrouter":
                 headers["X-Title"] = "swe-agent"
-            client = clients[key] = openai().module.AsyncOpenAI(
+            sdk = openai().module
+            http = sdk.DefaultAsyncHttpxClient(**http_options(self._route.base_url or OPENAI))
+            client = clients[key] = sdk.AsyncOpenAI(
+                http_client=http,
                 # The SDK insists on a key; servers without keys ignore it.
                 api_key=key or "none",
                 base_url=self._route.base_url,

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from ...tools.errors import CredentialsError, ModelError
+from ...tools.proxies import http_options
 from .calls import ModelOptions, Sampling
 from .providers import Route, check_model, route_of
 
@@ -77,6 +78,8 @@ def _look_up(route: Route, found: Sequence[object], endpoint: Endpoint) -> None:
         return
     if any(name.endswith(f"/{route.name}") or name == route.model for name in entries):
         return
+    if any("*" in name for name in entries) or route.name.startswith("@"):
+        return  # a router that serves whatever matches, and OpenRouter's presets, which no list holds
     if route.provider == "openai" and route.base_url != "https://api.openai.com/v1":
         return  # routers and test servers answer to names that they do not list
     if route.name.split(":")[0] in entries:
@@ -96,7 +99,7 @@ async def _ask_anthropic(route: Route, options: ModelOptions, timeout_s: float) 
     url = f"{(base or 'https://api.anthropic.com').rstrip('/')}/v1/models/{route.name.partition('/')[2]}"
     keys = route.keys(options)
     refusals = 0
-    async with httpx.AsyncClient(timeout=timeout_s) as client:
+    async with httpx.AsyncClient(timeout=timeout_s, **http_options(url)) as client:
         for key in keys:
             try:
                 answer = await client.get(url, headers={"x-api-key": key, "anthropic-version": "2023-06-01"})

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from ...tools.errors import CredentialsError
+from ...tools.errors import CredentialsError, UsageError
+from ...tools.proxies import http_options
 from .calls import ModelOptions
 from .catalog import ModelFacts, facts_of, known_providers
 
@@ -70,10 +73,11 @@ class _Compatible:
     max_tokens_field: str = "max_tokens"
 
 
-_OPENAI = "https://api.openai.com/v1"
+_CALL = re.compile(r"/(?:chat/completions|completions|responses|embeddings|models|chat)$")
+OPENAI = "https://api.openai.com/v1"
 _COMPATIBLE: Mapping[str, _Compatible] = {
     "openai": _Compatible(
-        _OPENAI,
+        OPENAI,
         ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
         ("OPENAI_API_KEY",),
         max_tokens_field="max_completion_tokens",
@@ -226,6 +230,11 @@ def _check(route: Route, options: ModelOptions) -> None:
         raise CredentialsError(
             f"the API key of {route.model} holds characters that no key has; check {names}"
         )
+    if route.base_url is not None:
+        try:
+            http_options(route.base_url)
+        except UsageError as error:
+            raise CredentialsError(f"{route.model} cannot be reached: {error}") from error
     if route.key_required and not route.keys(options):
         names = " or ".join(route.key_vars) if route.key_vars else "its API key"
         raise CredentialsError(f"no API key for {route.model}: set {names}, or choose another --model")
@@ -271,9 +280,7 @@ def _compatible(model: str, provider: str, name: str, options: ModelOptions) -> 
     official = base is None
     base = base or endpoint.base_url
     if base is not None:
-        base = base.rstrip("/")
-        if "://" not in base:
-            base = f"http://{base}"
+        base = _base_of(base)
         if provider == "ollama" and not base.endswith("/v1"):
             base += "/v1"
     elsewhere = provider == "openai" and not official and "api.openai.com" not in (base or "")
@@ -291,6 +298,24 @@ def _compatible(model: str, provider: str, name: str, options: ModelOptions) -> 
         token_ids=endpoint.token_ids,
         max_tokens_field="max_tokens" if elsewhere else endpoint.max_tokens_field,
     )
+
+
+def _base_of(text: str) -> str:
+    """The base URL in what people copy: without a query, a trailing slash, or the path of one of its calls.
+
+    Raises: CredentialsError when it is no address.
+    """
+    base = text.strip().strip("\"'")
+    base = base if "://" in base else f"http://{base}"
+    try:
+        parts = urlsplit(base)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise CredentialsError(f"--api-base {text!r} is no address; it looks like http://HOST:PORT/v1")
+    path = _CALL.sub("", urlsplit(base).path.rstrip("/"))
+    return f"{parts.scheme}://{parts.netloc}{path}"
 
 
 def _through_litellm(model: str, provider: str, name: str) -> Route:

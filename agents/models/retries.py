@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _UNREACHED_ATTEMPTS = 3
 """Attempts at an endpoint that never answered: a wrong address must not take minutes to show."""
 
+_ERROR_ANSWERS = 5
+"""Attempts at an endpoint that answers with an error in place of a message: it is there, and minutes change little."""
+
 Heard = Callable[[WireError, int, float], None]
 """Called before each wait: the failure, the attempts so far, the seconds to wait."""
 
@@ -84,6 +87,8 @@ class Retries:
         limiter = self.limiter
         unreached = not error.connected and limiter is not None and not limiter.reached
         if unreached and self._failures >= _UNREACHED_ATTEMPTS:
+            return True
+        if error.status == 200 and self._failures >= _ERROR_ANSWERS:
             return True
         paused = (
             limiter.paused_for() if limiter is not None and error.kind == "rate" else state.upcoming_sleep

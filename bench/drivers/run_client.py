@@ -10,6 +10,7 @@ import sys
 from swe_agent.agents.message import Message, system, tool_result, user
 from swe_agent.agents.models.calls import ModelOptions
 from swe_agent.agents.models.factory import make_client
+from swe_agent.agents.models.imports import install
 
 PARAMETERS = {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]}
 TOOLS = [
@@ -35,4 +36,5 @@ async def main(base: str) -> None:
     await client.close()
 
 
+install()  # as the command does at its entry
 asyncio.run(main(sys.argv[1]))

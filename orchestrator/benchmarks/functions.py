@@ -15,6 +15,7 @@ import json
 import zlib
 from abc import abstractmethod
 from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,9 +24,8 @@ from .contract import Benchmark, Files, TaskSource
 from .dataset import load_rows
 
 SOLUTION, JUDGE = "solution.py", "judge.py"
-_LOAD = "import sys\nsys.path.insert(0, '.')\nfrom solution import *  # noqa: F403\nimport solution\n\n"
 _LIVE = """\
-import json, subprocess, sys
+import json, subprocess
 
 CASES = json.loads({cases!r})
 NAME = {name!r}
@@ -37,12 +37,9 @@ def same(got, wanted):
 
 for case in CASES:
     if case.get("testtype") == "functional":
-        sys.path.insert(0, ".")
-        import solution
-
         owner = solution.Solution() if hasattr(solution, "Solution") else solution
         arguments = [json.loads(line) for line in case["input"].split("\\n") if line.strip()]
-        assert getattr(owner, NAME)(*arguments) == json.loads(case["output"]), case["input"][:200]
+        assert _plain(getattr(owner, NAME)(*arguments)) == json.loads(case["output"]), case["input"][:200]
     else:
         done = subprocess.run([sys.executable, "solution.py"], input=case["input"], capture_output=True, text=True, timeout=30)
         assert done.returncode == 0, done.stderr[-500:]
@@ -72,7 +69,15 @@ class FunctionBenchmark(Benchmark):
 def _source(id: str, prompt: str, start: str, test: str, solution: str, *, judge: str = JUDGE) -> TaskSource:
     files: Files = {SOLUTION: _ended(start)}
     known: Files = {SOLUTION: _ended(solution)} if solution else {}
-    return TaskSource(id, prompt, files, {judge: _ended(test)}, f"python3 {judge}", known)
+    return TaskSource(id, prompt, files, {judge: judge_program(test)}, f"python3 {judge}", known)
+
+
+def judge_program(checks: str) -> str:
+    """The judge: `checks` in a process of their own, whose end is told to a parent that the solution is never
+    loaded in. An exit before the last check is a failure, whatever its code."""
+    frame = resources.files(__package__ or __name__).joinpath("judge_frame.py").read_text("utf-8")
+    before, _, after = frame.partition("# CHECKS\n")
+    return before + _ended(checks) + after
 
 
 def _ended(text: str) -> str:
@@ -85,7 +90,7 @@ class HumanEval(FunctionBenchmark):
     name: ClassVar[str] = "humaneval"
 
     def task(self, row: Mapping[str, Any]) -> TaskSource:
-        test = f"{_LOAD}{row['test']}\n\ncheck(solution.{row['entry_point']})\n"
+        test = f"{row['test']}\n\ncheck(_judged(solution.{row['entry_point']}))\n"
         prompt = f"Complete the function `{row['entry_point']}` in {SOLUTION}.\n\n{row['prompt']}"
         stub = row["prompt"].rstrip() + "\n    raise NotImplementedError\n"
         return _source(row["task_id"], prompt, stub, test, row["prompt"] + row.get("canonical_solution", ""))
@@ -98,9 +103,9 @@ class HumanEvalFix(FunctionBenchmark):
 
     def task(self, row: Mapping[str, Any]) -> TaskSource:
         head = row.get("declaration") or row["prompt"]
-        test = f"{_LOAD}{row.get('test_setup') or ''}\n{row['test']}\n"
+        test = f"{row.get('test_setup') or ''}\n{row['test']}\n"
         if "check(" in row["test"] and f"check({row['entry_point']})" not in row["test"]:
-            test += f"\ncheck(solution.{row['entry_point']})\n"
+            test += f"\ncheck(_judged(solution.{row['entry_point']}))\n"
         shown = row.get("docstring") or row.get("example_test") or ""
         prompt = f"Fix the bug in `{row['entry_point']}` in {SOLUTION}.\n\n{shown}"
         return _source(
@@ -123,7 +128,7 @@ class MBPP(FunctionBenchmark):
             str(row["task_id"]),
             prompt,
             "",
-            f"{_LOAD}{setup}\n{checks}\n",
+            f"{setup}\n{checks}\n",
             row.get("code") or row.get("canonical_solution", ""),
         )
 
@@ -135,7 +140,7 @@ class BigCodeBench(FunctionBenchmark):
 
     def task(self, row: Mapping[str, Any]) -> TaskSource:
         start = row.get("complete_prompt") or row["code_prompt"]
-        test = f"{_LOAD}{row['test']}\n\nimport unittest\nunittest.main()\n"
+        test = f"{row['test']}\n\n_unittests()\n"
         prompt = row.get("instruct_prompt") or f"Complete `{row['entry_point']}` in {SOLUTION}.\n\n{start}"
         return _source(
             row["task_id"],
@@ -154,7 +159,7 @@ class NaturalCodeBench(FunctionBenchmark):
     def task(self, row: Mapping[str, Any]) -> TaskSource:
         tests = row["testcases"]
         body = "\n\n".join(tests) if isinstance(tests, list) else tests
-        test = f"{_LOAD}{row.get('setup_code') or ''}\n{body}\n" + (
+        test = f"{row.get('setup_code') or ''}\n{body}\n" + (
             "\nfor name, check in list(globals().items()):\n"
             "    if name.startswith('test') and callable(check):\n        check()\n"
             "    elif isinstance(check, type) and name.startswith('Test'):\n"

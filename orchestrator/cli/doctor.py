@@ -9,7 +9,9 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def doctor(
-    ping: bool = typer.Option(False, "--ping", help="Ask the model one word (costs a few tokens)."),
+    ping: bool = typer.Option(
+        False, "--ping", help="Ask the model, and try what its endpoint takes (some ten short calls)."
+    ),
     model: str = typer.Option("offline/repair", help="Model to check."),
     api_base: str = typer.Option(None, help="Base URL of an OpenAI-compatible endpoint."),
     json_: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
@@ -18,15 +20,20 @@ def doctor(
     import json
     from dataclasses import asdict
 
-    from ..solving.diagnosis import diagnose
+    from ..solving.diagnosis import diagnose, takes
 
     checks = diagnose(model, api_base, ping=ping)
+    traits = takes(model, api_base) if ping and checks[-1].ok else []
     if json_:
-        print(json.dumps([asdict(check) for check in checks], ensure_ascii=False))
+        print(json.dumps([*map(asdict, checks), *map(asdict, traits)], ensure_ascii=False))
     else:
         for check in checks:
             mark = "ok  " if check.ok else "FAIL" if check.needed else "-   "
             print(f"{mark} {check.name:<22} {check.detail}")
             if not check.ok and check.remedy:
                 print(f"{'':<27} {check.remedy}")
+        if traits:
+            from ...agents.models.survey import table
+
+            print(f"\n{table(model, traits)}")
     return 0 if all(check.ok for check in checks if check.needed) else 7

@@ -43,8 +43,9 @@ class _Printed:
             took = grade.seconds.get("total")
             spent = f" {took:.1f} s" if took is not None and not grade.taken_over else ""
             spent += " (earlier verdict, not run now)" if grade.taken_over else ""
+            flag = f"  (tampering? {grade.tampering[0]})" if grade.tampering else ""
             print(
-                f"[{self.done}/{self.total}] {grade.instance_id}: {grade.status}{spent}  {grade.reason}",
+                f"[{self.done}/{self.total}] {grade.instance_id}: {grade.status}{spent}  {grade.reason}{flag}",
                 file=sys.stderr,
             )
 

@@ -14,8 +14,8 @@ from ..exit_code import ExitCode, exit_code_of
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code and never shows a traceback for a user's error
-    (SWE_AGENT_TRACEBACK=1 shows it)."""
+    """Run the command line; returns the exit code and never shows a traceback (SWE_AGENT_TRACEBACK=1 does): that
+    of a bug is saved."""
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     import typer
 
@@ -56,9 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _told(error, f"{error.strerror or error}{place}{_remedy(error)}")
     # the last boundary: a bug is one line too, and says how to see more
     except Exception as error:
-        return _told(
-            error, f"a bug in swe-agent: {type(error).__name__}: {error} (SWE_AGENT_TRACEBACK=1 shows where)"
-        )
+        return _told(error, f"a bug in swe-agent: {type(error).__name__}: {error} ({_saved(error)})")
 
 
 def _told(error: Exception, words: str) -> ExitCode:
@@ -70,6 +68,25 @@ def _told(error: Exception, words: str) -> ExitCode:
 
     print(f"swe-agent: {Masker(host_secrets()).mask(' '.join(printable(words).split()))}", file=sys.stderr)
     return exit_code_of(error)
+
+
+def _saved(error: Exception) -> str:
+    """Save the traceback, without secrets; says where it is."""
+    import tempfile
+    import traceback
+
+    from ...tools.secrets import Masker, host_secrets
+
+    home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "swe-agent/tracebacks"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", suffix=".txt", prefix="traceback-", dir=home, delete=False, errors="replace"
+        ) as file:
+            file.write(Masker(host_secrets()).mask("".join(traceback.format_exception(error))))
+    except OSError:
+        return "SWE_AGENT_TRACEBACK=1 shows where"
+    return f"its traceback is in {file.name}"
 
 
 def _remedy(error: OSError) -> str:

@@ -11,6 +11,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from ...tools.errors import ForgeError, IssueError
+from ...tools.proxies import http_options
 from ...tools.retry import RetryPolicy
 
 MAX_WAIT_S = 60.0
@@ -60,7 +61,7 @@ class ForgeHttp:
             timeout=_FIRST_ANSWER_S,
             follow_redirects=False,
             transport=transport,
-            trust_env=True,
+            **http_options(api),
             headers={"User-Agent": "swe-agent", **(headers or {})},
         )
         # A netrc entry would be sent wherever a redirect leads; tokens come from the caller alone.

@@ -18,6 +18,7 @@ from .grading import Verdict
 from .mirror import find_mirror
 from .predictions import Prediction
 from .script import command_of_script
+from .tamper import tampered_files
 
 
 def command_grader(options: GraderOptions) -> Grader:
@@ -54,6 +55,7 @@ def _judge(
     with open_sandbox(options.sandbox, spec) as sandbox:
         if not prediction.is_empty and not apply_patch(sandbox, prediction.patch, report):
             return Grade(instance.id, "patch_failed", "the patch does not apply")
+        tampering = tampered_files(sandbox, prediction.patch, "HEAD")
         # what the judge adds wins over files of the same name
         sandbox.exec("rm -rf .judge judge.py .score")
         done = sandbox.exec(
@@ -80,7 +82,9 @@ def _judge(
     verdict = Verdict(passed, {"command": passed})
     notes = (*instance.recipe.get("notes", ()), *(score.notes if score else ()))
     reason = "the judge's command passed" if passed else f"the judge's command ended with {done.exit_code}"
-    return Grade(instance.id, "resolved" if passed else "unresolved", reason, verdict, seconds, notes)
+    return Grade(
+        instance.id, "resolved" if passed else "unresolved", reason, verdict, seconds, notes, None, tampering
+    )
 
 
 @dataclass(frozen=True, slots=True)

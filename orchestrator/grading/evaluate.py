@@ -142,4 +142,5 @@ def _known(directory: Path, subject: Mapping[str, str]) -> Grade | None:
         tuple(data.get("notes", ())),
         data.get("environment_cached"),
         taken_over=True,
+        tampering=tuple(data.get("tampering") or ()),
     )

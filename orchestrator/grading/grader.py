@@ -24,6 +24,7 @@ from .logs import parser_named
 from .native import NativeEnvironment, prepare_environment
 from .predictions import Prediction
 from .script import new_files, plan_tests, source_files, touches_compiled
+from .tamper import tampered_files, tampered_log
 
 Status = Literal["resolved", "unresolved", "empty", "patch_failed", "timeout", "infrastructure"]
 
@@ -49,6 +50,8 @@ class Grade:
     """environment (0 from the cache is not claimed: `cached` says so), tests, total."""
     notes: tuple[str, ...] = ()
     cached: bool | None = None
+    tampering: tuple[str, ...] = ()
+    """What the prediction changes of its judge or says in its name; the verdict is what the rules make it."""
     taken_over: bool = False
     """An earlier verdict on the same patch, row and environment; nothing was run now."""
 
@@ -67,6 +70,7 @@ class Grade:
             "seconds": dict(self.seconds),
             "environment_cached": self.cached,
             "notes": list(self.notes),
+            "tampering": list(self.tampering),
         }
 
 
@@ -118,6 +122,7 @@ def _with(
         seconds,
         (*(environment.notes if environment else ()), *grade.notes),
         environment.cached if environment else None,
+        grade.tampering,
     )
 
 
@@ -146,6 +151,7 @@ def _judge(
             return Grade(
                 instance.id, "patch_failed", "the patch does not apply", grade_log(log, parser, (), ())
             )
+        tampering = tampered_files(sandbox, prediction.patch, environment.commit)
         notes = _rebuild(sandbox, prediction.patch, report)
         _place_tests(sandbox, gold.test_patch, environment.commit)
         command = before_tests(sandbox, environment, plan.command)
@@ -167,9 +173,9 @@ def _judge(
     _write(logs, log)
     verdict = grade_log(log, parser, gold.fail_to_pass, gold.pass_to_pass, fail_only=gold.fail_only)
     reason = verdict.rejected or _summary(verdict)
-    return Grade(
-        instance.id, "resolved" if verdict.resolved else "unresolved", reason, verdict, notes=tuple(notes)
-    )
+    tampering += tampered_log(done.output, parser, (*gold.fail_to_pass, *gold.pass_to_pass))
+    status: Status = "resolved" if verdict.resolved else "unresolved"
+    return Grade(instance.id, status, reason, verdict, notes=tuple(notes), tampering=tampering)
 
 
 def apply_patch(sandbox: Sandbox, patch: str, report: list[str]) -> bool:

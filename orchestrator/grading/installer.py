@@ -6,7 +6,8 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import NoReturn, Self
@@ -16,6 +17,7 @@ from ...tools.project.installer import copy_own_pip, find_uv, shown_uv
 from ...tools.project.room import BuildRoom, RoomSpec
 from ...tools.sandbox.environment import SYSTEM_PATH
 from ..solving.run_directory import cache_root
+from .constraints import constraints_of, with_wheels
 from .interpreter import Interpreter
 from .spec import EnvironmentSpec
 
@@ -23,8 +25,25 @@ FORGES = ("github.com", "codeload.github.com", "gitlab.com")
 """Hosts that requirements of benchmark rows are fetched from by git; nothing else but the index is reached."""
 _VCS = re.compile(r"(^|@\s*)(git|hg|svn|bzr)\+")
 _ERROR = re.compile(r"(\w+\.)*\w*(Error|Exception): |fatal: ")
+LOG = "build.log"
 LATER = "2024-08-15"
 """Second cut-off date: when the specifications' newest pins were out. Older pins may need newer parts."""
+
+
+@contextmanager
+def leaving_only_the_log(directory: Path) -> Iterator[None]:
+    """A build that fails leaves its log, which its error names, and nothing else."""
+    try:
+        yield
+    except BaseException:
+        for path in directory.iterdir():
+            if path.name == LOG:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        raise
 
 
 class Installer:
@@ -56,7 +75,8 @@ class Installer:
         self._cache = cache_root()
         uv = find_uv()
         self.uv = str(shown_uv(uv, self._cache)) if uv else None
-        self._log = directory / "build.log"
+        self._log = directory / LOG
+        self._constraints = constraints_of(spec)
         self._room: BuildRoom | None = None
 
     def __enter__(self) -> Self:
@@ -116,6 +136,9 @@ class Installer:
         wanted = [
             item for item in requirements if item.strip() and not item.lstrip().startswith(("#", "-e "))
         ]
+        wanted, replaced = with_wheels(wanted, self.spec.python)
+        for note in replaced:
+            self.note(note)
         # one that is fetched from a forge may be out of reach: it must not take the others along
         fetched = [item for item in wanted if _VCS.search(item)]
         wanted = [item for item in wanted if item not in fetched]
@@ -131,8 +154,28 @@ class Installer:
                 self.notes.append(f"not installed: {item}")
 
     def pip_until(self, *targets: Sequence[str]) -> bool:
-        """Install the first of `targets` that can be, by the dates of `until`."""
-        return self.until(lambda date: any(self._pip(target, date) == 0 for target in targets))
+        """Install the first of `targets` that can be, by the dates of `until`; for each date with the pins of the
+        specification, else without them."""
+
+        def attempt(date: str | None) -> bool:
+            if pins := self._pins():
+                if any(self._pip([*target, *pins], date) == 0 for target in targets):
+                    return True
+                if all(self._pip(target, date) != 0 for target in targets):
+                    return False
+                self.note("the pins of the specification do not hold in every step")
+                return True
+            return any(self._pip(target, date) == 0 for target in targets)
+
+        return self.until(attempt)
+
+    def _pins(self) -> list[str]:
+        """Flags that hold the specification's pins in steps that do not name them."""
+        if not self._constraints:
+            return []
+        path = self.directory / "inputs" / "constraints.txt"
+        path.write_text("\n".join(self._constraints) + "\n")
+        return ["-c", str(path)]
 
     def until(self, attempt: Callable[[str | None], bool]) -> bool:
         """Try with the cut-off date; else with a later date; else with none. What was needed is noted."""

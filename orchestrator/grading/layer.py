@@ -16,12 +16,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from ...tools.files import locked, write_atomically
-from .installer import Installer
+from .installer import Installer, leaving_only_the_log
 from .interpreter import Interpreter
 from .relocate import copy_venv
 from .spec import EnvironmentSpec
 
-_SCHEMA = 2
+_SCHEMA = 3
 
 
 def copy_layer(
@@ -45,7 +45,8 @@ def copy_layer(
             shutil.rmtree(directory, ignore_errors=True)
             directory.mkdir()
             installer = make(directory)
-            _fill(installer, requirements)
+            with leaving_only_the_log(directory):
+                _fill(installer, requirements)
             notes = installer.notes
             write_atomically(directory / "layer.json", json.dumps({"notes": notes}))
     copy_venv(directory / "venv", destination, {})

@@ -119,6 +119,24 @@ def parse_sympy(log: str) -> dict[str, str]:
     return result
 
 
+def _django_line(line: str) -> dict[str, str]:
+    """What one stripped line says of a test."""
+    found: dict[str, str] = {}
+    suffix = next((end for end in (" ... ok", " ... OK", " ...  OK") if line.endswith(end)), None)
+    if suffix is not None:
+        if line.startswith("Applying sites.0002_alter_domain_unique...test_no_migrations"):
+            line = line.split("...", 1)[-1].strip()
+        found[line.rsplit(suffix, 1)[0]] = PASSED
+    if " ... skipped" in line:
+        found[line.split(" ... skipped")[0]] = SKIPPED
+    for word, status in (("FAIL", FAILED), ("ERROR", ERROR)):
+        if line.endswith(f" ... {word}"):
+            found[line.split(f" ... {word}")[0]] = status
+        if line.startswith(f"{word}:") and len(line.split()) > 1:
+            found[line.split()[1]] = status
+    return found
+
+
 def parse_django(log: str) -> dict[str, str]:
     """Django's runner at verbosity 2: `name (module.Class) ... ok|FAIL|ERROR|skipped 'why'`, where other
     output may come between the dots and the verdict."""
@@ -130,19 +148,7 @@ def parse_django(log: str) -> dict[str, str]:
             result["--version is equivalent to version"] = PASSED
         if " ... " in line:
             previous = line.split(" ... ")[0]
-        for suffix in (" ... ok", " ... OK", " ...  OK"):
-            if line.endswith(suffix):
-                if line.startswith("Applying sites.0002_alter_domain_unique...test_no_migrations"):
-                    line = line.split("...", 1)[-1].strip()
-                result[line.rsplit(suffix, 1)[0]] = PASSED
-                break
-        if " ... skipped" in line:
-            result[line.split(" ... skipped")[0]] = SKIPPED
-        for word, status in (("FAIL", FAILED), ("ERROR", ERROR)):
-            if line.endswith(f" ... {word}"):
-                result[line.split(f" ... {word}")[0]] = status
-            if line.startswith(f"{word}:") and len(line.split()) > 1:
-                result[line.split()[1]] = status
+        result |= _django_line(line)
         if line.startswith("ok") and previous is not None:
             result[previous] = PASSED
     for pattern in _DJANGO_INTERRUPTED:

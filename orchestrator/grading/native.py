@@ -23,15 +23,16 @@ from ..benchmarks.instance import Instance
 from ..solving.run_directory import cache_root
 from . import mirror as mirrors
 from .builder import Builder
-from .installer import Installer
+from .installer import Installer, leaving_only_the_log
 from .interpreter import Interpreter, find_interpreter
 from .layer import copy_layer
 from .relocate import relocate
-from .requirements import conda_requirements_at, requirements_at
+from .requirements import conda_requirements_at, only_conda_at, requirements_at
 from .spec import EnvironmentSpec, spec_for, version_note
+from .submodules import fill_submodules
 
 Purpose = Literal["agent", "grader"]
-_SCHEMA = 5
+_SCHEMA = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,44 +125,65 @@ def prepare_environment(
             return found
         if directory.exists():
             shutil.rmtree(directory)
-        started = time.monotonic()
         directory.mkdir()
-        notes = [note for note in (version_note(instance),) if note]
-        if interpreter.short != spec.python:
-            notes.append(f"Python {interpreter.short} instead of {spec.python}, which this machine lacks")
-        if requirements == ["pytest"]:
-            notes.append(
-                f"{' and '.join((*spec.requirements, *spec.conda))} list nothing: pytest alone was installed"
+        with leaving_only_the_log(directory):
+            built = _built(
+                instance, spec, interpreter, requirements, cutoff, mirror, mirror_dir, directory, purpose
             )
-        if spec.system:
-            notes.append(f"system packages of the official image, not installed: {', '.join(spec.system)}")
-        mirrors.checkout(mirror, instance.base_commit, directory / "testbed")
-        env = command_env(directory / "venv", spec)
-        notes += copy_layer(
-            root / "layers",
-            directory / "venv",
-            lambda home: Installer(home, spec, command_env(home / "venv", spec), cutoff, interpreter),
-            interpreter,
-            requirements,
-            purpose,
-        )
-        with Builder(directory, spec, env, cutoff, interpreter) as builder:
-            builder.build()
-            commit = builder.commit(mirrors.commit_date(mirror, instance.base_commit))
-        relocate(directory / "venv", {str(directory / "testbed"): str(DEFAULT_ROOT)})
-        built = NativeEnvironment(
-            directory,
-            spec,
-            ".".join(map(str, interpreter.version)),
-            interpreter.prefix,
-            commit,
-            builder.cutoff,
-            tuple(dict.fromkeys((*notes, *builder.notes))),
-            round(time.monotonic() - started, 2),
-            cached=False,
-        )
-        _save(built)
+            _save(built)
         return built
+
+
+def _built(
+    instance: Instance,
+    spec: EnvironmentSpec,
+    interpreter: Interpreter,
+    requirements: list[str],
+    cutoff: str | None,
+    mirror: Path,
+    mirror_dir: Path | None,
+    directory: Path,
+    purpose: Purpose,
+) -> NativeEnvironment:
+    """Build in `directory`. Raises: RepositoryError, ProjectError."""
+    started = time.monotonic()
+    notes = [note for note in (version_note(instance),) if note]
+    if interpreter.short != spec.python:
+        notes.append(f"Python {interpreter.short} instead of {spec.python}, which this machine lacks")
+    if requirements == ["pytest"]:
+        notes.append(
+            f"{' and '.join((*spec.requirements, *spec.conda))} list nothing: pytest alone was installed"
+        )
+    if spec.system:
+        notes.append(f"system packages of the official image, not installed: {', '.join(spec.system)}")
+    if only := _only_conda(instance, spec, mirror):
+        notes.append(f"only conda has, not installed: {', '.join(only)}")
+    mirrors.checkout(mirror, instance.base_commit, directory / "testbed")
+    notes += fill_submodules(mirror, instance, directory / "testbed", mirror_dir)
+    env = command_env(directory / "venv", spec)
+    notes += copy_layer(
+        directory.parent / "layers",
+        directory / "venv",
+        lambda home: Installer(home, spec, command_env(home / "venv", spec), cutoff, interpreter),
+        interpreter,
+        requirements,
+        purpose,
+    )
+    with Builder(directory, spec, env, cutoff, interpreter) as builder:
+        builder.build()
+        commit = builder.commit(mirrors.commit_date(mirror, instance.base_commit))
+    relocate(directory / "venv", {str(directory / "testbed"): str(DEFAULT_ROOT)})
+    return NativeEnvironment(
+        directory,
+        spec,
+        ".".join(map(str, interpreter.version)),
+        interpreter.prefix,
+        commit,
+        builder.cutoff,
+        tuple(dict.fromkeys((*notes, *builder.notes))),
+        round(time.monotonic() - started, 2),
+        cached=False,
+    )
 
 
 def _requirements(instance: Instance, spec: EnvironmentSpec, mirror: Path) -> list[str]:
@@ -174,6 +196,12 @@ def _requirements(instance: Instance, spec: EnvironmentSpec, mirror: Path) -> li
                 return found
     # no list to go by: what runs most suites at least
     return ["pytest"] if spec.requirements or spec.conda else []
+
+
+def _only_conda(instance: Instance, spec: EnvironmentSpec, mirror: Path) -> list[str]:
+    commits = [commit for commit in (instance.environment_commit, instance.base_commit) if commit]
+    known = (commit for commit in commits if mirrors.has_commit(mirror, commit))
+    return next((only_conda_at(mirror, commit, spec.conda) for commit in known), []) if spec.conda else []
 
 
 def _cutoff(instance: Instance, spec: EnvironmentSpec, mirror: Path) -> str | None:

@@ -97,6 +97,7 @@ class RunReport:
             "taken_over_ids": sorted(name for name, grade in self.grades.items() if grade.taken_over),
             "failure_reasons": {name: self.grades[name].reason for name in errors},
             "seconds": {name: dict(grade.seconds) for name, grade in sorted(self.grades.items())},
+            "tampering": {name: list(g.tampering) for name, g in sorted(self.grades.items()) if g.tampering},
             "notes": {name: list(grade.notes) for name, grade in sorted(self.grades.items()) if grade.notes},
         }
 

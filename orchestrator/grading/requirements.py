@@ -91,9 +91,24 @@ def conda_requirements_at(mirror: Path, commit: str, paths: Sequence[str]) -> li
     return []
 
 
+def only_conda_at(mirror: Path, commit: str, paths: Sequence[str]) -> list[str]:
+    """Names in the first conda environment file that exists which no package index has."""
+    text = next((found for path in paths if (found := file_at(mirror, commit, path)) is not None), "")
+    names = [
+        re.split(r"[\s=<>!]", item.rsplit("::", 1)[-1].strip(), maxsplit=1)[0]
+        for item in _conda_entries(text)
+    ]
+    given = ("python", "pip", "conda", "nodefaults")
+    return sorted({name for name in names if name.lower() in _CONDA_ONLY and name.lower() not in given})
+
+
 def conda_requirements(text: str) -> list[str]:
     """`dependencies` of a conda environment file (`name=1.2`, `channel::name`, the nested `pip:` list). A file
     that is no YAML lists nothing."""
+    return list(dict.fromkeys(line for line in map(_requirement, _conda_entries(text)) if line))
+
+
+def _conda_entries(text: str) -> list[str]:
     import yaml
 
     try:
@@ -101,11 +116,11 @@ def conda_requirements(text: str) -> list[str]:
     except (yaml.YAMLError, RecursionError):
         return []
     listed = data.get("dependencies") if isinstance(data, dict) else None
-    lines: list[str] = []
+    entries: list[str] = []
     for item in listed if isinstance(listed, list) else ():
         inner = item.get("pip") if isinstance(item, dict) else [item]
-        lines += [_requirement(text) for text in inner or () if isinstance(text, str)]
-    return list(dict.fromkeys(line for line in lines if line))
+        entries += [text for text in inner or () if isinstance(text, str)]
+    return entries
 
 
 def _requirement(text: str) -> str:

@@ -277,6 +277,10 @@ class Evaluated(Decided):
     wall_s: float | None
     valid: bool
     run: Any = None  # What was run of what can reach the change: `solving.check.Evidence.to_json`
+    tampering: Sequence[str] = ()
+    """Signs that the patch reaches for its judge."""
+    held_back: Sequence[str] = ()
+    """Files of the patch that were judged apart: tests and their configuration."""
 
 
 @event("patch")

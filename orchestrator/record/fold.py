@@ -35,6 +35,7 @@ class Fold:
         self.tokens: dict[str, dict[str, Any]] = {}
         self.begun: dict[str, float | None] = {}
         self.kept: set[str] = set()
+        self.whole = True
         """Tests that passed on the base commit and are not flaky."""
         self.said: set[str] = set()
         self.called: set[str] = set()
@@ -260,11 +261,14 @@ def _audit(fold: Fold, event: Event) -> None:
         fold.nodes[event["node"]].setdefault("flags", []).extend(flags)
 
 
+_GOOD = ("passed", "xfailed")
+
+
 def _baseline(fold: Fold, event: Event) -> None:
     flaky = set(event.get("flaky") or ())
-    good = ("passed", "xfailed")
+    fold.whole = bool(event.get("whole", True))
     fold.kept = {
-        test for test, out in (event.get("tests") or {}).items() if out in good and test not in flaky
+        test for test, out in (event.get("tests") or {}).items() if out in _GOOD and test not in flaky
     }
 
 
@@ -278,7 +282,9 @@ def _evaluation(fold: Fold, event: Event) -> None:
     }
     if found["p2p"] is None and isinstance(found["after"], Mapping) and "broken" in found["after"]:
         broken = set(found["after"]["broken"])
-        run = (fold.kept & set(found["tests"])) | broken
+        # Where the base was not run whole, it was asked about what fails: what passes was not broken.
+        good = {test for test, out in found["tests"].items() if out in _GOOD}
+        run = ((fold.kept & set(found["tests"])) if fold.whole else good) | broken
         found["p2p"] = [len(run - broken), len(run)] if run else None
     fold.evaluations.append(found)
 

@@ -27,8 +27,10 @@ from .relevance import Belonging, Failing, belonging
 
 CAP_S = 600.0
 """Longest run of a whole suite that nobody asked to be run whole."""
-LOOK_S = 4.0
+LOOK_S = 2.5
 """Longest run before the first model call."""
+SMALL_LOOK_S = 4.0
+"""The same of a small suite, which is run whole."""
 SMALL_TESTS = 300
 """A suite with so many test functions at most is run whole before anybody thinks."""
 LOOK_FILES = 3
@@ -73,7 +75,10 @@ class BaseCommit:
             if report.timed_out or (not report.results and report.exit_code != 0):
                 break
         cut = any(report.timed_out for report in reports)
-        self.take(Baseline.of(reports), whole=not cut)
+        baseline = Baseline.of(reports)
+        if cut and cap_s < CAP_S:
+            baseline = replace(baseline, problem=None)  # a short look that saw nothing says nothing
+        self.take(baseline, whole=not cut)
         self.note(reports[0].results, () if cut else self._files_of(reports[0].results))
         return self.baseline
 
@@ -96,7 +101,7 @@ class BaseCommit:
         if self.whole:
             return self.baseline
         if self.small:
-            return await self.measure(1, left_s=left_s, cap_s=max(longest_s, LOOK_S))
+            return await self.measure(1, left_s=left_s, cap_s=max(longest_s, SMALL_LOOK_S))
         wanted = [file for file in self.nearest(None)[:LOOK_FILES] if file not in self.known.files]
         if wanted:
             limit = longest_s if left_s is None else min(longest_s, max(1.0, left_s))
@@ -212,6 +217,8 @@ class BaseCommit:
     def learned(self, reports: Sequence[TestReport]) -> None:
         with self._lock:
             more, before = Baseline.of(reports), self.baseline
+            if any(report.timed_out for report in reports):
+                more = replace(more, problem=None)
             merged = Baseline(
                 {**more.outcomes, **before.outcomes},
                 before.flaky | more.flaky,

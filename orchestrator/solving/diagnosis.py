@@ -10,10 +10,14 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from ...agents.models.calls import ModelOptions
 from ...tools.errors import SweAgentError
 from ...tools.extras import install_command
+
+if TYPE_CHECKING:
+    from ...agents.models.survey import Trait
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,13 @@ def diagnose(model: str, api_base: str | None, *, ping: bool) -> list[Check]:
     ]
     checks.append(_model(model, ModelOptions(api_base=api_base), ping=ping))
     return checks
+
+
+def takes(model: str, api_base: str | None) -> list[Trait]:
+    """What the model's endpoint takes, by trying. Raises: CredentialsError."""
+    from ...agents.models.survey import survey
+
+    return asyncio.run(survey(model, ModelOptions(api_base=api_base)))
 
 
 def _program(name: str, remedy: str, *, needed: bool = False) -> Check:

@@ -49,6 +49,10 @@ class Found:
     """The search is not sure enough to claim the patch."""
     targets: frozenset[str] = frozenset()
     flaky: frozenset[str] = frozenset()
+    marks: tuple[str, ...] = ()
+    """Signs that the patch reaches for its judge: with any of them nothing is claimed."""
+    own_tests: tuple[int, int] | None = None
+    """(passed, not passed) of the tests that the patch brings or changes; they are run apart."""
     unrelated: Mapping[str, str] = field(default_factory=dict[str, str])
     """Test that fails on the base commit → why it does not show the issue."""
     raise_what: str = "raise --timeout or a --budget-... flag"
@@ -65,7 +69,7 @@ def conclude(
     """verified; no_patch; not_verified: a patch whose checks did not show it right; limit: either at a limit.
     "Passes the tests that were run" is all that is ever claimed."""
     check = found.check
-    verified = check is not None and check.verified and not found.abstained
+    verified = check is not None and check.verified and not found.abstained and not found.marks
     if found.patch.is_empty:
         ending: Ending = "limit" if found.limit else "no_patch"
         status = f"no patch: {found.why or 'no candidate was found'}"
@@ -83,6 +87,9 @@ def conclude(
         status = f"a patch that is not verified: {_why_not(check, found)}"
         if found.limit:
             status = f"limit reached; the best patch so far is kept, not verified: {_why_not(check, found)}"
+    if found.own_tests is not None and not found.patch.is_empty:
+        passed, rest = found.own_tests
+        status += f"; of the tests that it changes or adds, judged apart, {passed} pass and {rest} do not"
     comparison = check.comparison if check else None
     return SolveResult(
         ending=ending,
@@ -108,6 +115,9 @@ def conclude(
 def _why_not(check: Check | None, found: Found) -> str:
     if check is None:
         return "no test could be run on it"
+    if found.marks:
+        more = f" (and {len(found.marks) - 1} more signs)" if len(found.marks) > 1 else ""
+        return f"it reaches for what judges it: {found.marks[0]}{more}"
     if check.comparison.broken:
         return f"{len(check.comparison.broken)} of the tests that were run passed before and fail with it"
     if check.unknown:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from ...tools.testing.report import Outcome, TestReport, TestResult
+from ...tools.testing.report import ENDED_EARLY, Outcome, TestReport, TestResult
 from ...tools.testing.runner import TestRunner
 from ...tools.workspace import Workspace
 
@@ -40,6 +40,7 @@ class Bought:
     exit_code: int = 0
     duration_s: float = 0.0
     timed_out: bool = False
+    marks: list[str] = field(default_factory=list[str])
 
     def report(self) -> TestReport:
         """As one report."""
@@ -52,6 +53,7 @@ class Bought:
             self.log_path,
             tuple(self.uncollected),
             tuple(self.unknown),
+            marks=tuple(dict.fromkeys(self.marks)),
         )
 
 
@@ -127,6 +129,7 @@ def _add(bought: Bought, part: Sequence[str], report: TestReport) -> list[str]:
         unfinished = {name for name in part if file_of(name) not in finished}
     bought.results |= results
     bought.unknown += report.unknown
+    bought.marks += [*report.marks, *([] if report.ended or report.timed_out else [ENDED_EARLY])]
     bought.uncollected += report.collection_errors
     if report.exit_code not in (0, 5):
         bought.exit_code, bought.output = report.exit_code, report.output

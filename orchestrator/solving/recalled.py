@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...tools.testing.report import Baseline, Outcome
 from ..record.events import BaselineMeasured, Evaluated, Reproduced
-from .check import Check
+from .judges import Judgement
 from .relevance import Belonging
 from .reproduce import Reproduction
 from .suite import Suite
@@ -58,8 +58,9 @@ def reproduction_from(event: Reproduced) -> Reproduction:
     )
 
 
-def verdict_event(check: Check) -> Evaluated:
+def verdict_event(judged: Judgement) -> Evaluated:
     """The final check of the selected patch, on a clean base."""
+    check = judged.check
     report = check.report
     return Evaluated(
         node="",
@@ -68,6 +69,8 @@ def verdict_event(check: Check) -> Evaluated:
         f2p=[len(check.passed_targets), len(check.targets)] if check.targets else None,
         p2p=[passing := len(check.comparison.unchanged_passing), passing + len(check.comparison.broken)],
         run=check.evidence.to_json(),
+        tampering=judged.marks,
+        held_back=judged.held_back,
         wall_s=round(report.duration_s, 3) if report else None,
         valid=True,
         by=None,

@@ -26,8 +26,9 @@ from ..request import SolveRequest, SolveResult
 from ..settings import OFFLINE
 from .base_commit import CAP_S, LOOK_S
 from .base_knowledge import KnowledgeCache
-from .check import Check, Verify
+from .check import Verify
 from .feedback import Feedback
+from .judges import Judgement, judge
 from .outcome import Found, conclude, no_test
 from .oversight import oversee
 from .prepare import Prepared, copy_repository, prepare, read_tests
@@ -180,12 +181,12 @@ class _Run:
                 await asyncio.to_thread(base.write_text, path, text)
             stage = Stage(team, suite, request.issue, reproduction, base, shown, self._step)
             choice = await choose(stage, request, self._recorder, self._journal)
-            check = await self._verdict(stage, prepared, choice.patch)
+            judged = await self._verdict(stage, prepared, choice.patch)
         finally:
             await asyncio.shield(asyncio.to_thread(base.close))
         found = Found(
             choice.patch,
-            check,
+            judged.check if judged else None,
             choice.limit,
             choice.why,
             choice.confidence,
@@ -193,6 +194,8 @@ class _Run:
             abstained=choice.abstained,
             targets=reproduction.targets,
             flaky=suite.baseline.flaky,
+            marks=judged.marks if judged else (),
+            own_tests=judged.own_tests if judged else None,
             unrelated=shown.unrelated,
         )
         return self._conclude(prepared, found)
@@ -280,21 +283,16 @@ class _Run:
             self._best_rank = attempt.rank()
             self._run.replace("patch.diff", attempt.patch.text)
 
-    async def _verdict(self, stage: Stage, prepared: Prepared, patch: Patch) -> Check | None:
-        """The final word: the patch alone on a clean base, cold, and as much of the suite as `verify` buys."""
+    async def _verdict(self, stage: Stage, prepared: Prepared, patch: Patch) -> Judgement | None:
+        """The final word: the patch alone on a clean base under the base's own tests, cold, and as much of the
+        suite as `verify` buys."""
         if patch.is_empty:
             return None
         self._say("progress", {"line": "final check"})
-        fork = await asyncio.to_thread(prepared.workspace.fork)
-        try:
-            await asyncio.to_thread(fork.apply, patch)
-            for path, text in stage.reproduction.files.items():
-                await asyncio.to_thread(fork.write_text, path, text)
-            check = await stage.suite.check(fork, patch, stage.reproduction.targets, final=True)
-        finally:
-            await asyncio.shield(asyncio.to_thread(fork.close))
-        self._recorder.append(verdict_event(check))
-        return check
+        kept, command = stage.reproduction, prepared.project.test_command.command
+        judged = await judge(stage.suite, patch, kept.files, kept.targets, command)
+        self._recorder.append(verdict_event(judged))
+        return judged
 
     def _overseen(self, result: SolveResult) -> SolveResult:
         name = (self._request.issue.repository or str(self._request.repository)).rstrip("/")

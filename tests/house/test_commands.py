@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -75,3 +76,21 @@ def test_completion_completes() -> None:
 )
 def test_exit_codes(error: type[BaseException], code: int) -> None:
     assert exit_code_of(error("x")) == code
+
+
+def test_a_bug_is_one_line_and_a_saved_traceback(tmp_path: Path) -> None:
+    """A broken installation stands for what nobody foresaw."""
+    code = (
+        "import sys, types; broken = types.ModuleType('typer_is_fine');"
+        "sys.modules['swe_agent.orchestrator.solving.diagnosis'] = broken;"
+        "from swe_agent.orchestrator.cli.main import main; sys.exit(main(['doctor']))"
+    )
+    environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "ImportError" in done.stderr
+    saved = list((tmp_path / "swe-agent/tracebacks").iterdir())
+    assert len(saved) == 1
+    assert str(saved[0]) in done.stderr
+    assert "Traceback" in saved[0].read_text()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swe_agent.orchestrator.batch.settings import BatchSettings, InstanceSettings
@@ -158,6 +158,7 @@ def test_the_schema_and_the_template_name_every_key(
     assert main(["config", "show"]) == 0  # what the template offers is what is taken
 
 
+@settings(deadline=None)
 @given(
     temperature=st.one_of(st.none(), st.floats(0, 5)),
     seed=st.integers(),

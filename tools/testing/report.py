@@ -14,6 +14,8 @@ from enum import StrEnum
 from ..excerpt import clip_line, printable
 
 _LACKING = re.compile(r"\bModuleNotFoundError: No module named '([\w.]+)'")
+ENDED_EARLY = "the test process ended before all its tests had run"
+"""The mark of such a run."""
 _NO_TESTS = 5
 """Exit code of pytest, and of unittest since Python 3.12, when there is no test."""
 
@@ -68,6 +70,10 @@ class TestReport:
     """Selected names that match no test."""
     warm: bool = False
     """Whether a preloaded process ran it; such a verdict is feedback, never the final one."""
+    ended: bool = True
+    """Whether the run came to its own end. One that did not may lack any test, whatever its exit code."""
+    marks: tuple[str, ...] = ()
+    """Signs that the code under test reached for its judge (looked for in cold runs)."""
     chosen: str = ""
     """How the tests were chosen, when neither all nor named ones were run."""
 

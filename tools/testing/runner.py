@@ -77,7 +77,7 @@ class TestRunner:
                 return replace(report, log_path=write_log(log, report.output))
         on_base = self._gathers(workspace)
         with self._tree(workspace) as tree:
-            report, _ = self._cold(tree.sandbox, names, limit, log, on_base=on_base)
+            report, _ = self._cold(tree.sandbox, names, limit, log, on_base=on_base, audit=cold)
         if self._warm is not None and not cold:
             self._warm.note(names, report)
         return report
@@ -158,6 +158,7 @@ class TestRunner:
         log: Path | None,
         coverage: bool = False,
         on_base: bool = False,
+        audit: bool = False,
     ) -> tuple[TestReport, Events]:
         return run_cold(
             sandbox,
@@ -168,6 +169,7 @@ class TestRunner:
             coverage=coverage,
             bytecode=self._bytecode,
             on_base=on_base,
+            audit=audit,
             limit_s=self.limit_s,
         )
 

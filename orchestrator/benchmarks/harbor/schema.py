@@ -104,7 +104,7 @@ class Collect(_Table):
     user: str | int | None = None
 
 
-class Agent(_Phase):
+class AgentTable(_Phase):
     timeout_sec: float | None = None
     user: str | int | None = None
 
@@ -156,9 +156,9 @@ class Solution(_Table):
     env: dict[str, str] = Field(default_factory=dict)
 
 
-class Step(_Table):
+class TaskStep(_Table):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$")]
-    agent: Agent = Field(default_factory=Agent)
+    agent: AgentTable = Field(default_factory=AgentTable)
     verifier: Verifier = Field(default_factory=Verifier)
     min_reward: float | dict[str, float] | None = None
     healthcheck: Healthcheck | None = None
@@ -189,11 +189,11 @@ class TaskConfig(_Table):
     task: Package | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
     environment: Environment = Field(default_factory=Environment)
-    agent: Agent = Field(default_factory=Agent)
+    agent: AgentTable = Field(default_factory=AgentTable)
     verifier: Verifier = Field(default_factory=Verifier)
     solution: Solution = Field(default_factory=Solution)
     multi_step_reward_strategy: Literal["mean", "final"] | None = None
-    steps: list[Step] = Field(default_factory=list)
+    steps: list[TaskStep] = Field(default_factory=list)
     artifacts: list[ArtifactEntry] = Field(default_factory=list)
 
     @model_validator(mode="before")

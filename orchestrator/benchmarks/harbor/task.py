@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ....tools.errors import UsageError
-from .schema import Environment, Step, TaskConfig
+from .schema import Environment, TaskConfig, TaskStep
 
 MAIN = "main"
 _COMPOSE = ("docker-compose.yaml", "docker-compose.yml", "singularity-compose.yaml")
@@ -37,20 +37,20 @@ class HarborTask:
         return self.home / "environment"
 
     @property
-    def steps(self) -> tuple[Step, ...]:
+    def steps(self) -> tuple[TaskStep, ...]:
         return tuple(self.config.steps)
 
-    def instruction(self, step: Step | None = None) -> str:
+    def instruction(self, step: TaskStep | None = None) -> str:
         return _text((self.home / "steps" / step.name if step else self.home) / "instruction.md")
 
-    def tests(self, step: Step | None = None) -> tuple[Path, ...]:
+    def tests(self, step: TaskStep | None = None) -> tuple[Path, ...]:
         """Folders that are copied to /tests, the later over the earlier."""
         folders = [self.home / "tests"]
         if step:
             folders.append(self.home / "steps" / step.name / "tests")
         return tuple(folder for folder in folders if folder.is_dir())
 
-    def solution(self, step: Step | None = None) -> Path:
+    def solution(self, step: TaskStep | None = None) -> Path:
         """Folder with solve.sh: the step's own, else the task's."""
         own = self.home / "steps" / step.name / "solution" if step else self.home / "solution"
         return own if own.is_dir() else self.home / "solution"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ...benchmarks.harbor.schema import Step
+from ...benchmarks.harbor.schema import TaskStep
 from ...benchmarks.harbor.task import HarborTask, resolved_env
 from .box import Box
 from .result import Act, TrialError
@@ -23,7 +23,13 @@ class TrialAgent(Protocol):
     def name(self) -> str: ...
 
     def act(
-        self, box: Box, task: HarborTask, step: Step | None, *, timeout: float | None, user: str | int | None
+        self,
+        box: Box,
+        task: HarborTask,
+        step: TaskStep | None,
+        *,
+        timeout: float | None,
+        user: str | int | None,
     ) -> Act | None:
         """Raises: TrialError when it cannot act by the benchmark's rules; SandboxError."""
         ...
@@ -36,7 +42,13 @@ class Noop:
     name: str = "nop"
 
     def act(
-        self, box: Box, task: HarborTask, step: Step | None, *, timeout: float | None, user: str | int | None
+        self,
+        box: Box,
+        task: HarborTask,
+        step: TaskStep | None,
+        *,
+        timeout: float | None,
+        user: str | int | None,
     ) -> Act | None:
         return None
 
@@ -48,7 +60,13 @@ class Oracle:
     name: str = "oracle"
 
     def act(
-        self, box: Box, task: HarborTask, step: Step | None, *, timeout: float | None, user: str | int | None
+        self,
+        box: Box,
+        task: HarborTask,
+        step: TaskStep | None,
+        *,
+        timeout: float | None,
+        user: str | int | None,
     ) -> Act | None:
         folder = task.solution(step)
         if not (folder / "solve.sh").is_file():
@@ -72,7 +90,13 @@ class Patched:
     name: str = "patch"
 
     def act(
-        self, box: Box, task: HarborTask, step: Step | None, *, timeout: float | None, user: str | int | None
+        self,
+        box: Box,
+        task: HarborTask,
+        step: TaskStep | None,
+        *,
+        timeout: float | None,
+        user: str | int | None,
     ) -> Act | None:
         with tempfile.TemporaryDirectory() as scratch:
             written, gone = self._changes(Path(scratch))

@@ -49,7 +49,7 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class TrialFailure:
     """`exception_info` of a result."""
 
     kind: str
@@ -82,7 +82,7 @@ class Phase:
     instruction: str
     act: Act | None = None
     rewards: Rewards | None = None
-    failure: Failure | None = None
+    failure: TrialFailure | None = None
     agent_execution: Timing = field(default_factory=Timing)
     verifier: Timing = field(default_factory=Timing)
 
@@ -109,7 +109,7 @@ class Trial:
     """`docker` or `namespace`."""
     phases: list[Phase] = field(default_factory=list[Phase])
     rewards: Rewards | None = None
-    failure: Failure | None = None
+    failure: TrialFailure | None = None
     notes: tuple[str, ...] = ()
     whole: Timing = field(default_factory=Timing)
     environment_setup: Timing = field(default_factory=Timing)

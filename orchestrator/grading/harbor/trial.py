@@ -13,12 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...benchmarks.harbor.schema import Environment, Healthcheck, Step, Verifier
+from ...benchmarks.harbor.schema import Environment, Healthcheck, TaskStep, Verifier
 from ...benchmarks.harbor.task import HarborTask, resolved_env
 from .agents import TrialAgent
 from .artifacts import all_artifacts, collect, hand_over
 from .box import Box
-from .result import Failure, Phase, Rewards, Trial, TrialError
+from .result import Phase, Rewards, Trial, TrialError, TrialFailure
 from .verifier import verify
 
 Opener = Callable[[HarborTask, Path, Environment, bool], Box]
@@ -51,7 +51,7 @@ def run_trial(
                 run.open()
             run.all_phases()
         except TrialError as error:
-            trial.failure = Failure(error.kind, str(error))
+            trial.failure = TrialFailure(error.kind, str(error))
         finally:
             run.close()
     trial.write()
@@ -98,7 +98,7 @@ class _Run:
             try:
                 self._prepare(step)
             except TrialError as error:
-                phase.failure = Failure(error.kind, str(error))
+                phase.failure = TrialFailure(error.kind, str(error))
             else:
                 self._phase(
                     phase, step, trial.directory / "steps" / step.name, last=number == len(task.steps)
@@ -107,7 +107,7 @@ class _Run:
                 break
         trial.rewards = self._reward()
 
-    def _prepare(self, step: Step) -> None:
+    def _prepare(self, step: TaskStep) -> None:
         folder = self._task.home / "steps" / step.name / "workdir"
         if folder.is_dir():
             self.box.put(folder, self.box.workdir)
@@ -120,11 +120,11 @@ class _Run:
                 )
         self._wait_healthy(step.healthcheck)
 
-    def _user(self, step: Step | None) -> str | int | None:
+    def _user(self, step: TaskStep | None) -> str | int | None:
         own = step.agent.user if step else None
         return own if own is not None else self._task.config.agent.user
 
-    def _phase(self, phase: Phase, step: Step | None, directory: Path, *, last: bool) -> None:
+    def _phase(self, phase: Phase, step: TaskStep | None, directory: Path, *, last: bool) -> None:
         config = self._task.config
         with phase.agent_execution:
             self._act(phase, step)
@@ -145,9 +145,9 @@ class _Run:
                 else:
                     phase.rewards = self._verify_apart(place, step, directory)
             except TrialError as error:
-                phase.failure = phase.failure or Failure(error.kind, str(error))
+                phase.failure = phase.failure or TrialFailure(error.kind, str(error))
 
-    def _act(self, phase: Phase, step: Step | None) -> None:
+    def _act(self, phase: Phase, step: TaskStep | None) -> None:
         config = self._task.config
         own = step.agent.timeout_sec if step else None
         timeout = own if own is not None else config.agent.timeout_sec
@@ -157,11 +157,11 @@ class _Run:
         try:
             phase.act = self._agent.act(self.box, self._task, step, timeout=timeout, user=self._user(step))
         except TrialError as error:
-            phase.failure = Failure(error.kind, str(error))
+            phase.failure = TrialFailure(error.kind, str(error))
         if phase.act and phase.act.timed_out:
-            phase.failure = Failure("AgentTimeoutError", f"the agent ran longer than {timeout:.0f} s")
+            phase.failure = TrialFailure("AgentTimeoutError", f"the agent ran longer than {timeout:.0f} s")
 
-    def _verify_here(self, step: Step | None, directory: Path) -> Rewards:
+    def _verify_here(self, step: TaskStep | None, directory: Path) -> Rewards:
         config = self._task.config
         self.box.network(
             _mode(
@@ -170,7 +170,7 @@ class _Run:
         )
         return self._verify(self.box, step, directory, bundled=False)
 
-    def _verify_apart(self, place: _Place, step: Step | None, directory: Path) -> Rewards:
+    def _verify_apart(self, place: _Place, step: TaskStep | None, directory: Path) -> Rewards:
         config = self._task.config
         mode = _mode(
             step.verifier.network_mode if step else None, config.verifier.network_mode, place.environment
@@ -188,7 +188,7 @@ class _Run:
         finally:
             box.close()
 
-    def _verify(self, box: Box, step: Step | None, directory: Path, *, bundled: bool) -> Rewards:
+    def _verify(self, box: Box, step: TaskStep | None, directory: Path, *, bundled: bool) -> Rewards:
         whole, own = self._task.config.verifier, step.verifier if step else Verifier()
         timeout = own.timeout_sec if "timeout_sec" in own.model_fields_set else whole.timeout_sec
         return verify(
@@ -245,7 +245,7 @@ def _offline(task: HarborTask) -> bool:
     return "public" not in named
 
 
-def _verifier_place(task: HarborTask, step: Step | None) -> _Place | None:
+def _verifier_place(task: HarborTask, step: TaskStep | None) -> _Place | None:
     """Where a verifier runs on its own; None where it shares the agent's box. The nearest definition counts:
     the step's, then the task's, then a fresh copy of the agent's environment."""
     config = task.config

@@ -6,10 +6,12 @@ the repository's Python (3.6 or newer) and pytest (3 or newer).
 
 import json
 import os
+import sys
 
 import pytest
 import swe_agent_report as shared
 
+_SKIPPED = pytest.skip.Exception
 _RANK = {"passed": 0, "xpassed": 1, "xfailed": 1, "skipped": 2, "failed": 3, "error": 4}
 
 
@@ -21,6 +23,10 @@ class State:
     checkpoint = None
     """Called with a reason where the run may be frozen for later runs (warm runs only)."""
     tracer = None
+    coverage = None
+    audit = None
+    raised = {}
+    """Tests whose latest call raised: told by the call itself, not by a report about it."""
     selected = False
     """Whether the selection has taken effect: before that, a frozen session serves any selection."""
 
@@ -48,9 +54,15 @@ def resume(folder):
 def start(folder):
     """Begin to serve the request in `folder`."""
     State.request = shared.Request(folder)
-    State.report = shared.Report(os.path.join(folder, "report.jsonl"))
+    State.report = shared.Report(os.path.join(folder, "report.jsonl"), State.request.signer)
     State.results = {}
     State.request.restore_environment()
+    if State.request.audit:
+        import swe_agent_audit
+
+        State.audit = swe_agent_audit.Audit(State.request.root, shared.is_test)
+    if State.request.signer is not None:
+        _hide(folder)
     prepare(State.request.root, State.request.bytecode, State.request.shared_bytecode)
 
 
@@ -59,6 +71,18 @@ def prepare(root, bytecode, shared_bytecode):
     shared.keep_bytecode_honest()
     shared.move_bytecode(root, bytecode, shared_bytecode)
     _keep_rewritten_honest()
+
+
+def _hide(folder):
+    """The product under test shall not find the report's author by name."""
+    if State.request.coverage:
+        import swe_agent_coverage  # noqa: F401 - found here later, when the folder is off the path
+
+        State.coverage = swe_agent_coverage
+    sys.path[:] = [p for p in sys.path if os.path.realpath(p or ".") != os.path.realpath(folder)]
+    for name in list(sys.modules):
+        if name.startswith("swe_agent_") and name != __name__:
+            del sys.modules[name]
 
 
 def _keep_rewritten_honest():
@@ -155,6 +179,8 @@ def pytest_configure(config):
     _neutralise(config)
     if State.checkpoint is not None:
         State.checkpoint("configured")
+    if State.request.signer is not None:
+        sys.modules.pop(__name__, None)
     State.selected = True
     rootdir = getattr(config, "rootpath", None) or getattr(config, "rootdir", "")
     State.rootdir = os.path.realpath(str(rootdir))
@@ -231,10 +257,12 @@ def pytest_collection_finish(session):
     if State.checkpoint is not None:
         State.checkpoint("collected")
         State.checkpoint = None
+    State.report.write(collected=len(session.items))
     if State.request.coverage:
-        import swe_agent_coverage
-
-        State.tracer = swe_agent_coverage.Tracer(State.request.root)
+        coverage = State.coverage
+        if coverage is None:
+            import swe_agent_coverage as coverage
+        State.tracer = coverage.Tracer(State.request.root)
 
 
 def pytest_collectreport(report):
@@ -261,9 +289,14 @@ def pytest_runtest_call(item):
     limit = shared.Limit(State.request.limit_s)
     limit.begin()
     try:
-        yield
+        outcome = yield
     finally:
         limit.end()
+    if State.audit is not None:
+        error = outcome.excinfo
+        State.raised[item.nodeid] = error is not None and not isinstance(error[1], _SKIPPED)
+        for name in State.audit.replaced():
+            State.report.write(mark="%s was replaced while a test ran" % name)
 
 
 def pytest_runtest_logreport(report):
@@ -303,9 +336,14 @@ def _text(report):
 
 def pytest_runtest_logfinish(nodeid, location):
     outcome, duration, message = State.results.pop(nodeid, ("", 0.0, ""))
+    if outcome == "passed" and State.raised.pop(nodeid, False):
+        State.report.write(mark="%s raised and was reported as passed" % test_id(nodeid))
     if outcome:
         State.report.write(test=test_id(nodeid), outcome=outcome, duration=duration, message=message)
 
 
 def pytest_sessionfinish(session, exitstatus):
+    if State.audit is not None:
+        for mark in State.audit.marks():
+            State.report.write(mark=mark)
     State.report.write(done=int(exitstatus))

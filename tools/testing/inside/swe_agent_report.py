@@ -3,6 +3,7 @@
 Runs under the repository's Python, 3.6 or newer, and imports the standard library only.
 """
 
+import hashlib
 import io
 import json
 import os
@@ -24,6 +25,14 @@ def bounded(text, limit=MESSAGE_CHARS):
     return text[:head] + "\n[... %d characters ...]\n" % (len(text) - limit) + text[head - limit :]
 
 
+def is_test(path):
+    """Whether a path relative to the root is a test by its name, or lies among tests."""
+    parts = path.split("/")
+    name = parts[-1]
+    named = name.startswith("test_") or name.endswith("_test.py") or name in ("conftest.py", "tests.py")
+    return named or any(part in ("test", "tests") for part in parts[:-1])
+
+
 class Request:
     """The run's request: `root`, `select`, `restore` (environment to put back), `coverage`."""
 
@@ -35,6 +44,8 @@ class Request:
         self.select = data["select"]
         self.coverage = bool(data.get("coverage"))
         self.restore = data["restore"]
+        self.signer = _signer(folder, data)
+        self.audit = bool(data.get("audit"))
         self.bytecode = data.get("bytecode")
         self.shared_bytecode = data.get("shared_bytecode")
         self.limit_s = data.get("limit_s")
@@ -46,6 +57,22 @@ class Request:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def _signer(folder, data):
+    """What signs the report: each line with all before it. The key is taken out of the request before anything
+    of the repository is imported; what is kept is a hash object, which does not give it back. A command of
+    several test processes hands a key made from this one to the next."""
+    key = data.pop("key", None)
+    if not key:
+        return None
+    if data.get("several"):
+        data["key"] = hashlib.sha256(key.encode()).hexdigest()
+    path = os.path.join(folder, "request.json")
+    with io.open(path + ".new", "w", encoding="utf-8") as file:
+        file.write(json.dumps(data))
+    os.replace(path + ".new", path)
+    return hashlib.blake2b(key=bytes.fromhex(key), digest_size=16)
 
 
 class HungTest(BaseException):
@@ -85,8 +112,9 @@ class Report:
     remember = False
     """Whether events are kept, to be told again by runs that continue from a frozen process."""
 
-    def __init__(self, path):
+    def __init__(self, path, signer=None):
         self.pid = os.getpid()
+        self._signer = signer
         self.path = path
         self.history = []
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -106,6 +134,9 @@ class Report:
         if self.remember:
             self.history.append(event)
         line = json.dumps(event).encode("utf-8", "replace") + b"\n"
+        if self._signer is not None:
+            self._signer.update(line)
+            line = self._signer.copy().hexdigest().encode("ascii") + b" " + line
         while line:
             line = line[os.write(self._fd, line) :]
 

@@ -172,14 +172,26 @@ def main():
             sys.stderr.write("%s\n" % (end.code,))
         raise
     finally:
+        for mark in audit.marks() if audit is not None else ():
+            report.write(mark=mark)
         report.write(done=int(status or 0))
 
 
 if __name__ == "__main__":
     request = shared.Request(os.environ["SWE_AGENT_TESTS"])
-    report = shared.Report(os.path.join(request.folder, "report.jsonl"))
+    report = shared.Report(os.path.join(request.folder, "report.jsonl"), request.signer)
+    audit = None
+    if request.audit:
+        import swe_agent_audit
+
+        _patch()
+        audit = swe_agent_audit.Audit(request.root, shared.is_test)
     request.restore_environment()
     shared.keep_bytecode_honest()
     shared.move_bytecode(request.root, request.bytecode, request.shared_bytecode)
-    _patch()
+    if audit is None:
+        _patch()
+    sys.path[:] = [p for p in sys.path if os.path.realpath(p or ".") != HERE]
+    for loaded in [name for name in sys.modules if name.startswith("swe_agent_")]:
+        del sys.modules[loaded]
     main()

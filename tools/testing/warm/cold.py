@@ -20,6 +20,7 @@ _SHARED = "swe_agent_report.py"
 _PYTEST = "swe_agent_pytest.py"
 _COVERAGE = "swe_agent_coverage.py"
 _UNITTEST = "swe_agent_unittest.py"
+_AUDIT = "swe_agent_audit.py"
 _NOT_STARTED = (126, 127)
 """What a shell ends with when it cannot run a command: that says nothing about the code."""
 
@@ -49,10 +50,13 @@ def run_cold(
     coverage: bool = False,
     bytecode: Bytecode | None = None,
     on_base: bool = False,
+    audit: bool = False,
     limit_s: float | None = None,
 ) -> tuple[TestReport, Events]:
     """Run the test command in `sandbox`; the events hold what the report has no place for. `on_base` says
-    that the tree is the base commit's, so that its bytecode may serve later runs. `limit_s` ends a single test (pytest and unittest).
+    that the tree is the base commit's, so that its bytecode may serve later runs. With `audit` the run is
+    looked over for code that reaches for its judge (`TestReport.marks`). `limit_s`
+    ends a single test (pytest and unittest).
 
     Raises: ToolError for a selection that no test can have; SandboxError.
     """
@@ -63,12 +67,14 @@ def run_cold(
     try:
         if runner == "pytest":
             compiled = _bytecode(bytecode, sandbox, folder)
-            done, events = _pytest(sandbox, project, names, folder, timeout, {**compiled, **limit}, coverage)
+            asked = {**compiled, **limit, "coverage": coverage, **signature(project, audit)}
+            done, events = _pytest(sandbox, project, names, folder, timeout, asked)
             if bytecode is not None and on_base and not done.timed_out and events.results:
                 bytecode.keep(sandbox, folder)
         elif runner in ("unittest", "django"):
             compiled = _bytecode(bytecode, sandbox, folder)
-            done, events = _unittest(sandbox, project, names, folder, timeout, {**compiled, **limit})
+            asked = {**compiled, **limit, **signature(project, audit)}
+            done, events = _unittest(sandbox, project, names, folder, timeout, asked)
         else:
             done, events = _custom(sandbox, project, names, timeout)
     finally:
@@ -90,6 +96,13 @@ def _bytecode(bytecode: Bytecode | None, sandbox: Sandbox, folder: str) -> dict[
     return {"bytecode": str(sandbox.root / folder / "pycache"), "shared_bytecode": shared}
 
 
+def signature(project: Project, audit: bool) -> dict[str, str | bool]:
+    """The key by which the report is signed, for this run alone: keys of a request. `several`: the command may
+    start more than one test process."""
+    plain = not re.search(r"[|&;<>()$`\n]", project.test_command.command)
+    return {"key": secrets.token_hex(32), "several": not plain, "audit": audit}
+
+
 def check_name(name: str) -> str:
     """A selected id, file or folder, relative to the root. Raises: ToolError."""
     text = name.strip()
@@ -107,20 +120,13 @@ def _pytest(
     names: Sequence[str],
     folder: str,
     timeout: float,
-    compiled: Mapping[str, object],
-    coverage: bool,
+    asked: Mapping[str, object],
 ) -> tuple[ExecResult, Events]:
     env, restore = pytest_environment(project, sandbox.root, folder)
-    request = {
-        "root": str(sandbox.root),
-        "select": list(names),
-        "restore": restore,
-        "coverage": coverage,
-        **compiled,
-    }
-    place(sandbox, folder, request, (_SHARED, _PYTEST, *((_COVERAGE,) if coverage else ())))
+    request = {"root": str(sandbox.root), "select": list(names), "restore": restore, **asked}
+    place(sandbox, folder, request, (_SHARED, _PYTEST, _AUDIT, *((_COVERAGE,) if asked["coverage"] else ())))
     done = sandbox.exec(project.test_command.command, timeout=timeout, env=env)
-    return done, read_events(sandbox, folder)
+    return done, read_events(sandbox, folder, str(asked["key"]))
 
 
 def pytest_environment(
@@ -146,17 +152,17 @@ def _unittest(
     names: Sequence[str],
     folder: str,
     timeout: float,
-    compiled: Mapping[str, object],
+    asked: Mapping[str, object],
 ) -> tuple[ExecResult, Events]:
     env = test_environment(project, sandbox.root)
     env["SWE_AGENT_TESTS"] = str(sandbox.root / folder)
     restore = {"SWE_AGENT_TESTS": None}
-    request = {"root": str(sandbox.root), "select": list(names), "restore": restore, **compiled}
-    place(sandbox, folder, request, (_SHARED, _UNITTEST))
+    request = {"root": str(sandbox.root), "select": list(names), "restore": restore, **asked}
+    place(sandbox, folder, request, (_SHARED, _UNITTEST, _AUDIT))
     script = shlex.quote(str(sandbox.root / folder / _UNITTEST))
     command = unittest_command(project.test_command.command, script, project.test_command.runner, names)
     done = sandbox.exec(command, timeout=timeout, env=env)
-    return done, read_events(sandbox, folder)
+    return done, read_events(sandbox, folder, str(asked["key"]))
 
 
 def unittest_command(command: str, script: str, runner: str, names: Sequence[str]) -> str:

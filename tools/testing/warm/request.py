@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
@@ -19,6 +21,8 @@ FOLDER = ".git/swe-agent"
 path that `read_bytes` reaches, and copied by a fork."""
 REPORT_BYTES = 256 << 20
 HEAD_CHARS, TAIL_CHARS = 6000, 14000
+_NOT_AN_END = (2, 3, 4)
+"""pytest's exit codes of a run that was interrupted, failed by itself, or was called wrongly."""
 
 
 @cache
@@ -38,7 +42,12 @@ def place(sandbox: Sandbox, folder: str, request: Mapping[str, Any], names: Iter
 
 @dataclass(slots=True)
 class Events:
-    """A report file, read. Its author is code under test: nothing in it is trusted to be well-formed."""
+    """A report file, read. Its author is code under test: nothing in it is trusted to be well-formed.
+
+    A signed report is one of which each line carries a hash of all lines up to it under a key that its author
+    gave away before the code under test was imported: lines that another wrote are left out and told in
+    `marks`.
+    """
 
     results: dict[str, TestResult] = field(default_factory=dict[str, TestResult])
     uncollected: dict[str, str] = field(default_factory=dict[str, str])
@@ -48,11 +57,21 @@ class Events:
     )
     running: str | None = None
     done: int | None = None
+    collected: int | None = None
+    marks: list[str] = field(default_factory=list[str])
+    """Signs that the code under test reached for its judge."""
+    signed: bool = False
+    _started: set[str] = field(default_factory=set[str])
+    _starts: int = 0
 
     @classmethod
-    def parse(cls, data: bytes) -> Events:
-        events = cls()
-        for line in data.splitlines():
+    def parse(cls, data: bytes, key: str | None = None) -> Events:
+        """`key` is the one of a signed report."""
+        events = cls(signed=key is not None)
+        lines: Iterable[bytes] = data.split(b"\n")
+        if key is not None:
+            lines = events._authentic(lines, key)
+        for line in lines:
             try:
                 event = json.loads(line)
             except (ValueError, RecursionError):
@@ -61,18 +80,38 @@ class Events:
                 events._take(event)
         return events
 
+    def _authentic(self, lines: Iterable[bytes], key: str) -> Iterator[bytes]:
+        """The lines that the report's author wrote, in their order; each further test process of one command
+        goes on with a key made from the one before."""
+        mac, forged = _mac(key), 0
+        for line in lines:
+            signature, _, body = line.partition(b" ")
+            if not body:
+                continue
+            following = hashlib.sha256(key.encode()).hexdigest()
+            for candidate, with_key in ((mac.copy(), key), (_mac(following), following)):
+                candidate.update(body + b"\n")
+                if hmac.compare_digest(candidate.hexdigest().encode(), signature):
+                    mac, key = candidate, with_key
+                    yield body
+                    break
+            else:
+                forged += 1
+        if forged:
+            self.marks.append("the report holds lines that the test runner did not write")
+
     def _take(self, event: Mapping[str, Any]) -> None:
         if isinstance(test := event.get("test"), str):
-            try:
-                outcome = Outcome(event.get("outcome"))
-            except ValueError:
-                return
-            duration = event.get("duration")
-            seconds = float(duration) if isinstance(duration, (int, float)) else None
-            self.results[test] = TestResult(outcome, seconds, str(event.get("message") or ""))
-            self.running = None
+            self._result(test, event)
         elif isinstance(start := event.get("start"), str):
             self.running = start
+            self._started.add(start)
+            self._starts += 1
+        elif isinstance(mark := event.get("mark"), str):
+            if mark not in self.marks:
+                self.marks.append(mark)
+        elif isinstance(count := event.get("collected"), int):
+            self.collected = (self.collected or 0) + count
         elif isinstance(name := event.get("uncollected"), str):
             self.uncollected[name] = str(event.get("message") or "")
         elif isinstance(name := event.get("unknown"), str):
@@ -83,6 +122,34 @@ class Events:
             }
         elif isinstance(done := event.get("done"), int):
             self.done = done
+
+    def _result(self, test: str, event: Mapping[str, Any]) -> None:
+        try:
+            outcome = Outcome(event.get("outcome"))
+        except ValueError:
+            return
+        duration = event.get("duration")
+        seconds = float(duration) if isinstance(duration, (int, float)) else None
+        known = self.results.get(test)
+        if self.signed and outcome.good:
+            if test not in self._started:
+                self.marks.append(f"{test} is reported as {outcome} and was never started")
+                return
+            if known is not None and known.outcome.bad:
+                self.marks.append(f"{test} is reported twice, first as {known.outcome}")
+                return
+        self.results[test] = TestResult(outcome, seconds, str(event.get("message") or ""))
+        self.running = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the test process said that it was at its end, after all that it had collected; a report that
+        nobody signed cannot tell."""
+        if not self.signed:
+            return True
+        if self.done is None or self.done in _NOT_AN_END:
+            return False
+        return self.collected is None or self._starts >= self.collected
 
     def report(
         self,
@@ -125,6 +192,8 @@ class Events:
             tuple(errors),
             tuple(self.unknown),
             warm,
+            ended=self.ended,
+            marks=tuple(self.marks),
         )
 
 
@@ -136,9 +205,14 @@ def ends(output: str) -> str:
     return f"{output[:HEAD_CHARS]}\n[... {dropped} characters ...]\n{output[-TAIL_CHARS:]}"
 
 
-def read_events(sandbox: Sandbox, folder: str) -> Events:
+def _mac(key: str) -> hashlib.blake2b:
+    return hashlib.blake2b(key=bytes.fromhex(key), digest_size=16)
+
+
+def read_events(sandbox: Sandbox, folder: str, key: str | None = None) -> Events:
+    """`key`: see `Events.parse`. Raises: SandboxError."""
     try:
-        return Events.parse(sandbox.read_bytes(f"{folder}/report.jsonl", max_bytes=REPORT_BYTES))
+        return Events.parse(sandbox.read_bytes(f"{folder}/report.jsonl", max_bytes=REPORT_BYTES), key)
     except FileNotFoundError:
         return Events()
     except OSError as error:

@@ -1,0 +1,47 @@
+"""Constraints: the pins of a specification, to hold in every step of a build."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from .spec import EnvironmentSpec
+
+_PIN = re.compile(r"([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?==([\w.]+)$")
+_WHEELS = {("numpy", "1.19.2"): "1.19.3", ("scipy", "1.5.2"): "1.5.4"}
+"""Pins without a wheel for Python 3.9, which conda has, and the first release of their series with one: a build
+from source takes minutes and needs a Fortran compiler."""
+_CYTHON_3 = (1, 25)
+"""NumPy's first release of the time of Cython 3: sources of a time before do not compile with it."""
+
+
+def constraints_of(spec: EnvironmentSpec) -> list[str]:
+    """`name==version` of every exact pin, the last of a name counting; and `cython<3` beside an older NumPy."""
+    pins: dict[str, str] = {}
+    for item in with_wheels([*spec.packages, *spec.pip], spec.python)[0]:
+        if found := _PIN.fullmatch(item.strip()):
+            pins[found[1].lower().replace("_", "-")] = found[2]
+    lines = [f"{name}=={version}" for name, version in pins.items()]
+    if "cython" not in pins and "numpy" in pins and _numbers(pins["numpy"]) < _CYTHON_3:
+        lines.append("cython<3")
+    return lines
+
+
+def with_wheels(requirements: Sequence[str], python: str) -> tuple[list[str], list[str]]:
+    """Requirements with pins that have a wheel for this Python, and a note for each that was changed."""
+    if _numbers(python) < (3, 9):
+        return list(requirements), []
+    lines: list[str] = []
+    notes: list[str] = []
+    for item in requirements:
+        found = _PIN.fullmatch(item.strip())
+        other = _WHEELS.get((found[1].lower(), found[2])) if found else None
+        if found and other:
+            notes.append(f"{found[1]} {other} instead of {found[2]}, which has no wheel for Python {python}")
+            item = f"{found[1]}=={other}"
+        lines.append(item)
+    return lines, notes
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])

@@ -1,0 +1,192 @@
+"""judges: the means by which a patch is judged are the base's own, never the patch's.
+
+For the verdict the base's tests, helpers, conftest files and test configuration stand beside the patched
+product; what the patch changes of them is held back, run apart and reported apart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from ...tools.patch import Patch
+from ...tools.testing.report import ENDED_EARLY, TestReport
+from ...tools.testing.runner import TestRunner
+from ...tools.testing.tampering import tampering
+from ...tools.testing.test_files import is_test_file
+from ...tools.workspace import Workspace
+from .check import Check
+from .suite import Suite
+
+_CONFIGURATION = frozenset(
+    {
+        *(
+            "pytest.ini",
+            ".pytest.ini",
+            "pytest.toml",
+            ".pytest.toml",
+            "tox.ini",
+            "setup.cfg",
+            "pyproject.toml",
+        ),
+        *("conftest.py", "noxfile.py", ".coveragerc", "sitecustomize.py", "usercustomize.py"),
+        *("jest.config.*", "vitest.config.*", ".mocharc.*", "karma.conf.js", "phpunit.xml", ".rspec"),
+    }
+)
+_NAMED = (
+    "test_*.py",
+    "*_test.py",
+    "tests.py",
+    "conftest.py",
+    "*.test.*",
+    "*.spec.*",
+    "*_test.go",
+    "*_spec.rb",
+)
+_FOLDERS = frozenset({"test", "tests", "spec", "specs", "__tests__"})
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a fork for the verdict holds. `held_back` are the patch's changes to the means of judging,
+    `signs` what its product reaches for that is its judge's."""
+
+    held_back: tuple[str, ...] = ()
+    signs: tuple[str, ...] = ()
+
+    @property
+    def own_tests(self) -> tuple[str, ...]:
+        """Tests that the patch brings or changes."""
+        return tuple(path for path in self.held_back if _is_named(path, _NAMED[:3]))
+
+
+def _is_named(path: str, patterns: Collection[str]) -> bool:
+    name = PurePosixPath(path).name
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def is_judge(base: Workspace, path: str, command: str) -> bool:
+    """Whether a file decides how the product is judged: tests and what lies among them, test configuration,
+    and scripts that the test command names. A folder `testing` or `test` without tests in it is product."""
+    if _is_named(path, (*_CONFIGURATION, *_NAMED)):
+        return True
+    words = {word.strip("'\"").removeprefix("./") for word in command.split()}
+    if path in words or (PurePosixPath(path).name in ("Makefile", "makefile") and "make" in words):
+        return True
+    folders = list(PurePosixPath(path).parents)[:-1]
+    return is_test_file(path) and any(_has_tests(base, folder) for folder in folders)
+
+
+def _has_tests(base: Workspace, folder: PurePosixPath) -> bool:
+    """Whether the base keeps tests below a folder that is named for them (`testing`: right in it)."""
+    if folder.name not in _FOLDERS | {"testing"}:
+        return False
+    below = ["-r"] if folder.name in _FOLDERS else []
+    listed = base.sandbox.exec(["git", "ls-tree", *below, "--name-only", base.base_commit, f"{folder}/"])
+    return any(_is_named(line, _NAMED) for line in listed.output.splitlines())
+
+
+def seat(
+    fork: Workspace, base: Workspace, patch: Patch, reproduction: Mapping[str, str], *, command: str = ""
+) -> Bench:
+    """Bring `fork`, a fork of `base`, to the patched product with the base's own judges and the accepted
+    reproduction. Raises: PatchError, SandboxError."""
+    fork.apply(patch)
+    held = [path for path in patch.files if path not in reproduction and is_judge(base, path, command)]
+    for path in held:
+        before = _bytes(base, path)
+        if before is None:
+            fork.sandbox.exec(["rm", "-f", "--", path])
+        else:
+            fork.sandbox.exec(["rm", "-rf", "--", path])  # it may have become a link or a folder
+            fork.sandbox.write_bytes(path, before)
+    product = [path for path in patch.files if path not in held and path not in reproduction]
+    for path, text in reproduction.items():
+        fork.write_text(path, text)
+    signs = tampering(
+        {path: _text(base, path) for path in product},
+        {path: _text(fork, path) for path in product},
+        command=bool(command) and "pytest" not in command and "unittest" not in command,
+    )
+    return Bench(tuple(held), signs)
+
+
+def marks(report: TestReport | None, bench: Bench, on_base: Collection[str] = ()) -> tuple[str, ...]:
+    """All that speaks against a verdict: what the patch's source shows, and what its run showed that the
+    base's own (`on_base`) did not."""
+    found = list(bench.signs)
+    if report is not None:
+        found += [mark for mark in report.marks if mark not in on_base]
+        if not report.ended and not report.timed_out:
+            found.append(ENDED_EARLY)
+    return tuple(dict.fromkeys(found))
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A final check, and all that belongs to it."""
+
+    check: Check
+    marks: tuple[str, ...] = ()
+    """Signs that the patch reaches for its judge."""
+    held_back: tuple[str, ...] = ()
+    own_tests: tuple[int, int] | None = None
+    """(passed, not passed) of the tests that the patch itself brings or changes."""
+
+    @property
+    def verified(self) -> bool:
+        return self.check.verified and not self.marks
+
+
+async def judge(
+    suite: Suite, patch: Patch, reproduction: Mapping[str, str], targets: Collection[str], command: str
+) -> Judgement:
+    """The final word: the patched product on a clean base under the base's own tests and the accepted
+    reproduction, cold. Raises: PatchError, SandboxError."""
+    base = suite.base
+    fork = await asyncio.to_thread(base.fork)
+    try:
+        bench = await asyncio.to_thread(seat, fork, base, patch, reproduction, command=command)
+        check = await suite.check(fork, patch, targets, final=True)
+    finally:
+        await asyncio.shield(asyncio.to_thread(fork.close))
+    found = marks(check.report, bench)
+    if check.report is not None and check.report.marks:
+        with_base = await asyncio.to_thread(_marks_of_base, suite.runner, base)
+        found = marks(check.report, bench, with_base)
+    own = await asyncio.to_thread(run_apart, suite.runner, base, patch, bench)
+    return Judgement(check, found, bench.held_back, own)
+
+
+def _marks_of_base(runner: TestRunner, base: Workspace) -> tuple[str, ...]:
+    with base.fork() as fork:
+        return runner.run(fork, (), cold=True).marks
+
+
+def run_apart(runner: TestRunner, base: Workspace, patch: Patch, bench: Bench) -> tuple[int, int] | None:
+    """(passed, not passed) of the tests that the patch brings or changes, on the patch as it is; None when it
+    has none. Raises: SandboxError."""
+    if not bench.own_tests:
+        return None
+    with base.fork() as fork:
+        fork.apply(patch)
+        there = [path for path in bench.own_tests if _bytes(fork, path) is not None]
+        if not there:
+            return None
+        report = runner.run(fork, there, cold=True)
+    return len(report.passing), len(report.results) - len(report.passing)
+
+
+def _bytes(workspace: Workspace, path: str) -> bytes | None:
+    try:
+        return workspace.sandbox.read_bytes(path)
+    except OSError:
+        return None
+
+
+def _text(workspace: Workspace, path: str) -> str | None:
+    data = _bytes(workspace, path)
+    return None if data is None or b"\0" in data else data.decode("utf-8", "surrogateescape")

@@ -1,0 +1,85 @@
+"""What shapes a native environment: pins that hold in every step, submodules from the mirrors, conda's own."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from swe_agent.orchestrator.benchmarks.rows import instance_of
+from swe_agent.orchestrator.grading.constraints import constraints_of, with_wheels
+from swe_agent.orchestrator.grading.installer import LOG, leaving_only_the_log
+from swe_agent.orchestrator.grading.mirror import checkout
+from swe_agent.orchestrator.grading.requirements import only_conda_at
+from swe_agent.orchestrator.grading.spec import EnvironmentSpec
+from swe_agent.orchestrator.grading.submodules import fill_submodules
+from swe_agent.tools.git import git
+
+
+def run(directory: Path, *args: str) -> str:
+    command = ["git", "-c", "user.name=t", "-c", "user.email=t@t", "-c", "protocol.file.allow=always"]
+    return subprocess.run(
+        [*command, "-C", str(directory), *args], check=True, capture_output=True, text=True
+    ).stdout
+
+
+def test_pins_hold_in_every_step() -> None:
+    spec = EnvironmentSpec(
+        "3.10", "pytest", "pytest", packages=("numpy", "pip[x]==1.0"), pip=("numpy==1.23.0", "six>=1")
+    )
+    assert constraints_of(spec) == ["pip==1.0", "numpy==1.23.0", "cython<3"]
+    old = EnvironmentSpec("3.9", "pytest", "pytest", packages=("numpy==1.19.2", "cython==3.0.10"))
+    assert constraints_of(old) == ["numpy==1.19.3", "cython==3.0.10"]
+    assert with_wheels(["numpy==1.19.2"], "3.6") == (["numpy==1.19.2"], [])
+    assert "no wheel" in with_wheels(["numpy==1.19.2"], "3.9")[1][0]
+
+
+def test_a_build_that_fails_leaves_its_log(tmp_path: Path) -> None:
+    (tmp_path / "venv/bin").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("/nowhere")
+    (tmp_path / LOG).write_text("why")
+    with pytest.raises(KeyboardInterrupt), leaving_only_the_log(tmp_path):
+        raise KeyboardInterrupt
+    assert [path.name for path in tmp_path.iterdir()] == [LOG]
+
+
+@pytest.mark.parametrize(
+    "url", ["https://forge.example/acme/helpers.git", "git@forge.example:acme/helpers.git", "../helpers"]
+)
+def test_submodules_come_from_the_mirrors(tmp_path: Path, url: str) -> None:
+    helpers, project, mirrors = tmp_path / "m/acme+helpers", tmp_path / "calc", tmp_path / "m"
+    for home in (helpers, project):
+        home.mkdir(parents=True)
+        run(home, "init", "-q", "-b", "main")
+    (helpers / "help.py").write_text("x = 1\n")
+    run(helpers, "add", "-A")
+    run(helpers, "commit", "-qm", "one")
+    run(project, "submodule", "--quiet", "add", str(helpers), "sub/helpers")
+    run(project, "config", "-f", ".gitmodules", "submodule.sub/helpers.url", url)
+    (project / "environment.yml").write_text(
+        "dependencies:\n  - python=3.9\n  - hdf5\n  - numpy\n  - pip:\n    - six\n"
+    )
+    run(project, "add", "-A")
+    run(project, "commit", "-qm", "base")
+    base = run(project, "rev-parse", "HEAD").strip()
+    run(tmp_path, "clone", "-q", "--bare", str(project), str(mirrors / "acme+calc.git"))
+    project = mirrors / "acme+calc.git"
+    (helpers / "help.py").write_text("x = 2\n")
+    run(helpers, "commit", "-qam", "the future")
+    row = {"repo": "acme/calc", "instance_id": "acme__calc-1", "base_commit": base, "problem_statement": "x"}
+    instance, place = instance_of(row), tmp_path / "testbed"
+    checkout(project, base, place)
+    assert fill_submodules(project, instance, place, mirrors) == []
+    assert (place / "sub/helpers/help.py").read_text() == "x = 1\n"
+    assert git(place, "submodule", "status").startswith(" "), (
+        "it counts as initialised: no build step fetches it"
+    )
+    assert git(place, "status", "--porcelain") == ""
+    assert "the future" not in git(place / "sub/helpers", "log", "--all", "--format=%s")
+    assert only_conda_at(project, base, ("environment.yml",)) == ["hdf5"]
+    helpers.rename(tmp_path / "elsewhere")
+    other = tmp_path / "again"
+    checkout(project, base, other)
+    (note,) = fill_submodules(project, instance, other, mirrors)
+    assert "no mirror holds acme/helpers" in note
