@@ -159,14 +159,14 @@ def _writer(turn: Turn, schemas: Mapping[str, Any]) -> Move:
         return _give_up(NEEDS_TEST)
     if "proposeRepairs" not in schemas:
         return _give_up("There is no proposeRepairs tool here, and without it this program cannot repair.")
-    groups = _groups(tests)
+    tests = tests[:200]
     asked = turn.of("proposeRepairs")
     offers = [
         (number, proposal) for number, step in enumerate(asked) if step.ok for proposal in proposals_in(step)
     ]
     tried = _tried(turn)
     if tried is not None:
-        done = _after_edit(turn, tried, offers, groups[min(len(asked), len(groups)) - 1] if asked else tests)
+        done = _after_edit(turn, tried, offers, tests)
         if done is not None:
             return done
     taken = sum(1 for step in turn.steps if step.name == "undo" and step.ok) if offers else 0
@@ -175,34 +175,21 @@ def _writer(turn: Turn, schemas: Mapping[str, Any]) -> Move:
         proposal = offers[position][1]
         calls = [("editFile", {"path": edit["path"], "edits": edit["edits"]}) for edit in proposal["edits"]]
         return f"Trying proposal {position + 1} of {len(offers)} ({proposal.get('template', '')}).", calls
-    if len(asked) < len(groups):
-        group = groups[len(asked)]
-        return f"Searching for edits that turn {len(group)} failing test(s) green.", [
-            ("proposeRepairs", {"failingTests": group})
+    if not asked:
+        return f"Searching for edits that turn {len(tests)} failing test(s) green.", [
+            ("proposeRepairs", {"failingTests": tests})
         ]
     if taken:
         return _give_up(
             "Every edit that makes the failing tests pass breaks another test; nothing was left changed."
         )
-    if not any(step.ok for step in asked) and (why := message_in(asked[0])):
-        return _give_up(f"No edit could be tried: {why}. A language model may get further: see --model.")
+    if not asked[0].ok and not message_in(asked[0]):
+        return _give_up(f"The search could not be made: {asked[0].text.strip()[:300]}")
+    why = message_in(asked[0]) or "no edit was found that makes the failing tests pass"
+    head = "Nothing was found" if asked[0].ok else "No edit could be tried"
     return _give_up(
-        "No small edit was found that makes the failing tests pass. The search tries edits of known kinds only; "
-        "a language model may get further: see --model."
+        f"{head}: {why}. The search makes edits of known kinds only; a language model may get further: see --model."
     )
-
-
-def _groups(tests: Sequence[str]) -> list[list[str]]:
-    """All at once, then file by file, then the first few alone: failures may have several causes."""
-    groups = [list(tests)[:200]]
-    files: dict[str, list[str]] = {}
-    for test in tests:
-        files.setdefault(test.split("::")[0], []).append(test)
-    if len(files) > 1:
-        groups += list(files.values())[:4]
-    if len(tests) > 1:
-        groups += [[test] for test in list(tests)[:3] if [test] not in groups]
-    return groups
 
 
 def _position(turn: Turn, offers: Sequence[Any]) -> int:

@@ -15,10 +15,26 @@ _CALLED = re.compile(r"`{1,2}([\w.]+)(?:\(.*?\))?`{1,2}|\b(\w+)\(")
 _QUOTED = re.compile(r"'([^'\n]{1,20})'|\"([^\"\n]{1,20})\"")
 
 
+_WORD = re.compile(r"[A-Za-z_][\w.]*\w|[A-Za-z_]")
+_CODE = re.compile(r"`+([^`\n]+)`+")
+_MOST_NAMES = 80
+
+
+def _names(text: str) -> list[str]:
+    """Words that may be names or entries of a table: of code first, then what is quoted, then the others."""
+    quoted = [one or two for one, two in _QUOTED.findall(text)]
+    code = [word for span in _CODE.findall(text) for word in _WORD.findall(span)]
+    plain = _WORD.findall(text)
+    telling = [word for word in plain if "_" in word or "." in word or word[1:] != word[1:].lower()]
+    names = [word for word in plain if word[:1].isupper()]
+    found = [part for word in (*code, *telling, *names) for part in (word, word.rpartition(".")[2])]
+    return [word for word in dict.fromkeys([*found, *quoted, *plain]) if word][:_MOST_NAMES]
+
+
 def hints(text: str, paths: Sequence[str]) -> dict[str, Any]:
     """Files (out of `paths`), lines of tracebacks, functions and quoted words that `text` names.
 
-    The answer is what the engine takes as `hints`: {files, lines [[path, line]], functions, words}.
+    The answer is what the engine takes as `hints`: {files, lines [[path, line]], functions, words, names}.
     """
     if not text.strip():
         return {}
@@ -61,4 +77,5 @@ def hints(text: str, paths: Sequence[str]) -> dict[str, Any]:
         "lines": sorted(lines),
         "functions": sorted(functions),
         "words": dict(words.most_common(40)),
+        "names": _names(text),
     }

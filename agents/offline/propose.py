@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Any
 
 from ...tools.errors import SandboxError
@@ -25,24 +23,16 @@ from ...tools.testing.report import compare
 from ...tools.testing.test_files import is_test_file
 from ...tools.toolbox.run_tests import TestRunner
 from ...tools.workspace import Workspace
+from .command_options import runner_options, unittest_tops
 from .edits import unique_edits
 from .hints import hints
 from .package import engine_archive
 
-_GRACE_S = 90.0
+EFFORT = 20_000
+"""Candidates of one search, unless the caller says otherwise."""
+LONGEST_S = 3600.0
+_GRACE_S = 300.0
 _RESTARTS = 5
-_OPTIONS = (
-    "-c",
-    "-o",
-    "-p",
-    "--rootdir",
-    "--import-mode",
-    "--confcutdir",
-    "--override-ini",
-    "--config-file",
-    "--doctest-glob",
-)
-_SWITCHES = ("--doctest-modules",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +59,16 @@ class Progress:
 
     tried: int
     plausible: int
+    planned: int = 0
+    """Candidates at most."""
+    best: int = 0
+    """Outcomes that the best candidate so far turned green."""
+    where: str = ""
+
+    def line(self) -> str:
+        """One line for a screen."""
+        good = f"{self.plausible} pass" if self.plausible else f"best turns {self.best} outcomes green"
+        return f"repair: {self.tried} of at most {self.planned} candidates tried, {good}; in {self.where or 'the tests'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +97,20 @@ def propose(
     *,
     k: int = 5,
     issue_text: str = "",
-    time_limit_s: float = 60.0,
+    effort: int = EFFORT,
+    time_limit_s: float = LONGEST_S,
     seed: int = 0,
     may_edit: Callable[[str], bool] = may_edit_sources,
     workers: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     runner: TestRunner | None = None,
-    patient: bool = False,
 ) -> Proposals:
     """Search for at most `k` patches that turn `failing_tests` green; the workspace is left as it is.
 
     `failing_tests` are pytest node ids or dotted unittest names. `issue_text` steers localisation. The search
-    ends after `time_limit_s` wall seconds; confirming what was found may take a little longer. With
-    `patient` the time of collecting the tests and localising does not count. With a
+    is measured in candidates: `effort` at most, of which one that needs fresh imports counts for several, so
+    that the same request gives the same answer however busy the machine is. `time_limit_s` wall seconds end it
+    only where the caller has no more. With a
     `runner` the whole suite is run in a fresh fork, best patch first, until one breaks nothing. The order is
     the same on every run with the same `seed`, whatever the number of `workers` (default: the processors).
 
@@ -139,7 +140,7 @@ def propose(
         "arguments": runner_options(project.test_command.command),
         "tops": unittest_tops(project.test_command.command),
         "skip": 0,
-        "patient": patient,
+        "effort": effort,
     }
     found: list[dict[str, Any]] = []
     answer: dict[str, Any] = {}
@@ -165,45 +166,6 @@ def propose(
         candidates_per_s=stats.get("per_s"),
         statistics={**stats, "status": answer["status"], "restarts_at": request["skip"] or None},
     )
-
-
-def runner_options(command: str) -> list[str]:
-    """The options of a pytest command that decide how tests are found and imported; selections, verbosity and
-    the like are left out."""
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        return []
-    start = next(
-        (i + 1 for i, word in enumerate(words) if PurePosixPath(word).name in ("pytest", "py.test")), None
-    )
-    if start is None:
-        return []
-    kept: list[str] = []
-    rest = iter(words[start:])
-    for word in rest:
-        if word in _OPTIONS:
-            value = next(rest, None)
-            kept += [word, value] if value is not None else []
-        elif word in _SWITCHES or word.partition("=")[0] in _OPTIONS:
-            kept.append(word)
-    return kept
-
-
-def unittest_tops(command: str) -> list[str]:
-    """The folder that `unittest discover` imports tests from, where that is not the root: -t, else -s."""
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        return []
-    if "unittest" not in words or "discover" not in words:
-        return []
-    for short, long in (("-t", "--top-level-directory"), ("-s", "--start-directory")):
-        for word, value in zip(words, [*words[1:], ""], strict=True):
-            folder = value if word in (short, long) else word.removeprefix(f"{long}=")
-            if folder != word:
-                return [folder] if PurePosixPath(folder) != PurePosixPath(".") else []
-    return []
 
 
 def _tracked(workspace: Workspace) -> list[str]:
@@ -241,7 +203,7 @@ def _run_engine(
             "PYTHONHASHSEED": str(request["seed"] % 4294967296),
         }
         command = [str(project.python), str(scratch / "engine.pyz"), str(scratch / "request.json")]
-        timeout = request["time_limit_s"] * (2 if request["patient"] else 1) + _GRACE_S
+        timeout = request["time_limit_s"] + _GRACE_S
         try:
             done = _watched(
                 lambda: fork.sandbox.exec(command, timeout=timeout, env=env),
@@ -290,7 +252,7 @@ def _progress(fork: Workspace, path: str, on_progress: Callable[[Progress], None
     except (OSError, ValueError):
         return {}
     if on_progress is not None:
-        on_progress(Progress(seen["tried"], seen["plausible"]))
+        on_progress(Progress(seen["tried"], seen["plausible"], seen["planned"], seen["best"], seen["where"]))
     return seen
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,7 +11,21 @@ from ...tools.project.spec import Project
 from ...tools.toolbox.run_tests import TestRunner
 from ...tools.toolbox.tool import Tool, ToolResult
 from ...tools.workspace import Workspace
-from .propose import Progress, Proposals, may_edit_sources, propose
+from .propose import EFFORT, LONGEST_S, Progress, Proposals, may_edit_sources, propose
+
+_EVERY_S = 5.0
+
+
+def paced(tell: Callable[[str], None]) -> Callable[[Progress], None]:
+    """Hears of every progress and tells it now and then."""
+    last = [time.monotonic()]
+
+    def hear(seen: Progress) -> None:
+        if seen.tried and time.monotonic() - last[0] >= _EVERY_S:
+            last[0] = time.monotonic()
+            tell(seen.line())
+
+    return hear
 
 
 def make_propose_tool(
@@ -18,7 +33,8 @@ def make_propose_tool(
     project: Project,
     issue_text: str = "",
     *,
-    time_limit_s: float = 60.0,
+    effort: int = EFFORT,
+    time_limit_s: float = LONGEST_S,
     seed: int = 0,
     may_edit: Callable[[str], bool] = may_edit_sources,
     workers: int | None = None,
@@ -38,13 +54,13 @@ def make_propose_tool(
             tests,
             k=(arguments.get("limit") or 5) + skip,
             issue_text=issue_text,
-            time_limit_s=min(float(arguments.get("seconds") or time_limit_s), 3600.0),
+            effort=min(int(arguments.get("candidates") or effort), effort),
+            time_limit_s=time_limit_s,
             seed=seed,
             may_edit=may_edit,
             workers=workers,
             on_progress=on_progress,
             runner=runner,
-            patient=True,
         )
         text = json.dumps(_as_json(found, skip), ensure_ascii=False, indent=1)
         return ToolResult(text, ok=bool(found.patches or found.tried), data={"proposals": found})
@@ -64,11 +80,10 @@ def make_propose_tool(
                     "description": "Ids of failing tests, as runTests prints them.",
                 },
                 "limit": {"type": "integer", "minimum": 1, "maximum": 20, "description": "Proposals wanted."},
-                "seconds": {
+                "candidates": {
                     "type": "integer",
                     "minimum": 1,
-                    "maximum": 3600,
-                    "description": "Time for the search.",
+                    "description": "Candidates to try at most.",
                 },
             },
             "required": ["failingTests"],

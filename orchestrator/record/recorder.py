@@ -66,6 +66,11 @@ class Recorder:
             self._listener(event.type, masked)
         return seq
 
+    def tell(self, line: str) -> None:
+        """Show where the work stands; nothing is written down."""
+        if self._listener is not None:
+            self._listener("progress", {"line": line})
+
     def called(self, call: Call) -> None:
         """CallObserver: on disk before the answer is used."""
         node, agent = split_scope(call.scope)

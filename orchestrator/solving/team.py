@@ -179,13 +179,16 @@ class Team:
     def _toolbox(self, work: Assignment, *, offline: bool) -> Toolbox:
         extra: Sequence[Any] = [finish_tool(work.role, work.accept)]
         if offline and "editFile" in work.role.tools:
-            from ...agents.offline.tool import make_propose_tool
+            from ...agents.offline.tool import LONGEST_S, make_propose_tool, paced
 
             tool = make_propose_tool(
                 work.workspace,
                 self.project,
                 self.request.issue.text,
                 seed=work.seed or self.request.seed,
+                effort=self.request.effort,
+                time_limit_s=self.budget.room().wall_s or LONGEST_S,
+                on_progress=paced(self.recorder.tell),
                 skip=work.rank,
             )
             extra = [tool, *extra]

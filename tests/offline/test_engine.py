@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from swe_agent.agents.offline.command_options import runner_options, unittest_tops
 from swe_agent.agents.offline.edits import unique_edits
 from swe_agent.agents.offline.engine.chunk import SourceFile
 from swe_agent.agents.offline.engine.templates import Context, mutants
 from swe_agent.agents.offline.engine.unittests import modules_of
 from swe_agent.agents.offline.hints import hints
-from swe_agent.agents.offline.propose import runner_options, unittest_tops
 from swe_agent.agents.offline.reading import failing_in, read_run
 
 SOURCE = '''

@@ -25,6 +25,8 @@ _PROBE = (
     "sys.base_prefix,sys.base_exec_prefix,platform.python_implementation()]))"
 )
 OLDEST = Version("3.6")
+OFFLINE = (3, 8)
+"""Oldest minor version that the offline repair engine runs on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +157,10 @@ def choose(manifest: Manifest, wanted: str | None) -> tuple[Interpreter, list[In
         return running[0], [_said(running[0], f"{reason}; the running version is among the named ones")]
     if named:
         newest = max(named)
-        older = [i for i in allowed if i.minor <= newest]
-        if older:
-            return older[0], [_said(older[0], f"{reason}; newest named version {newest[0]}.{newest[1]}")]
+        older = [i for i in allowed if i.minor <= max(newest, OFFLINE)]
+        usable = [i for i in older if i.minor >= OFFLINE] or [i for i in allowed if i.minor >= OFFLINE][-1:]
+        if fitting := usable or older:
+            return fitting[0], [_said(fitting[0], f"{reason}; newest named version {newest[0]}.{newest[1]}")]
     chosen = running[0] if running else allowed[0]
     return chosen, [_said(chosen, reason)]
 

@@ -199,8 +199,9 @@ def _requirement_files(manifest: Manifest, found: Requirements) -> None:
     files = existing([*TEST_NAMES, "test-min", "test_min", "pytest"])
     if not files and not has_tests:
         files = existing(DEV_NAMES)
-    # An installed package brings its own dependencies; its requirements.txt is usually a pinned deployment.
-    if not found.install_repository:
+    # An installed package brings its own dependencies; its requirements.txt is usually a pinned deployment, unless
+    # it is the one file that brings the tests' tools.
+    if not found.install_repository or (not (files or has_tests) and _brings_tests(manifest)):
         bases = ("requirements.txt", "requirements/base.txt", "requirements/requirements.txt")
         files = [path for path in bases if manifest.has(path)] + files
     if files:
@@ -208,6 +209,11 @@ def _requirement_files(manifest: Manifest, found: Requirements) -> None:
         found.inferences.append(
             Inference("requirements files", ", ".join(files), "found in the repository", "--setup")
         )
+
+
+def _brings_tests(manifest: Manifest) -> bool:
+    lines = file_lines(manifest, "requirements.txt", set())
+    return any(re.match(r"\s*(pytest|nose2?|unittest2|tox|nox|coverage)\b", line, re.I) for line in lines)
 
 
 def _tox(manifest: Manifest, found: Requirements) -> None:

@@ -10,14 +10,14 @@ from typing import Any, Callable, List, Optional
 
 from . import guard
 from .candidate import Candidate
-from .suite import Suite
+from .suite import Suite, wall_of
 from .swap import Swapper
 from .worker import Goal, kill_group, quiet
 
 
 def in_child(work: Callable[[], Any], limit: float) -> Optional[Any]:
     """The value of `work()` computed in a fork; None when it crashed or took longer than `limit` processor
-    seconds (three times that in wall seconds)."""
+    seconds (or much more than that in wall seconds)."""
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -33,7 +33,7 @@ def in_child(work: Callable[[], Any], limit: float) -> Optional[Any]:
         finally:
             os._exit(0)  # a child never returns into the caller's stack, whatever was raised
     os.close(write)
-    end = time.monotonic() + 3 * limit + 2
+    end = time.monotonic() + wall_of(limit) + 5.0
     chunks: List[bytes] = []
     while True:
         ready, _, _ = select.select([read], [], [], max(0.0, end - time.monotonic()))
@@ -51,12 +51,18 @@ def in_child(work: Callable[[], Any], limit: float) -> Optional[Any]:
 
 
 def confirmed(
-    suite: Suite, goal: Goal, swapper: Swapper, fence: guard.Fence, candidate: Candidate, limit: float
+    suite: Suite,
+    goal: Goal,
+    swapper: Swapper,
+    fence: guard.Fence,
+    candidate: Candidate,
+    limit: float,
+    memory: int,
 ) -> bool:
     """Whether every test of the goal passes with the candidate; to be called in a fork."""
     for base, text in candidate.edits:
         swapper.apply(base, base.with_text(text))
-    guard.limit_process()
+    guard.limit_process(memory)
     fence.install()
     fence.active = True
     guard.arm(limit)

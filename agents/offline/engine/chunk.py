@@ -5,6 +5,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .donors import Donors
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -135,6 +139,16 @@ class SourceFile:
         self.tree = ast.parse(text)
         self.chunks: list[Chunk] = list(self._cut())
         self.whole = Chunk(path, text, 1, 0, (), True)
+        self._donors: Donors | None = None
+
+    @property
+    def donors(self) -> Donors:
+        """What this file offers to its own functions."""
+        if self._donors is None:
+            from .donors import Donors
+
+            self._donors = Donors(self)
+        return self._donors
 
     def _cut(self) -> Iterator[Chunk]:
         offsets = [0]

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Dict
 
 from . import guard
+from .suite import wall_of
 from .worker import fresh_run, kill_group, quiet
 
 Outcomes = Dict[str, str]
@@ -34,7 +35,7 @@ def serve(link: socket.socket, controller: int, arguments: list[str], root: str,
                 pid = os.fork()
                 if pid == 0:
                     _child(link, number, job, arguments, root, scratch)
-                running[pid] = (number, time.monotonic() + 1.5 * job["limit"] + 5.0)
+                running[pid] = (number, time.monotonic() + wall_of(job["limit"]) + job["limit"] + 5.0)
         now = time.monotonic()
         for pid, (number, deadline) in list(running.items()):
             gone, _ = os.waitpid(pid, os.WNOHANG)
@@ -66,7 +67,7 @@ def _child(
         os.setsid()
         link.close()
         quiet()
-        guard.limit_process()
+        guard.limit_process(job["memory"])
         fence = guard.Fence(root, scratch)
         fence.install()
         fence.active = bool(job.get("fence", True))
@@ -107,7 +108,8 @@ def _traced(job: dict[str, Any], arguments: list[str], root: str) -> dict[str, A
 class FreshRuns:
     """The controller's end: run several jobs at once and wait for all."""
 
-    def __init__(self, link: socket.socket, scratch: str, size: int) -> None:
+    def __init__(self, link: socket.socket, scratch: str, size: int, memory: int) -> None:
+        self.memory = memory
         self.link = link
         self.scratch = scratch
         self.size = size
@@ -127,7 +129,7 @@ class FreshRuns:
                 with open(
                     os.path.join(self.scratch, f"job{self.count}.json"), "w", encoding="utf-8"
                 ) as handle:
-                    json.dump(job, handle)
+                    json.dump({**job, "memory": self.memory}, handle)
                 flying[self.count] = index
                 self.link.send(str(self.count).encode())
             if not flying:

@@ -16,9 +16,11 @@ from typing import Any, Tuple
 
 from .suite import arm, disarm
 
-__all__ = ["Checkout", "Fence", "Refused", "arm", "disarm", "limit_process"]
+__all__ = ["Checkout", "Fence", "Refused", "arm", "disarm", "granted", "limit_process", "share"]
 
-MEMORY = 2 << 30
+_MEMORY = 2 << 30
+"""Bytes for one process at most; `share` divides what the sandbox grants."""
+_LEAST = 384 << 20
 _FORKS = 64
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
@@ -27,7 +29,29 @@ class Refused(PermissionError):
     """A candidate asked for something that only a mutant gone wrong asks for."""
 
 
-def limit_process(memory: int = MEMORY, processes: int = 256) -> None:
+def granted() -> int:
+    """Bytes that this sandbox grants to all processes together: the lowest wall that can be seen."""
+    found = [_number("/sys/fs/cgroup/memory.max"), _number("/sys/fs/cgroup/memory/memory.limit_in_bytes")]
+    found += [resource.getrlimit(what)[0] for what in (resource.RLIMIT_DATA, resource.RLIMIT_AS)]
+    return min([value for value in found if 0 < value < 1 << 50], default=4 << 30)
+
+
+def _number(path: str) -> int:
+    try:
+        with open(path, encoding="ascii") as handle:
+            return int(handle.read())
+    except (OSError, ValueError):
+        return 0
+
+
+def share(workers: int, total: int) -> Tuple[int, int]:
+    """(workers, bytes for each) out of `total` bytes: fewer workers rather than too little memory for one. Two shares are the
+    controller's and the pristine process's."""
+    workers = max(1, min(workers, total // _LEAST - 2))
+    return workers, min(_MEMORY, total // (workers + 2))
+
+
+def limit_process(memory: int, processes: int = 256) -> None:
     """Walls of this process and its children. Limits already lower are kept."""
     with open("/proc/self/statm", encoding="ascii") as handle:
         used = int(handle.read().split()[0]) * resource.getpagesize()
@@ -70,31 +94,40 @@ class Fence:
         if not (self.active or self.learning):
             return
         if event == "open":
-            path, mode, flags = args
-            writes = isinstance(flags, int) and flags & _WRITES
-            if writes and isinstance(path, (str, bytes)) and os.fsdecode(path) != os.devnull:
-                self.touch(os.fsdecode(path))
+            self._opened(args)
         elif event in ("os.remove", "os.rmdir", "os.truncate", "os.chmod", "os.mkdir", "shutil.rmtree"):
-            if args and isinstance(args[0], (str, bytes, os.PathLike)):
-                dir_fd = args[-1] if len(args) > 1 and isinstance(args[-1], int) and args[-1] >= 0 else None
-                path = os.fsdecode(args[0])
-                if dir_fd is not None and event in ("os.remove", "os.rmdir"):
-                    path = os.path.join(os.readlink(f"/proc/self/fd/{dir_fd}"), path)
-                self.touch(path)
+            self._altered(event, args)
         elif event in ("os.rename", "os.link", "os.symlink", "shutil.move"):
             for path in args[:2]:
                 if isinstance(path, (str, bytes, os.PathLike)):
                     self.touch(os.fsdecode(path))
         elif event in ("os.fork", "os.forkpty", "subprocess.Popen", "os.posix_spawn", "os.system"):
-            (count,) = struct.unpack("q", self.counter[:8])
-            self.counter[:8] = struct.pack("q", count + 1)
-            if count > _FORKS and self.active:
-                if os.getpid() != self.owner:
-                    os._exit(97)
-                raise Refused("too many processes")
+            self._forked()
         elif event == "os.kill" and self.active and os.getpid() == self.owner:
             if args and args[0] in (-1, 0, 1, os.getppid()):
                 raise Refused("kill")
+
+    def _opened(self, args: Any) -> None:
+        path, _, flags = args
+        writes = isinstance(flags, int) and flags & _WRITES
+        if writes and isinstance(path, (str, bytes)) and os.fsdecode(path) != os.devnull:
+            self.touch(os.fsdecode(path))
+
+    def _altered(self, event: str, args: Any) -> None:
+        if args and isinstance(args[0], (str, bytes, os.PathLike)):
+            dir_fd = args[-1] if len(args) > 1 and isinstance(args[-1], int) and args[-1] >= 0 else None
+            path = os.fsdecode(args[0])
+            if dir_fd is not None and event in ("os.remove", "os.rmdir"):
+                path = os.path.join(os.readlink(f"/proc/self/fd/{dir_fd}"), path)
+            self.touch(path)
+
+    def _forked(self) -> None:
+        (count,) = struct.unpack("q", self.counter[:8])
+        self.counter[:8] = struct.pack("q", count + 1)
+        if count > _FORKS and self.active:
+            if os.getpid() != self.owner:
+                os._exit(97)
+            raise Refused("too many processes")
 
     def touch(self, path: str) -> None:
         real = os.path.realpath(path)

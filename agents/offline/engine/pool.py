@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Dict
 
-from .suite import WALL
+from .suite import wall_of
 from .worker import kill_group
 
 Job = Dict[str, Any]
@@ -114,7 +114,7 @@ class Pool:
             slot = self._fork()
             self.slots.append(slot)
         slot.job = job
-        slot.deadline = time.monotonic() + (WALL + 1) * job["limit"] + 2.0
+        slot.deadline = time.monotonic() + wall_of(job["limit"]) + job["limit"] + 5.0
         try:
             slot.link.send(json.dumps(job).encode())
         except OSError:

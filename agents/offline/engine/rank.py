@@ -2,15 +2,57 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
 
 from .candidate import Candidate
-from .chunk import SourceFile
-from .spectrum import Spectrum
+from .chunk import Chunk, SourceFile
+from .plan import Numbered
 
 
-def rank(
-    found: Sequence[tuple[int, Candidate]], files: dict[str, SourceFile], spectrum: Spectrum
-) -> list[Candidate]:
-    """The search's own order: a vote among mechanical mutants does not beat it."""
-    return [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]
+def rank(found: Sequence[Numbered], files: dict[str, SourceFile]) -> list[Candidate]:
+    """The search's own order, but the faulty function comes before its callers: what bends an argument of a call
+    stands behind what mends the function that is called."""
+    rest = [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]
+    mended = {_function(candidate.edits[0][0]) for candidate in rest}
+    bends = [bool(_called_around(candidate) & mended) for candidate in rest]
+    return [c for c, bent in zip(rest, bends) if not bent] + [c for c, bent in zip(rest, bends) if bent]
+
+
+def _function(chunk: Chunk) -> str:
+    return "" if chunk.whole else getattr(chunk.function, "name", "")
+
+
+def _called_around(candidate: Candidate) -> set[str]:
+    """Names of the functions in whose arguments the edit lies."""
+    base, text = candidate.edits[0]
+    if base.whole or len(candidate.edits) > 1:
+        return set()
+    try:
+        one, two = base.function, base.with_text(text).function
+    except (SyntaxError, IndexError, AttributeError):
+        return set()
+    names: set[str] = set()
+    while True:
+        if isinstance(one, ast.Call) and isinstance(two, ast.Call):
+            same = ast.dump(one.func) == ast.dump(two.func)
+            names |= {_name(one.func)} if same else set()
+        pair = _only_difference(one, two)
+        if pair is None:
+            return names - {"", _function(base)}
+        one, two = pair
+
+
+def _name(func: ast.AST) -> str:
+    return func.id if isinstance(func, ast.Name) else getattr(func, "attr", "")
+
+
+def _only_difference(one: ast.AST, two: ast.AST) -> tuple[ast.AST, ast.AST] | None:
+    """The one pair of children in which two nodes of the same kind differ."""
+    if type(one) is not type(two):
+        return None
+    ours, theirs = list(ast.iter_child_nodes(one)), list(ast.iter_child_nodes(two))
+    if len(ours) != len(theirs):
+        return None
+    different = [(a, b) for a, b in zip(ours, theirs) if ast.dump(a) != ast.dump(b)]
+    return different[0] if len(different) == 1 else None

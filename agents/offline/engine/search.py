@@ -1,4 +1,4 @@
-"""Search: single edits in order of suspiciousness times prior, then a beam of second edits.
+"""Search: single edits in order of suspiciousness times prior, then edits put together, then a beam of second edits.
 
 The order is fixed before anything runs, so the ranking does not depend on the number of workers: a
 candidate found later never overtakes one that stands before it.
@@ -16,6 +16,8 @@ from typing import Any
 from .candidate import Candidate, ordered
 from .chunk import Chunk, SourceFile
 from .guard import Checkout
+from .outcomes import green
+from .plan import Numbered, Plan, keep_first, nothing
 from .pool import Pool
 from .rank import rank
 from .spectrum import Spectrum
@@ -23,6 +25,10 @@ from .templates import Context, mutants
 
 _BATCHES = (60, 120, 250, 500, 1000, 2000)
 _BEAM = 12
+_LEADERS = 400
+"""Candidates that change nothing for the better are seeds of second edits when they stand so near the front."""
+_MOST_IDS = 300
+"""Tests that an ordinary run is given by name; where there are more it is given their files."""
 _LOOK_EVERY = 1.0
 
 
@@ -45,24 +51,22 @@ class Search:
         self.limit = min(30.0, max(0.1, 10 * seconds))
         self.fresh_limit = min(120.0, 3.0 + 3 * session.collect_s + 20 * seconds)
         self.pristine = pristine
+        self.plan = Plan(
+            self.request["effort"], self.request["k"], self.request.get("skip", 0), pool is not None
+        )
         self.looked = time.monotonic()
         self.tried = 0
         self.screened_s = 0.0
         self.first_s: float | None = None
-        self.number = 0
-        self.skip: int = self.request.get("skip", 0)
-        self.plausible: list[tuple[int, Candidate]] = []
-        self.improved: list[tuple[int, Candidate]] = []
-        self.leaders: list[tuple[int, Candidate]] = []
-        self.slow: list[tuple[int, Candidate]] = []
-        self.needs_fresh: list[tuple[int, Candidate]] = []
+        self.best = 0
+        self.where = ""
+        self.improved: dict[str, Numbered] = {}
+        self.leaders: dict[str, Numbered] = {}
+        self.slow: list[Numbered] = []
+        self.needs_fresh: list[Numbered] = []
         self.seen: set[tuple[Any, ...]] = set()
-        self.stop_at: int | None = None
         self.statuses: dict[str, int] = {}
         self.spent: dict[str, float] = {"setup": time.monotonic() - session.started}
-        if self.request.get("patient"):
-            limit = self.request["time_limit_s"]
-            session.deadline = min(time.monotonic(), session.started + limit) + limit
         spectrum.add_module_level(self.files)
         spectrum.follow_names(self.failing, self.files)
         spectrum.steer(self.request.get("hints", {}), self.files)
@@ -72,18 +76,19 @@ class Search:
         return time.monotonic() >= self.session.deadline
 
     @property
-    def enough(self) -> bool:
-        return self.time_up or len(self.plausible) >= 2 * self.request["k"] + 2 or (
-            self.stop_at is not None and self.number >= self.stop_at
-        )  # fmt: skip
+    def over(self) -> bool:
+        return self.plan.done or self.time_up
 
     def run(self) -> None:
         try:
             self.singles()
-            if not self.plausible and not self.time_up:
+            if not self.plan.plausible and not self.time_up:
                 self.retry_slow()
-            if not self.plausible and not self.time_up:
+            if not self.plan.plausible and not self.over:
+                self.together()
+            if not self.plan.plausible and not self.over:
                 self.pairs()
+            self.run_fresh(self.plan.fresh_left)
             self.look()
         except Damaged:
             self.session.result["status"] = "damaged"
@@ -94,14 +99,15 @@ class Search:
         for size in _BATCHES:
             part = lines[at : at + size]
             at += size
-            if not part or self.enough:
+            if not part or self.over:
                 break
             start = time.monotonic()
             batch = self.batch(part)
             self.note("generate", start)
+            self.where = ", ".join(dict.fromkeys(path for path, _ in part[:20]))
             self.screen(batch)
             start = time.monotonic()
-            self.run_fresh()
+            self.run_fresh(max(8, self.plan.fresh_left // 3))
             self.note("fresh", start)
 
     def batch(self, lines: Sequence[tuple[str, int]]) -> list[Candidate]:
@@ -115,8 +121,6 @@ class Search:
         out: list[Candidate] = []
         for chunk, active in places.values():
             out += self.candidates(chunk, chunk, active)
-            if self.time_up:
-                break
         return ordered(out)
 
     def candidates(
@@ -125,10 +129,11 @@ class Search:
         """Mutants of `current` (the base chunk, or a seed's version of it)."""
         file = self.files[base.path]
         names = [n.name for n in file.tree.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
+        hints = self.request.get("hints", {})
         try:
             context = Context(
                 current, self.spectrum.types_of(base), names, self.spectrum.attributes,
-                self.request.get("hints", {}).get("words", {}), active,
+                hints, active, file, self.spectrum.errors,
             )  # fmt: skip
         except (SyntaxError, RecursionError, AttributeError):
             return []
@@ -152,18 +157,16 @@ class Search:
 
         def jobs() -> Iterator[dict[str, Any]]:
             for candidate in candidates:
-                self.number += 1
-                if self.number <= self.skip:
+                number = self.plan.next()
+                if number <= self.plan.skip:
                     continue
-                if self.enough:
+                if self.over:
                     return
                 if self.pool is None or candidate.fresh_only:
-                    self.needs_fresh.append((self.number, candidate))
+                    self.needs_fresh.append((number, candidate))
                     continue
-                table[self.number] = candidate
-                job = candidate.job(self.number, limit or self.limit)
-                job["again"] = again
-                yield job
+                table[number] = candidate
+                yield {**candidate.job(number, limit or self.limit), "again": again}
 
         start = time.monotonic()
         if self.pool is None:
@@ -171,34 +174,37 @@ class Search:
                 pass
             return
         for job, answer in self.pool.map(jobs(), self.session.deadline):
-            number = job["id"]
-            candidate = table.pop(number)
-            status = answer["status"]
-            self.tried += 1
-            if len(self.leaders) < _BEAM and status == "ok" and not answer.get("gained"):
-                self.leaders.append((number, candidate))
-            self.statuses[status] = self.statuses.get(status, 0) + 1
-            if status == "ok" and answer.get("passed"):
-                self.confirm(number, candidate)
-            elif status == "ok" and answer.get("gained", 0) > 0:
-                gain = candidate._replace(gained=answer["gained"] - answer["lost"])
-                self.improved.append((number, gain))
-            elif status == "timeout" and answer.get("slow") and not again:
-                self.slow.append((number, candidate))
-            elif status == "fresh":
-                self.needs_fresh.append((number, candidate))
-            if status in ("crash", "hung") or time.monotonic() - self.looked > _LOOK_EVERY:
-                self.look()
+            self.sort_in(job["id"], table.pop(job["id"]), answer, again)
         self.screened_s += time.monotonic() - start
 
-    def confirm(self, number: int, candidate: Candidate) -> None:
+    def sort_in(self, number: int, candidate: Candidate, answer: dict[str, Any], again: bool) -> None:
+        """Where a warm worker's answer puts a candidate."""
+        status, key = answer["status"], answer.get("key", str(number))
+        self.tried += 1
+        self.statuses[status] = self.statuses.get(status, 0) + 1
+        gained = answer.get("gained", 0)
+        if status == "ok" and answer.get("passed"):
+            self.confirm(number, candidate, key)
+        elif status == "ok" and gained > 0:
+            self.best = max(self.best, gained)
+            keep_first(self.improved, key, number, candidate._replace(gained=gained - answer["lost"]))
+        elif status == "ok" and number <= _LEADERS:
+            keep_first(self.leaders, key, number, candidate)
+        elif status == "timeout" and answer.get("slow") and not again:
+            self.slow.append((number, candidate))
+        elif status == "fresh":
+            self.needs_fresh.append((number, candidate))
+        if status in ("crash", "hung") or time.monotonic() - self.looked > _LOOK_EVERY:
+            self.look()
+
+    def confirm(self, number: int, candidate: Candidate, key: str) -> None:
         """The whole selection again in a pristine fork: a reused worker may have been left in a good mood."""
         start = time.monotonic()
         if self.session.judge_in_fork(candidate, min(30.0, 20 * self.limit)):
             if self.request["k"] == 1:
-                self.judge_fresh([(number, candidate)])
+                self.judge_fresh([(number, candidate)], key)
             else:
-                self.accept(number, candidate)
+                self.accept(number, candidate, key)
         self.note("confirm", start)
         self.screened_s -= time.monotonic() - start
 
@@ -206,63 +212,93 @@ class Search:
         """Add up wall seconds by kind of work."""
         self.spent[what] = round(self.spent.get(what, 0.0) + time.monotonic() - start, 3)
 
-    def accept(self, number: int, candidate: Candidate) -> None:
+    def accept(self, number: int, candidate: Candidate, key: str) -> None:
         if self.first_s is None:
             self.first_s = time.monotonic() - self.session.started
-        self.plausible.append((number, candidate))
-        bound = number + (max(300, number // 2) if self.request["k"] > 1 else 0)
-        self.stop_at = bound if self.stop_at is None else min(self.stop_at, bound)
+        self.plan.accept(number, candidate, key)
         self.progress()
 
-    def judge_fresh(self, found: Sequence[tuple[int, Candidate]]) -> None:
+    def judge_fresh(self, found: Sequence[Numbered], key: str = "") -> None:
         """Fresh runs of the tests as they are written."""
-        targets = self.failing + self.keep if len(self.failing) + len(self.keep) <= 400 else self.failing
-        jobs = [
-            {"arguments": targets, "overrides": c.sources(self.files), "limit": self.fresh_limit} for _, c in found
-        ]  # fmt: skip
-        answers = self.session.fresh.run(jobs, lambda: self.time_up)
+        answers = self.session.fresh.run([self.fresh_job(c) for _, c in found], lambda: self.time_up)
         for (number, candidate), outcomes in zip(found, answers):
             if outcomes and green(outcomes, self.failing, self.keep):
-                self.accept(number, candidate)
+                self.accept(number, candidate, key or str(number))
 
-    def run_fresh(self, share: float = 0.35) -> None:
-        """Candidates that only a fresh import can judge, within a share of the time left."""
-        queue, self.needs_fresh = self.needs_fresh, []
-        share = 1.0 if self.pool is None else share
-        until = time.monotonic() + share * max(0.0, self.session.deadline - time.monotonic())
-        size = max(1, self.request["workers"])
-        for at in range(0, len(queue), size):
-            if time.monotonic() > until or self.time_up or len(self.plausible) >= 2 * self.request["k"] + 2:
-                return
-            if self.plausible and queue[at][0] > min(found for found, _ in self.plausible):
-                return
-            self.judge_fresh(queue[at : at + size])
-            self.tried += len(queue[at : at + size])
+    def fresh_job(self, candidate: Candidate) -> dict[str, Any]:
+        targets = self.failing + self.keep
+        if len(targets) > _MOST_IDS and all("::" in test for test in targets):
+            targets = sorted({test.partition("::")[0] for test in targets})
+        return {
+            "arguments": targets,
+            "overrides": candidate.sources(self.files),
+            "limit": self.fresh_limit,
+        }
+
+    def run_fresh(self, count: int) -> None:
+        """The best `count` of the candidates that only a fresh import can judge."""
+        queue = sorted(self.needs_fresh, key=lambda pair: (-pair[1].score, pair[0]))
+        size = max(1, self.session.workers)
+        count = min(count, self.plan.fresh_left)
+        done = 0
+        while done < min(count, len(queue)) and not self.time_up:
+            first = self.plan.first
+            part = [pair for pair in queue[done : done + size] if first is None or pair[0] < first]
+            done += size
+            if part:
+                self.where = part[0][1].edits[0][0].path
+                self.judge_fresh(part)
+                self.plan.fresh_left -= len(part)
+                self.tried += len(part)
             if time.monotonic() - self.looked > _LOOK_EVERY:
                 self.look()
+        self.needs_fresh = queue[done:]
 
     def retry_slow(self) -> None:
         """Once more with a longer limit, where everything before the timeout had passed."""
-        slow, self.slow = self.slow[:40], []
+        slow, self.slow = sorted(self.slow, key=lambda pair: pair[0])[:40], []
         self.screen([candidate for _, candidate in slow], min(20.0, 10 * self.limit), again=True)
+
+    def seeds(self) -> list[Candidate]:
+        """Edits that turned something green, those that gained most first."""
+        ranked = sorted(self.improved.values(), key=lambda pair: (-pair[1].gained, pair[0]))
+        return [candidate for _, candidate in ranked]
+
+    def together(self) -> None:
+        """Two edits in different places, each of which turned something green: an issue may have two causes."""
+        best = self.seeds()[:40]
+        both = [
+            Candidate(
+                one.edits + two.edits,
+                one.templates + two.templates,
+                one.score * two.score,
+                one.line,
+                one.gained + two.gained,
+            )
+            for at, one in enumerate(best)
+            for two in best[at + 1 :]
+            if one.edits[0][0].key != two.edits[0][0].key
+        ]
+        both.sort(key=lambda c: (-c.gained, -c.score))
+        self.screen(both[:400])
 
     def pairs(self) -> None:
         """Second edits: on seeds that turned something green, then on the best single edits."""
-        ranked = sorted(self.improved, key=lambda pair: (-pair[1].gained, pair[0]))
-        ranked += self.leaders  # where nothing got better there is no signal but the order
+        leaders = sorted(self.leaders.values(), key=lambda pair: pair[0])[:_BEAM]
+        ranked = self.seeds() + [c for _, c in leaders]  # where nothing got better the order is all there is
         for round_ in range(4):
             seeds = ranked[round_ * _BEAM : (round_ + 1) * _BEAM]
             batch: list[Candidate] = []
-            for _, seed in seeds:
+            for seed in seeds:
                 (base, text) = seed.edits[0]
                 batch += self.candidates(base, base.with_text(text), None, seed._replace(score=1.0))
                 if self.time_up:
                     return
             self.screen(ordered(batch))
-            if self.enough:
+            if self.over:
                 return
             self.retry_slow()
-            if self.enough or not seeds:
+            if self.over or not seeds:
                 break
 
     def look(self) -> None:
@@ -274,10 +310,12 @@ class Search:
     def progress(self) -> None:
         path = self.request.get("progress")
         if path:
+            seen = {
+                "tried": self.tried, "plausible": len(self.plan.plausible), "number": self.plan.number,
+                "planned": self.plan.effort, "best": self.best, "where": self.where,
+            }  # fmt: skip
             with open(path + ".part", "w", encoding="utf-8") as handle:
-                json.dump(
-                    {"tried": self.tried, "plausible": len(self.plausible), "number": self.number}, handle
-                )
+                json.dump(seen, handle)
             os.replace(path + ".part", path)
 
     def finalists(self, ranked: list[Candidate]) -> list[Candidate]:
@@ -285,60 +323,31 @@ class Search:
         if self.pool is None or self.request["k"] == 1 or self.session.result["status"] == "damaged":
             return ranked
         kept: list[Candidate] = []
-        targets = self.failing + self.keep if len(self.failing) + len(self.keep) <= 400 else self.failing
-        size = max(1, self.request["workers"])
-        hurry = time.monotonic() + max(20.0, self.fresh_limit)
+        size = max(1, self.session.workers)
         for at in range(0, len(ranked), size):
             part = ranked[at : at + size]
-            jobs = [
-                {"arguments": targets, "overrides": c.sources(self.files), "limit": self.fresh_limit}
-                for c in part
-            ]
-            answers = self.session.fresh.run(jobs, lambda: False)
+            answers = self.session.fresh.run([self.fresh_job(c) for c in part], lambda: False)
             kept += [c for c, seen in zip(part, answers) if seen and green(seen, self.failing, self.keep)]
-            if len(kept) >= self.request["k"] or time.monotonic() > hurry:
+            if len(kept) >= self.request["k"]:
                 break
         return kept
 
     def report(self) -> None:
         result = self.session.result
         start = time.monotonic()
-        best = self.finalists(rank(self.plausible, self.files, self.spectrum))
+        best = self.finalists(rank(self.plan.plausible, self.files))
         self.note("finalists", start)
         result["plausible"] = [c.to_json(self.files, i + 1) for i, c in enumerate(best[: self.request["k"]])]
-        partial = sorted(self.improved, key=lambda pair: (-pair[1].gained, pair[0]))[:3]
-        result["partial"] = [c.to_json(self.files, 0) for _, c in partial if c.gained > 0]
         if result["status"] == "error":
             result["status"] = "ok"
         if not best:
-            nothing = "no candidate made the failing tests pass"
-            if not self.tried:
-                nothing = "the failing tests reach no line that may be edited"
-            result["message"] = result["message"] or nothing
+            result["message"] = result["message"] or nothing(self.plan, self.tried, self.time_up)
         result["stats"] = {
-            "tried": self.tried, "first_s": self.first_s, "number": self.number, "statuses": self.statuses,
+            "tried": self.tried, "first_s": self.first_s, "number": self.plan.number, "statuses": self.statuses,
             "screened_s": self.screened_s, "per_s": self.tried / self.screened_s if self.screened_s > 0 else None,
-            "limit_s": self.limit, "improved": len(self.improved), "lines": len(self.spectrum.scores), "spent": self.spent,
+            "limit_s": self.limit, "improved": len(self.improved), "lines": len(self.spectrum.scores),
+            "spent": self.spent, "planned": self.plan.effort,
         }  # fmt: skip
-
-
-def green(outcomes: dict[str, str], failing: Sequence[str], keep: Sequence[str]) -> bool:
-    """All failing tests pass and none of the kept ones fails."""
-
-    def outcome(test: str) -> str:
-        if test in outcomes:
-            return outcomes[test]
-        if "::" not in test:
-            family = [o for name, o in outcomes.items() if name.startswith(test + ".")]
-            return ("failed" if "failed" in family else family[0]) if family else "missing"
-        family = [o for name, o in outcomes.items() if name.startswith((test + "[", test + "::"))]
-        if not family:
-            return "missing"
-        return "failed" if "failed" in family else family[0]
-
-    if any(outcome(test) != "passed" for test in failing):
-        return False
-    return not any(outcome(test) in ("failed", "missing") for test in keep)
 
 
 def _body_line(chunk: Chunk) -> int:

@@ -16,6 +16,7 @@ from .child import confirmed, in_child
 from .chunk import SourceFile
 from .fresh import FreshRuns, serve
 from .localise import localise
+from .plugins import preload
 from .pool import Pool
 from .search import Search
 from .soften import Recorder, install, soften
@@ -25,12 +26,30 @@ from .swap import Swapper
 from .unittests import collect
 from .worker import Goal, Worker
 
+_NEIGHBOURS_S = 8.0
+"""Processor seconds for the tests beside the failing ones."""
+_TRACE_S = 20.0
+_MOST_NEIGHBOURS = 400
+
+
+def nearest(others: list[int], failing: list[int], ids: list[str]) -> list[int]:
+    """Tests of the same files first, those next to a failing one before all; so many at most."""
+    files = {ids[i].partition("::")[0] for i in failing}
+
+    def distance(test: int) -> tuple[bool, int, int]:
+        return (ids[test].partition("::")[0] not in files, min(abs(test - f) for f in failing), test)
+
+    return sorted(others, key=distance)[:_MOST_NEIGHBOURS]
+
 
 class Session:
     """Lives in the process that collects the tests. See `main` for the request's fields."""
 
-    def __init__(self, request: dict[str, Any], fresh: FreshRuns) -> None:
+    def __init__(self, request: dict[str, Any], fresh: FreshRuns, workers: int, memory: int) -> None:
         self.request = request
+        self.workers = workers
+        self.memory = memory
+        self.cpu = time.process_time()
         self.root: str = request["root"]
         self.fresh = fresh
         self.started = time.monotonic()
@@ -52,18 +71,17 @@ class Session:
 
     def run(self, session: Any) -> None:
         """pytest's run loop. Everything that touches the project happens in forks of this process."""
-        self.collect_s = time.monotonic() - self.started
+        self.collect_s = time.process_time() - self.cpu
         recorder = Recorder()
         install(recorder)
         suite = Suite(session.items, recorder)
         ids = [item.nodeid for item in suite.items]
         failing = [i for i, node in enumerate(ids) if any(matches(t, node) for t in self.request["failing"])]
-        if not self.request["failing"]:
-            failing = list(range(len(ids)))
-        others = [i for i in range(len(ids)) if i not in set(failing)]
         if not failing:
             self.without_collection()
             return
+        chosen = set(failing)
+        others = nearest([i for i in range(len(ids)) if i not in chosen], failing, ids)
         imported = self._imported()
         self.load(sorted(path for path in self.request["editable"] if path in imported))
         swapper = Swapper(self.root, self.files)
@@ -71,32 +89,38 @@ class Session:
         if self.request.get("soft", True):
             self._soften(suite)
         fence = guard.Fence(self.root, self.request["scratch"])
-        probe = in_child(lambda: self._probe(suite, failing, others, fence), min(120.0, self._left() / 4))
+        probe = in_child(lambda: self._probe(suite, failing, others, fence), 120.0)
         if probe is None:  # not even the alarm gets through: a call that never returns to the interpreter
             probe = {
                 "failing": failing, "passing": [], "red": [[test, 0, 0] for test in failing], "green": [],
-                "seconds": 0.1, "reuse": True, "writes": [],
+                "seconds": 0.1, "reuse": True, "writes": [], "errors": [],
             }  # fmt: skip
         fence.allowed = set(probe["writes"])
-        red = {Unit(*unit) for unit in probe["red"]}
-        green = {Unit(*unit) for unit in probe["green"]}
-        failing, passing = probe["failing"], probe["passing"]
-        if not failing:
+        if not probe["failing"]:
             self.result["status"] = "nothing-fails"
             self.result["message"] = "none of the named tests fails in this checkout"
             return
-        seen = in_child(lambda: self._spectrum(suite, failing, passing, swapper), min(60.0, self._left() / 4))
+        self._search(suite, swapper, fence, probe, ids)
+
+    def _search(
+        self, suite: Suite, swapper: Swapper, fence: guard.Fence, probe: dict[str, Any], ids: list[str]
+    ) -> None:
+        failing, passing = probe["failing"], probe["passing"]
+        seen = in_child(lambda: self._spectrum(suite, failing, passing, swapper), 120.0)
         spectrum = Spectrum.of(seen or self._journaled(), self.files)
+        spectrum.errors = list(probe["errors"])
         suite.keep_parameters()
+        red, green = ({Unit(*unit) for unit in probe[name]} for name in ("red", "green"))
         goal = Goal(failing, passing, red, green)
         pool = Pool(
-            lambda link: Worker(link, suite, goal, swapper, fence, probe["reuse"]).serve(),
-            self.request["workers"],
+            lambda link: Worker(link, suite, goal, swapper, fence, probe["reuse"], self.memory).serve(),
+            self.workers,
             lambda: None,
         )
 
         def judge(candidate: Candidate, limit: float) -> bool:
-            return bool(in_child(lambda: confirmed(suite, goal, swapper, fence, candidate, limit), limit + 5))
+            work = lambda: confirmed(suite, goal, swapper, fence, candidate, limit, self.memory)  # noqa: E731
+            return bool(in_child(work, limit + 5))
 
         self.judge_in_fork = judge
         pristine = guard.Checkout(self.root, self.request["tracked"])
@@ -114,9 +138,7 @@ class Session:
     def without_collection(self) -> None:
         """The failing tests cannot be collected: a fault at import time. Every candidate is a fresh run."""
         names = list(self.request["failing"])
-        seen = self.fresh.run(
-            [{"arguments": names, "trace": self.request["editable"], "limit": min(30.0, self._left() / 3)}]
-        )[0]
+        seen = self.fresh.run([{"arguments": names, "trace": self.request["editable"], "limit": 60.0}])[0]
         if not seen or not seen["scores"]:
             self.result["status"] = "not-collected"
             self.result["message"] = (
@@ -128,9 +150,6 @@ class Session:
         search = Search(self, None, Spectrum.of(seen, self.files), names, [], 1.0, pristine)
         search.run()
         search.report()
-
-    def _left(self) -> float:
-        return max(0.5, self.deadline - time.monotonic())
 
     def _imported(self) -> set[str]:
         """Repository paths of the modules that are loaded (tests' imports included)."""
@@ -159,20 +178,10 @@ class Session:
     def _probe(
         self, suite: Suite, failing: list[int], others: list[int], fence: guard.Fence
     ) -> dict[str, Any]:
-        """Run the failing tests twice and the others once (as time allows) on the unchanged code."""
-        start = time.monotonic()
+        """Run the failing tests twice and their neighbours once on the unchanged code."""
         fence.install()
         fence.learning = True
-        budget = min(8.0, self._left() / 6)
-        first: dict[int, Verdict] = {}
-        hang = min(2.0, max(0.5, self._left() / 20))
-        for test in failing:
-            if hang < 0.2 and time.monotonic() - start > budget:  # as the others that hung
-                first[test] = Verdict(False, False, {Unit(test, 0, 0): False}, "Stop", hang)
-                continue
-            first[test] = suite.bounded(test, hang)
-            if first[test].error == "Stop":
-                hang = 0.1
+        first = self._first(suite, failing)
         hung = {test for test in failing if first[test].error == "Stop"}
         bad = [test for test in failing if not first[test].passed and not first[test].skipped]
         seconds = max(0.0005, sum(first[t].seconds for t in bad if t not in hung))
@@ -181,40 +190,60 @@ class Session:
         green: list[Unit] = []
         spent = 0.0
         for test in [*named, *others]:
-            if time.monotonic() - start > budget:
+            if spent > _NEIGHBOURS_S:
                 break
-            verdict = suite.bounded(test, max(0.5, budget))
+            verdict = suite.bounded(test, _NEIGHBOURS_S)
+            spent += verdict.seconds
             if verdict.passed:
                 passing.append(test)
-                spent += verdict.seconds
                 green += [unit for unit, good in verdict.units.items() if good]
-        reuse = True
-        if seconds < 5:
-            steady = [test for test in bad if test not in hung]
-            again = {test: suite.bounded(test, 10.0) for test in steady + passing[:50]}
-            for test in steady:
-                reuse = (
-                    reuse
-                    and again[test].units == first[test].units
-                    and again[test].error == first[test].error
-                )
-            reuse = reuse and all(again[test].passed for test in passing[:50])
+        steady = [test for test in bad if test not in hung] if seconds < 5 else []
+        reuse = self._repeatable(suite, first, steady, passing[:50] if seconds < 5 else [])
         red = [unit for test in bad for unit, good in first[test].units.items() if not good]
         green += [unit for test in bad for unit, good in first[test].units.items() if good]
-        bad.sort(key=lambda test: (test in hung, first[test].seconds))
+        bad.sort(key=lambda test: (test in hung, test))
+        errors = [first[test].error.partition(":")[0] for test in bad]
         return {
             "failing": bad, "passing": passing, "red": red, "green": green, "seconds": seconds + spent,
-            "reuse": reuse, "writes": sorted(fence.allowed),
+            "reuse": reuse, "writes": sorted(fence.allowed), "errors": list(dict.fromkeys(errors)),
         }  # fmt: skip
+
+    @staticmethod
+    def _first(suite: Suite, failing: list[int]) -> dict[int, Verdict]:
+        """What the failing tests come to; once some have hung, the others are given less time."""
+        first: dict[int, Verdict] = {}
+        hang, wasted = 2.0, 0.0
+        for test in failing:
+            if wasted > 8.0:
+                first[test] = Verdict(False, False, {Unit(test, 0, 0): False}, "Stop", hang)
+                continue
+            first[test] = suite.bounded(test, hang)
+            if first[test].error == "Stop":
+                wasted += hang
+                hang = 0.2
+        return first
+
+    @staticmethod
+    def _repeatable(suite: Suite, first: dict[int, Verdict], steady: list[int], passing: list[int]) -> bool:
+        """Whether tests come to the same when they are run again in one process."""
+        for test in steady:
+            again = suite.bounded(test, 10.0)
+            if again.units != first[test].units or again.error != first[test].error:
+                return False
+        return all(suite.bounded(test, 10.0).passed for test in passing)
 
     def _spectrum(
         self, suite: Suite, failing: list[int], passing: list[int], swapper: Swapper
     ) -> dict[str, Any]:
-        start = time.monotonic()
-        budget = min(10.0, self._left() / 8)
+        start = time.process_time()
         with open(self._journal, "w", encoding="utf-8") as journal:
             spectrum = localise(
-                suite, failing, passing, swapper.path_of, lambda: time.monotonic() - start > budget, journal
+                suite,
+                failing,
+                passing,
+                swapper.path_of,
+                lambda: time.process_time() - start > _TRACE_S,
+                journal,
             )
         return spectrum.to_json()
 
@@ -238,7 +267,7 @@ class Session:
 
 def main(request_path: str) -> int:
     """Run a request. Its fields: root, failing (test ids), editable and tracked (paths), time_limit_s, k,
-    seed, workers, hints {files, functions, lines, words}, arguments (for pytest), tops (folders, relative
+    effort (candidates), seed, workers, hints {files, functions, lines, words}, arguments (for pytest), tops (folders, relative
     to the root, that unittest imports tests from), scratch, result."""
     with open(request_path, encoding="utf-8") as handle:
         request = json.load(handle)
@@ -270,14 +299,15 @@ def main(request_path: str) -> int:
     arguments = [*request.get("arguments", ()), f"--rootdir={root}"]
     options = pytest_arguments((), arguments) if pytest is not None else []
     if pytest is not None:
-        preload()
+        preload(root)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pid = os.fork()
     if pid:
         ours.close()
         return serve(theirs, pid, options, root, request["scratch"])
     theirs.close()
-    session = Session(request, FreshRuns(ours, request["scratch"], request["workers"]))
+    workers, memory = guard.share(request["workers"], guard.granted())
+    session = Session(request, FreshRuns(ours, request["scratch"], workers, memory), workers, memory)
     plugin = CollectPlugin(session.run)
     try:
         if pytest is None:
@@ -286,6 +316,8 @@ def main(request_path: str) -> int:
             pytest.main([*options, *files], plugins=[plugin])
         if not plugin.called:
             session.without_collection()
+    except BaseException as error:  # whatever the project's own configuration raises: it is the answer
+        session.result["message"] = session.result["message"] or f"{type(error).__name__}: {str(error)[:300]}"
     finally:
         if plugin.errors and not session.result["message"]:
             session.result["message"] = plugin.errors[0][:400]
@@ -295,29 +327,6 @@ def main(request_path: str) -> int:
         _write(request, session.result)
         sys.stdout.flush()
         os._exit(0)
-
-
-def preload() -> None:
-    """Import pytest's plugins before the first fork, so that every fresh run finds them loaded."""
-    import importlib
-    import pkgutil
-
-    import _pytest
-
-    names = [f"_pytest.{module.name}" for module in pkgutil.iter_modules(_pytest.__path__)]
-    try:
-        from importlib.metadata import entry_points
-
-        found = entry_points()
-        group = found.select(group="pytest11") if hasattr(found, "select") else found.get("pytest11", ())
-        names += [entry.value.partition(":")[0] for entry in group]
-    except (ImportError, ValueError):
-        pass
-    for name in names:
-        try:
-            importlib.import_module(name)
-        except Exception:  # a plugin that cannot be imported fails, or not, in pytest itself
-            continue
 
 
 def _write(request: dict[str, Any], result: dict[str, Any]) -> None:

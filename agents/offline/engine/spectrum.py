@@ -20,6 +20,8 @@ class Spectrum:
         self.scores = scores
         self.types = types
         self.attributes = attributes
+        self.errors: list[str] = []
+        """Names of the exceptions that ended the failing tests."""
 
     @classmethod
     def of(cls, seen: dict[str, Any] | None, files: dict[str, SourceFile]) -> Spectrum:

@@ -6,7 +6,9 @@ teardown hooks, so fixtures, marks, parameters and unittest classes work as ever
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import importlib.util
 import os
 import signal
 import sys
@@ -16,8 +18,6 @@ from typing import Any, NamedTuple
 
 from .soften import Recorder
 
-WALL = 4
-"""Wall seconds granted for one second of processor time."""
 _OUTCOMES = ("Skipped", "XFailed")
 
 
@@ -45,13 +45,18 @@ def _alarm(signum: int, frame: Any) -> None:
     raise Stop
 
 
+def wall_of(seconds: float) -> float:
+    """Wall seconds within which so many seconds of processor time are had on a crowded machine."""
+    return min(10 * seconds + 2.0, seconds + 90.0)
+
+
 def arm(seconds: float) -> None:
     """Raise `Stop` after `seconds` of processor time, or some more of wall time (a busy machine must not make
     a candidate look slow, and one that sleeps must not last), and again and again for code that swallows it."""
     signal.signal(signal.SIGPROF, _alarm)
     signal.signal(signal.SIGALRM, _alarm)
     signal.setitimer(signal.ITIMER_PROF, seconds, 0.05)
-    signal.setitimer(signal.ITIMER_REAL, WALL * seconds + 1.0, 0.05)
+    signal.setitimer(signal.ITIMER_REAL, wall_of(seconds), 0.05)
 
 
 def disarm() -> None:
@@ -68,11 +73,9 @@ def pytest_arguments(files: Sequence[str], extra: Sequence[str] = ()) -> list[st
         ("pytest_cov", ["--no-cov"]),
         ("pytest_timeout", ["--timeout", "0"]),
     ):
-        try:
-            __import__(module)
-        except ImportError:
-            continue
-        args += options
+        # Not imported here: pytest warns of plugins that are, and such a warning may be an error.
+        if importlib.util.find_spec(module) is not None:
+            args += options
     return [*args, *extra, *files]
 
 
@@ -98,13 +101,13 @@ class Suite:
 
     def bounded(self, test: int, limit: float) -> Verdict:
         """One test that fails with the error `Stop` when it takes longer than `limit` seconds."""
-        start = time.perf_counter()
+        start = time.process_time()
         arm(limit)
         try:
             return self.run(test)
         except Stop:
             units = self._units(test, Stop())
-            return Verdict(False, False, units, "Stop", time.perf_counter() - start)
+            return Verdict(False, False, units, "Stop", time.process_time() - start)
         finally:
             disarm()
 
@@ -119,14 +122,16 @@ class Suite:
             names.clear()
             names.update(whole)
         self.recorder.reset()
-        start = time.perf_counter()
+        start = time.process_time()
         error: BaseException | None = None
         skipped = False
         if not getattr(item, "_request", True):
             item._initrequest()
+        filters = warning_filters(item)
         try:
-            item.ihook.pytest_runtest_setup(item=item)
-            item.ihook.pytest_runtest_call(item=item)
+            with filters:
+                item.ihook.pytest_runtest_setup(item=item)
+                item.ihook.pytest_runtest_call(item=item)
             held = getattr(item, "_excinfo", None)  # where pytest's unittest plugin keeps failures
             if held:
                 error = held.pop(0).value
@@ -147,7 +152,7 @@ class Suite:
         units = self._units(test, error)
         passed = units[Unit(test, 0, 0)] and not skipped
         text = f"{type(error).__name__}: {str(error)[:200]}" if error is not None else ""
-        return Verdict(passed, skipped, units, text, time.perf_counter() - start)
+        return Verdict(passed, skipped, units, text, time.process_time() - start)
 
     def _units(self, test: int, error: BaseException | None) -> dict[Unit, bool]:
         units: dict[Unit, bool] = {}
@@ -157,6 +162,16 @@ class Suite:
             units[Unit(test, line, counts[line])] = good
         units[Unit(test, 0, 0)] = error is None and all(units.values())
         return units
+
+
+def warning_filters(item: Any) -> Any:
+    """The context in which pytest runs an item: the project's own `filterwarnings` hold."""
+    try:
+        from _pytest.warnings import catch_warnings_for_item
+
+        return catch_warnings_for_item(config=item.config, ihook=item.ihook, when="runtest", item=item)
+    except (ImportError, AttributeError, TypeError):
+        return contextlib.nullcontext()
 
 
 def _copied(table: dict[str, Any]) -> dict[str, Any]:

@@ -40,20 +40,22 @@ class Worker:
     """Lives in a forked child; `serve` never returns."""
 
     def __init__(
-        self, link: socket.socket, suite: Suite, goal: Goal, swapper: Swapper, fence: guard.Fence, reuse: bool
-    ) -> None:
+        self, link: socket.socket, suite: Suite, goal: Goal, swapper: Swapper, fence: guard.Fence, reuse: bool,
+        memory: int,
+    ) -> None:  # fmt: skip
         self.link = link
         self.suite = suite
         self.goal = goal
         self.swapper = swapper
         self.fence = fence
         self.reuse = reuse
+        self.memory = memory
         self.seen: set[bytes] = set()
 
     def serve(self) -> None:
         os.setsid()
         quiet()
-        guard.limit_process()
+        guard.limit_process(self.memory)
         self.fence.install()
         sys.dont_write_bytecode = True
         while True:
@@ -89,6 +91,7 @@ class Worker:
                 undo += done
                 digest.update(repr(base.key).encode() + code_bytes(done[0][0].__code__))
             key = digest.digest()
+            out["key"] = key.hex()
             if key in self.seen and not job.get("again"):
                 out["status"] = "same"
                 return out

@@ -6,15 +6,22 @@ from .calls import calls
 from .conditions import conditions
 from .constants import constants
 from .context import Context, Edit
+from .entries import entries
+from .exceptions import exceptions
 from .ingredients import ingredients
 from .names import names, wraps
 from .operators import operators
+from .siblings import siblings
 from .statements import insertions, statements
 from .subscripts import subscripts
 
 FAMILIES = (
     constants, operators, names, calls, subscripts, wraps, statements, conditions, insertions, ingredients,
+    entries, exceptions, siblings,
 )  # fmt: skip
+# What is run when a module is imported: tables, defaults, class bodies. Their candidates cost a fresh run each.
+AT_IMPORT = (constants, entries, calls, names, operators, subscripts, siblings)
+_MOST_AT_IMPORT = 600
 
 
 def mutants(ctx: Context) -> list[Edit]:
@@ -27,7 +34,7 @@ def mutants(ctx: Context) -> list[Edit]:
     for node in ctx.nodes:
         if hasattr(node, "lineno") and not ctx.active(node):
             continue
-        for family in FAMILIES:
+        for family in AT_IMPORT if ctx.chunk.whole else FAMILIES:
             try:
                 for edit in family(ctx, node):
                     if edit is None or edit.prior <= 0 or edit.text == ctx.chunk.text:
@@ -37,6 +44,8 @@ def mutants(ctx: Context) -> list[Edit]:
                         found[edit.text] = edit
             except (AttributeError, IndexError, TypeError, ValueError, SyntaxError, RecursionError):
                 continue
+    if ctx.chunk.whole:
+        return sorted(found.values(), key=lambda edit: (-edit.prior, edit.line, edit.text))[:_MOST_AT_IMPORT]
     return list(found.values())
 
 

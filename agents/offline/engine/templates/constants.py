@@ -22,12 +22,7 @@ def constants(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
 
 def _everywhere(ctx: Context, node: ast.AST, edit: Edit) -> Edit | None:
     """The same change at every occurrence of the constant in the function: systematic edits (Saha et al. 2019)."""
-    segment = ctx.chunk.segment(node)
-    places = [
-        other
-        for other in ctx.nodes
-        if isinstance(other, ast.Constant) and ctx.chunk.segment(other) == segment
-    ]
+    places = ctx.places.get(ctx.chunk.segment(node), [])
     if not 2 <= len(places) <= 6 or places[0] is not node:
         return None
     start, end = ctx.chunk.span(node)

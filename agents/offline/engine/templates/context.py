@@ -6,9 +6,10 @@ import ast
 import builtins
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ..chunk import Chunk
+from ..chunk import Chunk, SourceFile
+from ..donors import Call, Check
 
 _BINOP_LEVEL = {
     ast.BitOr: 7, ast.BitXor: 8, ast.BitAnd: 9, ast.LShift: 10, ast.RShift: 10, ast.Add: 11, ast.Sub: 11,
@@ -120,18 +121,59 @@ class Context:
         types: dict[str, list[str]],
         module_names: Iterable[str] = (),
         attributes: dict[str, list[str]] | None = None,
-        hints: dict[str, int] | None = None,
+        hints: dict[str, Any] | None = None,
         lines: Iterable[int] | None = None,
+        file: SourceFile | None = None,
+        errors: Iterable[str] = (),
     ) -> None:
         self.chunk = chunk
         self.types = types
         self.module_names = list(module_names)
         self.attributes = attributes or {}
-        self.hints = hints or {}
+        hints = hints or {}
+        self.hints: dict[str, int] = hints.get("words", {})
+        self.issue_words: list[str] = hints.get("names", [])
         self.lines = set(lines) if lines is not None else None
+        self.file = file
+        self.errors = [name for name in errors if name.isidentifier() and name not in ("Stop", "Failed")]
         self.root = chunk.function
         self.nodes: list[ast.AST] = list(self._walk(self.root))
         self._prepare()
+        self._donate()
+
+    def _donate(self) -> None:
+        """What the rest of the file offers."""
+        donors = self.file.donors if self.file is not None else None
+        self.file_strings: list[str] = donors.strings if donors else []
+        self.file_exceptions: list[str] = donors.exceptions if donors else []
+        self.file_checks: list[Check] = donors.checks if donors else []
+        self.unary_functions: list[str] = donors.unary if donors else []
+        self.displays: list[list[str]] = donors.displays if donors else []
+        self.reachable = {*self.bound, "self", "cls", *(donors.globals if donors else ())}
+        attributes = [text for text in self.pool if text.startswith("self.") and text.count(".") == 1]
+        owner = next(iter(self.types.get("self", [])), "")
+        known = [f"self.{name}" for name in self.attributes.get(owner, [])]
+        self.own_attributes = list(dict.fromkeys(attributes + known)) if "self" in self.bound else []
+
+    @property
+    def other_functions(self) -> list[Chunk]:
+        if self.file is None or self.chunk.whole or len(self.file.chunks) > 400:
+            return []
+        return [chunk for chunk in self.file.chunks if chunk.start != self.chunk.start]
+
+    @staticmethod
+    def called(node: ast.Call) -> str:
+        """The last part of the name of what is called."""
+        return node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+
+    def calls_of(self, name: str) -> list[Call]:
+        return self.file.donors.calls.get(name, [])[:40] if self.file is not None and name else []
+
+    def file_names(self, items: list[ast.expr]) -> list[str]:
+        """Names of displays of this file that share an element with `items`."""
+        own = {self.chunk.segment(item) for item in items}
+        found = [text for display in self.displays if own & set(display) for text in display]
+        return [text for text in dict.fromkeys(found) if text not in own]
 
     def _walk(self, root: ast.AST) -> Iterator[ast.AST]:
         """Nodes to mutate, in source order: no annotations, decorators or docstrings."""
@@ -176,6 +218,12 @@ class Context:
                 self.calls[self.chunk.segment(node.func)] = (
                     self.calls.get(self.chunk.segment(node.func), 0) + 1
                 )
+        self.places: dict[str, list[ast.AST]] = {}
+        """Constants of the chunk by their source text."""
+        if not self.chunk.whole:
+            for node in self.nodes:
+                if isinstance(node, ast.Constant):
+                    self.places.setdefault(self.chunk.segment(node), []).append(node)
         self.bound = bound
         self.attribute_names = tuple(f".{n.attr}" for n in self.nodes if isinstance(n, ast.Attribute))
         self.args = [a for a in args if a not in ("self", "cls")]

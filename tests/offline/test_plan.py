@@ -1,0 +1,67 @@
+"""The plan of a search: what counts does not depend on the order in which answers come."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swe_agent.agents.offline.engine import guard
+from swe_agent.agents.offline.engine.candidate import Candidate
+from swe_agent.agents.offline.engine.chunk import SourceFile
+from swe_agent.agents.offline.engine.plan import Plan
+from swe_agent.agents.offline.engine.rank import rank
+
+NOBODY = Candidate((), (), 1.0, 1)
+PAIRS = st.lists(
+    st.tuples(st.integers(1, 5000), st.sampled_from("abcdefghijkl")),
+    min_size=1,
+    max_size=30,
+    unique_by=lambda p: p[0],
+)
+
+
+@given(PAIRS, st.randoms(use_true_random=False), st.integers(1, 5))
+def test_the_order_of_the_answers_does_not_matter(pairs, random, k):
+    def counted(order):
+        plan = Plan(20_000, k, 0, True)
+        for number, key in order:
+            plan.accept(number, NOBODY, key)
+        return [number for number, _ in plan.plausible], plan.stop_at
+
+    shuffled = list(pairs)
+    random.shuffle(shuffled)
+    assert counted(pairs) == counted(shuffled)
+    assert counted(pairs)[0][0] == min(number for number, _ in pairs)
+
+
+@given(PAIRS, st.integers(1, 5))
+def test_what_is_found_later_never_moves_the_end_back(pairs, k):
+    plan, ends = Plan(20_000, k, 0, True), []
+    for number, key in pairs:
+        plan.accept(number, NOBODY, key)
+        ends.append(plan.stop_at)
+    assert ends == sorted(ends, reverse=True)
+
+
+def test_a_plan_ends_at_its_effort():
+    plan = Plan(3, 5, 0, True)
+    assert [plan.next() for _ in range(3)] == [1, 2, 3]
+    assert plan.done
+
+
+def test_workers_share_the_memory_of_the_sandbox():
+    for wanted in (1, 2, 8, 64):
+        workers, each = guard.share(wanted, 4 << 30)
+        assert 1 <= workers <= wanted
+        assert (workers + 2) * each <= 4 << 30
+        assert each >= 384 << 20
+
+
+def test_the_faulty_function_comes_before_its_caller():
+    text = "def hours(n):\n    return n // 60 + 1\n\n\ndef price(n):\n    return hours(n) * 5\n"
+    file = SourceFile("a.py", text)
+    hours, price = file.chunks if "hours(n):" in file.chunks[0].text else file.chunks[::-1]
+    bent = Candidate(((price, price.text.replace("hours(n)", "hours(n - 1)")),), ("off by one",), 0.9, 6)
+    mended = Candidate(((hours, hours.text.replace("n // 60", "(n - 1) // 60")),), ("off by one",), 0.3, 2)
+    assert rank([(1, bent), (9, mended)], {"a.py": file}) == [mended, bent]
+    assert rank([(1, bent)], {"a.py": file}) == [bent]

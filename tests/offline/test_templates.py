@@ -1,0 +1,93 @@
+"""Templates that take what is missing from the rest of the file, the failing tests and the issue."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from swe_agent.agents.offline.engine.chunk import SourceFile
+from swe_agent.agents.offline.engine.templates import Context, mutants
+from swe_agent.agents.offline.hints import hints
+
+CASES = {
+    "progression": ("def f(n):\n    return n in (4, 5{})\n", "", ", 6", "", ()),
+    "word of the issue": (
+        "def f(n):\n    return n in ('red', 'green'{})\n",
+        "",
+        ", 'blue'",
+        "`blue` is no colour",
+        (),
+    ),
+    "key of a table": (
+        "SHORT = {{'Jul': 7, 'Aug': 8, 'August': 8{}}}\n",
+        "",
+        ", 'July': 7",
+        "July cannot be read",
+        (),
+    ),
+    "handler by evidence": (
+        "def f(x):\n    try:\n        return x[0]\n    except {}:\n        return None\n",
+        "KeyError",
+        "(KeyError, IndexError)",
+        "",
+        ("IndexError",),
+    ),
+    "argument of a sibling": (
+        "class A:\n    def f(self):\n        return B(1, self.size)\n    def g(self):\n        return B(2{})\n",
+        "",
+        ", self.size",
+        "",
+        (),
+    ),
+    "check of a sibling": (
+        "def f(x):\n    if x < 0:\n        raise ValueError(x)\n    return x * 2\n\n\ndef g(x):\n{}    y = x + 1\n    return y\n",
+        "",
+        "    if x < 0:\n        raise ValueError(x)\n",
+        "",
+        (),
+    ),
+    "chain": (
+        "def f(s):\n    return s.replace({}).replace({})\n",
+        ("'b', 'c'", "'a', 'b'"),
+        ("'a', 'b'", "'b', 'c'"),
+        "",
+        (),
+    ),
+    "wrapped": (
+        "def norm(s):\n    return s.strip()\n\n\ndef f(s):\n    return {}[1:]\n",
+        "s",
+        "norm(s)",
+        "",
+        (),
+    ),
+    "renamed": (
+        "class A:\n    def __init__(self, one, two):\n        self._one = None if one is None else str(one)\n"
+        "        self._two = {}\n",
+        "str(two)",
+        "None if two is None else str(two)",
+        "",
+        (),
+    ),
+    "copy": ("def f(self):\n    return {}\n", "self.items", "self.items[:]", "", ()),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_missing_is_among_the_mutants(case: str) -> None:
+    shape, wrong, right, issue, errors = CASES[case]
+
+    def filled(text: str | tuple[str, ...]) -> str:
+        return shape.format(*((text,) if isinstance(text, str) else text))
+
+    file = SourceFile("a.py", filled(wrong))
+    goal = ast.dump(ast.parse(filled(right)))
+    clues = hints(issue, ["a.py"])
+    found = []
+    for chunk in [*file.chunks, file.whole]:
+        for edit in mutants(Context(chunk, {}, [], {}, clues, None, file, errors)):
+            try:
+                found.append(ast.dump(ast.parse(file.with_chunk(chunk, edit.text))))
+            except SyntaxError:
+                continue
+    assert goal in found
