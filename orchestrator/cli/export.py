@@ -25,7 +25,17 @@ def export(
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Directory to write.")] = None,
-    only: Annotated[str, typer.Option(help="Paths to imitate: resolved, verified or all.")] = "all",
+    only: Annotated[
+        str,
+        typer.Option(help="Paths to imitate: resolved, verified, unfailed (no test speaks against) or all."),
+    ] = "unfailed",
+    reward: Annotated[
+        str | None,
+        typer.Option(help="Reward of every kind: a specification (TOML, JSON) or FILE.py:FUNCTION."),
+    ] = None,
+    min_margin: Annotated[
+        float, typer.Option(min=0.0, help="Least difference of rewards that makes a pair.")
+    ] = 0.05,
     min_reward: Annotated[float | None, typer.Option(help="Leave out what earned less.")] = None,
     max_per_instance: Annotated[int | None, typer.Option(min=1, help="Rows per instance and kind.")] = None,
     max_tokens: Annotated[
@@ -61,11 +71,14 @@ def export(
         raise UsageError(
             "say what to export: swe-agent export RUN... --format sft --out DIR (or --verify DIR)"
         )
-    if only not in ("resolved", "verified", "all"):
-        raise UsageError(f"--only is resolved, verified or all, not {only!r}")
     from ..record.trajectory_file import read_runs
     from ..training.export.export import export as write
-    from ..training.export.options import ExportOptions
+    from ..training.export.options import ONLY, ExportOptions
+    from ..training.rewards.function import load_reward
+    from ..training.rewards.spec import RewardSpec
+
+    if only not in ONLY:
+        raise UsageError(f"--only is one of {', '.join(ONLY)}, not {only!r}")
 
     losses: list[str] = []
 
@@ -75,7 +88,9 @@ def export(
 
     options = ExportOptions(
         only=only,  # type: ignore[arg-type]  # checked above
+        reward=RewardSpec() if reward is None else load_reward(reward),
         min_reward=min_reward,
+        min_margin=min_margin,
         max_per_instance=max_per_instance,
         max_tokens=max_tokens,
         split=split,

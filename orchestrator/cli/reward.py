@@ -18,7 +18,12 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def reward(
     runs: Annotated[list[Path], typer.Argument(help="Run directories or .jsonl files of records.")],
-    spec: Annotated[Path | None, typer.Option(help="TOML or JSON; see docs/training-data.md.")] = None,
+    spec: Annotated[
+        str | None,
+        typer.Option(
+            "--reward", "--spec", help="TOML or JSON, or FILE.py:FUNCTION; see docs/training-data.md."
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Write the records with the new rewards to this file.")
     ] = None,
@@ -26,11 +31,12 @@ def reward(
 ) -> None:
     """Recompute the rewards of runs from their records; nothing is executed."""
     from ..record.trajectory_file import read_runs, write_trajectories
+    from ..training.rewards.function import load_reward
     from ..training.rewards.recompute import recompute
     from ..training.rewards.spec import RewardSpec
     from .export import located
 
-    chosen = RewardSpec.load(spec) if spec is not None else RewardSpec()
+    chosen = load_reward(spec) if spec is not None else RewardSpec()
 
     def told(what: str) -> None:
         typer.echo(f"swe-agent: {what}", err=True)

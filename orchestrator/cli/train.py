@@ -26,11 +26,13 @@ def train(
     ] = None,
     epochs: Annotated[float, typer.Option(min=0.0)] = 1.0,
     max_steps: Annotated[int, typer.Option(help="-1: by epochs.")] = -1,
-    batch_size: Annotated[int, typer.Option(min=1, help="Per device.")] = 1,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Per device; 4 for kto, else 1 unless given.")
+    ] = None,
     accumulation: Annotated[int, typer.Option(min=1, help="Gradient accumulation steps.")] = 8,
     max_length: Annotated[int | None, typer.Option(min=1, help="Cut rows; default: cut nothing.")] = None,
     beta: Annotated[float, typer.Option(help="dpo, kto.")] = 0.1,
-    loss: Annotated[str, typer.Option(help="dpo: sigmoid, ipo, hinge.")] = "sigmoid",
+    loss: Annotated[str, typer.Option(help="dpo: sigmoid, ipo, hinge and TRL's others.")] = "sigmoid",
     generations: Annotated[int, typer.Option(min=2, help="grpo: rollouts per prompt.")] = 4,
     max_completion_length: Annotated[int, typer.Option(min=1, help="grpo: tokens of one rollout.")] = 4096,
     max_tool_calls: Annotated[int, typer.Option(min=1, help="grpo: tool calls of one rollout.")] = 30,

@@ -32,6 +32,9 @@ class HolderError(SandboxError):
         super().__init__(message)
         self.number = number
 
+    def __reduce__(self) -> tuple[type[HolderError], tuple[str, int]]:
+        return HolderError, (str(self), self.number)  # the default would give back the message alone
+
 
 @dataclass(slots=True)
 class Holder:

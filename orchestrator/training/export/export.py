@@ -15,6 +15,7 @@ from .... import __version__
 from ....tools.errors import ExportError
 from ...record.schema import SCHEMA, Trajectory, json_schema
 from ...record.trajectory_file import dump
+from ..rewards.recompute import recompute
 from . import imitation, preference, reinforcement, verifier
 from .atif import atif
 from .card import card
@@ -109,6 +110,7 @@ def _write(
         runs["read"] += 1
         if set(formats) != {"preds"}:
             refuse_benchmark(record, options)
+        record = recompute(record, options.reward)
         line = dump(record)
         clean = redactor.record(record, line)
         runs["prompts_not_verified"] += sum(call.prompt_sha256 is None for call in clean.calls)

@@ -102,7 +102,9 @@ def kept_leaves(view: View, options: ExportOptions, tally: Tally) -> Iterator[Le
         good = leaf.label.resolved if options.only == "resolved" else leaf.label.of("verified")
         if leaf.failed:
             tally.drop("infrastructure")
-        elif options.only != "all" and not good:
+        elif options.only == "unfailed" and good is False:
+            tally.drop("failed_candidate")
+        elif options.only in ("resolved", "verified") and not good:
             tally.drop(f"not_{options.only}")
         elif options.min_reward is not None and leaf.writer and leaf.reward is None:
             tally.drop("no_reward")

@@ -7,22 +7,30 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ..rewards.function import RewardFunction
+from ..rewards.spec import RewardSpec
+
 KINDS = ("sft", "sft_pc", "sft_tokens", "dpo", "kto", "reward", "orm", "prm", "grpo", "rollouts")
 """Training data, one folder each; columns as TRL 1.16 takes them."""
 FORMATS = (*KINDS, "atif", "preds")
 
-Only = Literal["resolved", "verified", "all"]
+ONLY = ("resolved", "verified", "unfailed", "all")
+Only = Literal["resolved", "verified", "unfailed", "all"]
 
 
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
     """Filters and layout. The same options, input and seed give the same bytes."""
 
-    only: Only = "all"
+    only: Only = "unfailed"
     """Which finished paths may be imitated: those a hidden evaluation resolved, those whose executed tests
-    pass, or all. For the kinds that learn from contrast it says which labels count: `resolved` takes hidden
+    pass, those that no test speaks against, or all. For the kinds that learn from contrast it says which labels count: `resolved` takes hidden
     evaluations only."""
+    reward: RewardSpec | RewardFunction = field(default_factory=RewardSpec)
+    """The one reward: of every exported kind, as `swe-agent reward` computes it."""
     min_reward: float | None = None
+    min_margin: float = 0.05
+    """The least difference of rewards that makes a pair; smaller ones are noise of the clock."""
     max_per_instance: int | None = None
     max_tokens: int | None = None
     """Longest row, in tokens as the endpoint counted them, else estimated from the text."""
@@ -35,6 +43,8 @@ class ExportOptions:
     def to_json(self) -> dict[str, Any]:
         return {
             "only": self.only,
+            "reward": self.reward.name,
+            "min_margin": self.min_margin,
             "min_reward": self.min_reward,
             "max_per_instance": self.max_per_instance,
             "max_tokens": self.max_tokens,

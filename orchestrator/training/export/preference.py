@@ -43,8 +43,8 @@ def dpo(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
 def _unfit_pair(
     view: View, options: ExportOptions, chosen: Message, rejected: Message, high: float, low: float
 ) -> str | None:
-    if high <= low:
-        return "tie"
+    if high - low < options.min_margin or high <= low:
+        return "tie" if high <= low else "min_margin"
     if options.min_reward is not None and high < options.min_reward:
         return "min_reward"
     if view.text(chosen) == view.text(rejected):
@@ -108,8 +108,8 @@ def reward(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
     for (chosen, high), (rejected, low) in combinations(leaves, 2):
         if chosen.path[-1].agent != rejected.path[-1].agent:
             continue
-        if high <= low:
-            tally.drop("tie")
+        if high - low < options.min_margin or high <= low:
+            tally.drop("tie" if high <= low else "min_margin")
         elif options.min_reward is not None and high < options.min_reward:
             tally.drop("min_reward")
         else:

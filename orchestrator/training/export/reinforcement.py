@@ -41,7 +41,7 @@ def rollouts(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
             tally.drop("no_reward")
         elif leaf.offline and not options.include_offline:
             tally.drop("offline")
-        elif options.only != "all" and not leaf.label.of(options.only):
+        elif options.only in ("resolved", "verified") and not leaf.label.of(options.only):
             tally.drop(f"not_{options.only}")
         elif options.min_reward is not None and leaf.reward < options.min_reward:
             tally.drop("min_reward")

@@ -8,8 +8,8 @@ of the `grpo` export, `get_reward` scores the episode.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -292,10 +292,21 @@ class IssueSession:
         self._close()
 
 
+@dataclass(frozen=True, slots=True)
+class SessionFactory:
+    """Makes sessions; values only, so that a trainer can send it to its workers."""
+
+    task: IssueTask | None = None
+    max_steps: int = 50
+    repositories: Path | None = None
+
+    def __call__(self) -> IssueSession:
+        return IssueSession(self.task, max_steps=self.max_steps, repositories=self.repositories)
+
+
 def session_factory(
     task: IssueTask | None = None, *, max_steps: int = 50, repositories: str | Path | None = None
-) -> Callable[[], IssueSession]:
+) -> SessionFactory:
     """For `GRPOTrainer(environment_factory=...)`: fields of a row replace those of `task`; a row's repository is
     looked for in the folder `repositories` first."""
-    folder = Path(repositories) if repositories is not None else None
-    return lambda: IssueSession(task, max_steps=max_steps, repositories=folder)
+    return SessionFactory(task, max_steps, Path(repositories) if repositories is not None else None)

@@ -21,6 +21,9 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "prm": ("prm",),
 }
 """Method → the kinds of rows it can train on, the usual one first."""
+LOSSES = ("sigmoid", "ipo", "hinge", "robust", "bco_pair", "apo_zero", "apo_down", "exo_pair", "nca_pair",
+          "sppo_hard", "aot", "aot_unpaired", "discopop", "sigmoid_norm", "sft")  # fmt: skip
+"""TRL's losses of DPO."""
 _CLASSES = {
     "sft": ("SFTConfig", "SFTTrainer"),
     "dpo": ("DPOConfig", "DPOTrainer"),
@@ -53,7 +56,8 @@ class Recipe:
     epochs: float = 1.0
     max_steps: int = -1
     warmup_steps: int = 0
-    batch_size: int = 1
+    batch_size: int | None = None
+    """Per device; None: 4 for KTO, which compares the examples of a batch with one another, else 1."""
     accumulation: int = 8
     max_length: int | None = None
     beta: float = 0.1
@@ -93,6 +97,7 @@ class Recipe:
         task_type = {"reward": "SEQ_CLS", "prm": "TOKEN_CLS"}.get(self.method, "CAUSAL_LM")
         values: dict[str, Any] = {
             **asdict(self),
+            "batch_size": self._batch_size(),
             "source": source,
             "config": config,
             "trainer": trainer,
@@ -111,7 +116,18 @@ class Recipe:
             values
         )
 
+    def _batch_size(self) -> int:
+        if self.method != "kto":
+            return self.batch_size or 1
+        if self.batch_size == 1:
+            raise UsageError("kto compares the examples of a batch with one another: --batch-size 2 or more")
+        return self.batch_size or 4
+
     def _source(self) -> str:
+        if self.loss not in LOSSES:
+            raise UsageError(f"unknown loss {self.loss!r}: use {', '.join(LOSSES)}")
+        if self.loss != "sigmoid" and self.method != "dpo":
+            raise UsageError(f"--loss is for dpo, not for {self.method}")
         if self.method not in SOURCES:
             raise UsageError(f"unknown method {self.method!r}: use {', '.join(SOURCES)}")
         source = self.source or SOURCES[self.method][0]

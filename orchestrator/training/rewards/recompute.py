@@ -6,21 +6,26 @@ from ....tools.audit import KINDS
 from ...record.build import backpropagate
 from ...record.invariants import check
 from ...record.schema import Evaluation, Node, Trajectory
+from .function import RewardFunction
 from .shaped import Measurements, shaped_reward
 from .spec import RewardSpec
 
 
-def recompute(record: Trajectory, spec: RewardSpec | None = None) -> Trajectory:
-    """A copy of the record with the reward of each finished node under `spec`, and visits and values that
-    follow from them. Infrastructure failures keep no reward."""
-    spec = spec or RewardSpec()
-    fresh = record.model_copy(deep=True)
+def recompute(record: Trajectory, reward: RewardSpec | RewardFunction | None = None) -> Trajectory:
+    """A copy of the record with the reward of each finished node, and visits and values that follow from
+    them. Infrastructure failures keep no reward. Raises: UsageError when a function of the caller's fails."""
+    reward = reward or RewardSpec()
+    spec = reward if isinstance(reward, RewardSpec) else RewardSpec()
+    fresh = record.model_copy(update={"nodes": [node.model_copy() for node in record.nodes]})
     for node in fresh.nodes:
         node.visits = node.value = None
         if node.exit_status is None or node.exit_status == "infrastructure" or not node.terminal:
             node.reward = None
         else:
-            node.reward = shaped_reward(measurements(fresh, node, spec), spec)
+            measured = measurements(fresh, node, spec)
+            node.reward = (
+                shaped_reward(measured, reward) if isinstance(reward, RewardSpec) else reward.reward(measured)
+            )
     backpropagate(fresh.nodes)
     check(fresh)
     return fresh
@@ -46,11 +51,23 @@ def measurements(record: Trajectory, node: Node, spec: RewardSpec) -> Measuremen
         pass_rate=sum(pair[0] for pair in targets) / total if total else 0.0 if empty else None,
         coverage_change=_change(last.get("coverage")),
         lint_findings=_findings(last.get("lint")),
-        wall_s=node.wall_s,
+        wall_s=_path_s(record, node),
         regressions=sum(pair[1] - pair[0] for pair in kept) if kept else None,
         protected_edits=sum("protected" in flag for flag in node.flags) if patch is not None else None,
         leaks=sum(flag.partition(":")[0] in KINDS for flag in node.flags) if node.flags else None,
     )
+
+
+def _path_s(record: Trajectory, node: Node) -> float | None:
+    """Seconds of the nodes from the root to this one; None where one was not measured."""
+    by_id = {item.id: item for item in record.nodes}
+    spent: list[float | None] = []
+    at: Node | None = node
+    while at is not None:
+        spent.append(at.wall_s)
+        at = by_id.get(at.parent or "")
+    known = [seconds for seconds in spent if seconds is not None]
+    return sum(known) if len(known) == len(spent) else None
 
 
 def _change(found: Evaluation | None) -> float | None:

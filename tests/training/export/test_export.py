@@ -26,7 +26,8 @@ COLUMNS = {
     "grpo": ["prompt", "instance_id", "repository", "base_commit", "problem_statement"],
     "rollouts": [
         *("group_id", "prompt", "prompt_ids", "completion_ids", "env_mask", "logprobs", "reward"),
-        *("reward/coverage", "reward/tests"),
+        *("reward/coverage", "reward/gate:leak", "reward/gate:protected", "reward/gate:regression"),
+        *("reward/lint", "reward/tests", "reward/time"),
     ],
 }
 
@@ -129,16 +130,19 @@ def test_a_split_keeps_an_instance_on_one_side(tmp_path_factory, share, seed):
     [
         (ExportOptions(only="resolved"), "sft", "not_resolved"),
         (ExportOptions(only="verified"), "sft_pc", "not_verified"),
-        (ExportOptions(min_reward=0.9), "sft", "min_reward"),
+        (ExportOptions(), "sft", "failed_candidate"),
+        (ExportOptions(min_margin=9.0), "dpo", "min_margin"),
+        (ExportOptions(only="all", min_reward=0.9), "sft", "min_reward"),
         (ExportOptions(min_reward=0.9), "rollouts", "min_reward"),
-        (ExportOptions(max_per_instance=1), "sft", "max_per_instance"),
-        (ExportOptions(max_tokens=20), "sft", "max_tokens"),
-        (ExportOptions(max_tokens=20), "sft_tokens", "max_tokens"),
+        (ExportOptions(only="all", max_per_instance=1), "sft", "max_per_instance"),
+        (ExportOptions(only="all", max_tokens=20), "sft", "max_tokens"),
+        (ExportOptions(only="all", max_tokens=20), "sft_tokens", "max_tokens"),
         (ExportOptions(max_tokens=105), "kto", "max_tokens"),
     ],
 )
 def test_what_a_filter_leaves_out_is_counted(tmp_path, options, kind, reason):
-    all_rows = export(synthetic_records(4), [kind], tmp_path / "all").rows[f"{kind}/train.jsonl"]
+    everything = ExportOptions(only="all", min_margin=0.0)
+    all_rows = export(synthetic_records(4), [kind], tmp_path / "all", everything).rows[f"{kind}/train.jsonl"]
     done = export(synthetic_records(4), [kind], tmp_path / "some", options)
     left = done.rows[f"{kind}/train.jsonl"]
     assert left < all_rows
@@ -148,7 +152,7 @@ def test_what_a_filter_leaves_out_is_counted(tmp_path, options, kind, reason):
 
 
 def test_steps_of_programs_are_left_out_unless_asked_for(tmp_path):
-    done = export(synthetic_records(3, is_llm=False), ["all"], tmp_path / "a")
+    done = export(synthetic_records(3, is_llm=False), ["all"], tmp_path / "a", ExportOptions(only="all"))
     assert [
         rows for name, rows in done.rows.items() if name.split("/")[0] in ("sft", "dpo", "kto", "rollouts")
     ] == [0] * 4
@@ -156,21 +160,26 @@ def test_steps_of_programs_are_left_out_unless_asked_for(tmp_path):
     done = export(
         synthetic_records(3, is_llm=False), ["all"], tmp_path / "b", ExportOptions(include_offline=True)
     )
-    assert done.rows["sft/train.jsonl"] == 6
+    assert done.rows["sft/train.jsonl"] == 3, "the other three failed their tests"
 
 
 def test_infrastructure_failures_and_unmeasured_rewards_are_no_rows(tmp_path):
     record = synthetic_record(1, branches=3)
     record.nodes[1].exit_status, record.nodes[1].reward = "infrastructure", None
-    record.nodes[2].reward.total = None
-    done = export([record], ["rollouts", "sft", "preds"], tmp_path / "out")
+    record.evaluations = [found for found in record.evaluations if found.node != record.nodes[2].id]
+    done = export([record], ["rollouts", "sft", "preds"], tmp_path / "out", ExportOptions(only="all"))
     assert done.manifest["dropped"]["rollouts"] == {"infrastructure": 1, "no_reward": 1}
     assert done.manifest["dropped"]["sft"] == {"infrastructure": 1}
     assert all(row["reward"] is not None for row in rows(tmp_path / "out", "rollouts"))
 
 
 def test_equal_patches_are_one_candidate_over_all_runs(tmp_path):
-    done = export([synthetic_record(1), synthetic_record(1)], ["sft", "orm", "grpo"], tmp_path / "out")
+    done = export(
+        [synthetic_record(1), synthetic_record(1)],
+        ["sft", "orm", "grpo"],
+        tmp_path / "out",
+        ExportOptions(only="all"),
+    )
     assert done.manifest["dropped"]["sft"] == {"duplicate": 2}
     assert done.manifest["dropped"]["orm"] == {"duplicate": 2}
     assert done.manifest["dropped"]["grpo"] == {"repeated_task": 1}

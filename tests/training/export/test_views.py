@@ -61,7 +61,8 @@ def test_the_command_line(tmp_path, capsys):
     )
     captured = capsys.readouterr()
     assert "line 3 is cut off" in captured.err
-    assert "sft/train.jsonl: 4 rows" in captured.out
+    assert "sft/train.jsonl: 2 rows" in captured.out
+    assert "sft: left out failed_candidate 2" in captured.err
     assert "cut off" in json.loads((tmp_path / "o/manifest.json").read_text())["losses"][0]
     assert main(["export", "--verify", str(tmp_path / "o")]) == 0
     assert main(["export", str(path), "--format", "sft", "--out", str(tmp_path / "o")]) == 0, (

@@ -49,7 +49,13 @@ def test_what_cannot_be_trained_is_refused(data, tmp_path, capsys):
         Recipe("dpo", data, "m", tmp_path, source="kto").script()
     with pytest.raises(UsageError, match="unknown method"):
         Recipe("ppo", data, "m", tmp_path).script()
+    with pytest.raises(UsageError, match="batch-size 2 or more"):
+        Recipe("kto", data, "m", tmp_path, batch_size=1).script()
+    assert "per_device_train_batch_size=4" in Recipe("kto", data, "m", tmp_path).script()
     arguments = ["--data", str(data), "--base-model", "m", "--dry-run"]
+    for wrong, word in ((["dpo", "--loss", "banana"], "banana"), (["kto", "--loss", "ipo"], "is for dpo")):
+        assert main(["train", wrong[0], *arguments, *wrong[1:]]) == 2
+        assert word in capsys.readouterr().err
     assert main(["train", "sft", *arguments]) == 0
     compile(capsys.readouterr().out, "train.py", "exec")
     assert main(["train", "sft", *arguments, "--accelerate", "nothing"]) == 2

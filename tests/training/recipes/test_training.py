@@ -167,26 +167,27 @@ def test_accelerate_loads_every_shipped_configuration():
     assert {kind.split(".")[-1] for kind in kinds.values()} == {"DEEPSPEED", "FSDP", "MULTI_GPU"}
 
 
-def test_the_command_trains(tmp_path, data, tiny_model):
+@pytest.mark.parametrize(("method", "weights"), [("sft --lora", "adapter_model"), ("kto", "model")])
+def test_the_documented_command_trains(tmp_path, data, tiny_model, method, weights):
     command = [
         sys.executable,
         "-m",
         "swe_agent",
         "train",
-        "sft",
+        *method.split(),
         "--data",
         str(data),
         "--base-model",
         str(tiny_model),
     ]
     done = subprocess.run(
-        [*command, "--lora", "--max-steps", "1", "--accumulation", "1", "--output", str(tmp_path / "out")],
+        [*command, "--max-steps", "1", "--accumulation", "1", "--output", str(tmp_path / "out")],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert (tmp_path / "out/adapter_model.safetensors").exists()
+    assert (tmp_path / f"out/{weights}.safetensors").exists()
 
 
 @pytest.fixture(scope="module")
