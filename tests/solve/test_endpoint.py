@@ -130,7 +130,7 @@ def test_a_refusal_ends_it_at_once(
             env={"OPENAI_API_KEY": "sk-test-not-a-real-key-000000"},
         )
         assert done.code == 6, done.err
-        assert len(server.calls) <= 1
+        assert len(server.calls) <= 2  # a 403 is the key only if a harmless request is refused too
     assert words in done.err
     lines = [line for line in done.err.splitlines() if line and "has no walls" not in line]
     assert len(lines) == 1

@@ -285,8 +285,8 @@ def test_delivery(swe_agent: Run, parking: Path, script: Callable[..., str], tmp
     assert swe_agent("apply", tmp_path / "r").code == 0
     assert git(parking, "status", "--porcelain") == " M parking/tariff.py\n"
     again = swe_agent("apply", tmp_path / "r")
-    assert again.code == 4
-    assert "does not apply" in again.err
+    assert again.code == 2
+    assert "already applied" in again.err
     assert swe_agent("apply", tmp_path / "r", "--undo").code == 0
     assert git(parking, "status", "--porcelain") == ""
 
