@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from ...tools.errors import UsageError
 from .calls import CallObserver, ModelOptions, Sampling
 from .catalog import ModelFacts
-from .preflight import Ping, ping, preflight
 from .providers import Route, check_model, facts_for, route_of
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from .endpoint import Endpoint
     from .wire import Wire
 
-__all__ = ["Ping", "check_model", "make_client", "model_facts", "ping", "preflight"]
+__all__ = ["check_model", "make_client", "model_facts"]
 
 
 def make_client(

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ...tools.errors import UsageError
 from ..benchmarks.dataset import Selection, ids_of, load_benchmark, load_instances
@@ -24,8 +24,10 @@ from ..grading.report import RunReport, read_verdicts, remove_reports
 from ..grading.statistics import binomial_error, compare_paired, mean_of, pass_at_k_of, wilson
 from ..grading.table import by_repository
 from ..solving.run_directory import runs_root
-from .eval_ import EvalSettings
 from .stopping import stopped_grading
+
+if TYPE_CHECKING:
+    from .eval_ import EvalSettings
 
 
 @dataclass(slots=True)

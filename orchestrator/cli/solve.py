@@ -22,8 +22,8 @@ def solve(settings: SETTINGS) -> int:
 
     from ...tools.errors import SweAgentError
     from ..exit_code import ExitCode, exit_code_of
+    from ..report.live import make_screen
     from ..report.output import print_json
-    from ..report.screen import make_screen
     from .delivery import Delivered, check_delivery, check_repository, deliver, write_patch
     from .sources import build_request, dry_run_lines, resume_request
     from .stopping import run_solve

@@ -80,7 +80,7 @@ def dry_run_lines(request: SolveRequest) -> list[str]:
 
 def check_models(settings: SolveSettings) -> None:
     """Names, keys and endpoints of every model. Raises: CredentialsError, UsageError."""
-    from ...agents.models.factory import preflight
+    from ...agents.models.preflight import preflight
 
     async def check() -> None:
         for model in sorted(settings.models()):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...tools.excerpt import printable
-from .screen import Screen, dollars, role_of
+from .screen import Screen, dollars, is_live, role_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -128,3 +128,10 @@ def _calls_of(fields: Mapping[str, Any]) -> str:
 
 def _plain(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def make_screen(*, quiet: bool, verbose: bool, stream: bool) -> Screen:
+    """Live on a terminal; plain lines when piped, in CI, with TERM=dumb or quiet."""
+    if quiet or not is_live():
+        return Screen(quiet=quiet, stream=stream)
+    return LiveScreen(verbose=verbose, stream=stream)

@@ -159,15 +159,6 @@ class Screen:
                 self.line(f"{'next:':<15}{command_name()} apply {quote(str(result.run))}")
 
 
-def make_screen(*, quiet: bool, verbose: bool, stream: bool) -> Screen:
-    """Live on a terminal; plain lines when piped, in CI, with TERM=dumb or quiet."""
-    if quiet or not is_live():
-        return Screen(quiet=quiet, stream=stream)
-    from .live import LiveScreen
-
-    return LiveScreen(verbose=verbose, stream=stream)
-
-
 def is_live() -> bool:
     """Whether stderr is a terminal that can be drawn on."""
     return sys.stderr.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"

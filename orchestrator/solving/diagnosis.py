@@ -102,13 +102,14 @@ def _version(package: str) -> str:
 
 
 def _model(model: str, options: ModelOptions, *, ping: bool) -> Check:
-    from ...agents.models import factory
+    from ...agents.models.factory import check_model
+    from ...agents.models.preflight import ping as ask
 
     try:
-        factory.check_model(model, options)
+        check_model(model, options)
         detail = f"{model}: known, key present" if not model.startswith(("offline/", "scripted/")) else model
         if ping:
-            answer = asyncio.run(factory.ping(model, options))
+            answer = asyncio.run(ask(model, options))
             detail = f"{answer.detail}, {answer.latency_s} s from {answer.endpoint}"
         return Check("model", True, detail, needed=True)
     except SweAgentError as error:

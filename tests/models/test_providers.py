@@ -13,8 +13,9 @@ from servers.model_server import ModelServer
 
 from swe_agent.agents.models.calls import ModelOptions, Usage
 from swe_agent.agents.models.catalog import facts_of
-from swe_agent.agents.models.factory import check_model, model_facts, ping, preflight
+from swe_agent.agents.models.factory import check_model, model_facts
 from swe_agent.agents.models.failures import from_status, retry_after, window_of
+from swe_agent.agents.models.preflight import ping, preflight
 from swe_agent.agents.models.providers import route_of
 from swe_agent.tools.errors import CredentialsError, ModelError
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Iterator
-from typing import Dict, FrozenSet, List, NamedTuple
+from typing import TYPE_CHECKING, Dict, FrozenSet, List, NamedTuple
 
-from .chunk import SourceFile
+if TYPE_CHECKING:
+    from .chunk import SourceFile
 
 _MOST_CHECKS = 60
 
@@ -32,7 +33,7 @@ class Check(NamedTuple):
 class Donors:
     """What `file` has to give."""
 
-    def __init__(self, file: SourceFile) -> None:
+    def __init__(self, file: "SourceFile") -> None:
         self._lines = file.data.split(b"\n")
         self.calls: Dict[str, List[Call]] = {}
         self.checks: List[Check] = []
