@@ -19,9 +19,7 @@ from ...tools.errors import SandboxError
 from ...tools.patch import Patch
 from ...tools.project.spec import Project
 from ...tools.sandbox import ExecResult
-from ...tools.testing.report import compare
 from ...tools.testing.test_files import is_test_file
-from ...tools.toolbox.run_tests import TestRunner
 from ...tools.workspace import Workspace
 from .command_options import runner_options, unittest_tops
 from .edits import unique_edits
@@ -103,16 +101,14 @@ def propose(
     may_edit: Callable[[str], bool] = may_edit_sources,
     workers: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
-    runner: TestRunner | None = None,
 ) -> Proposals:
     """Search for at most `k` patches that turn `failing_tests` green; the workspace is left as it is.
 
     `failing_tests` are pytest node ids or dotted unittest names. `issue_text` steers localisation. The search
     is measured in candidates: `effort` at most, of which one that needs fresh imports counts for several, so
     that the same request gives the same answer however busy the machine is. `time_limit_s` wall seconds end it
-    only where the caller has no more. With a
-    `runner` the whole suite is run in a fresh fork, best patch first, until one breaks nothing. The order is
-    the same on every run with the same `seed`, whatever the number of `workers` (default: the processors).
+    only where the caller has no more. The order is the same on every run with the same `seed`, whatever the number
+    of `workers` (default: the processors).
 
     Raises: SandboxError when the sandbox failed.
     """
@@ -154,8 +150,6 @@ def propose(
             break
         request["skip"] = max(request["skip"] + 1, answer["stats"].get("number", 0))
     proposals = _patches(workspace, found, k)
-    if runner is not None:
-        proposals = _confirmed(workspace, runner, proposals)
     stats = answer["stats"]
     return Proposals(
         patches=tuple(proposals),
@@ -278,34 +272,3 @@ def _patches(workspace: Workspace, found: Sequence[Mapping[str, Any]], k: int) -
             Proposal(patch, tuple(edits), len(proposals) + 1, " + ".join(item["templates"]), files)
         )
     return proposals
-
-
-def _confirmed(workspace: Workspace, runner: TestRunner, proposals: Sequence[Proposal]) -> list[Proposal]:
-    """Run the whole suite on the patches in order until one is clean; what broke something goes last."""
-    judged: list[Proposal] = []
-    clean = False
-    for proposal in proposals:
-        verdict: bool | None = None
-        if not clean and runner.baseline is not None:
-            with workspace.fork() as fork:
-                for path, old, new in proposal.edits:
-                    fork.write_text(path, fork.read_text(path).replace(old, new, 1))
-                report = runner.run(fork, cold=True)
-            verdict = compare(runner.baseline, report).clean and not report.timed_out
-            clean = verdict
-        judged.append(
-            Proposal(
-                proposal.patch,
-                proposal.edits,
-                0,
-                proposal.template,
-                proposal.files,
-                verdict is not False,
-                verdict,
-            )
-        )
-    judged.sort(key=lambda p: p.whole_suite is False)
-    return [
-        Proposal(p.patch, p.edits, number, p.template, p.files, p.plausible, p.whole_suite)
-        for number, p in enumerate(judged, 1)
-    ]

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...tools.project.spec import Project
-from ...tools.toolbox.run_tests import TestRunner
 from ...tools.toolbox.tool import Tool, ToolResult
 from ...tools.workspace import Workspace
 from .propose import EFFORT, LONGEST_S, Progress, Proposals, may_edit_sources, propose
@@ -38,7 +37,6 @@ def make_propose_tool(
     seed: int = 0,
     may_edit: Callable[[str], bool] = may_edit_sources,
     workers: int | None = None,
-    runner: TestRunner | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     skip: int = 0,
 ) -> Tool:
@@ -60,7 +58,6 @@ def make_propose_tool(
             may_edit=may_edit,
             workers=workers,
             on_progress=on_progress,
-            runner=runner,
         )
         text = json.dumps(_as_json(found, skip), ensure_ascii=False, indent=1)
         return ToolResult(text, ok=bool(found.patches or found.tried), data={"proposals": found})
