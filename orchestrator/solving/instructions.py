@@ -14,6 +14,8 @@ from pathlib import Path, PurePosixPath
 
 from ...tools.errors import RepositoryError
 from ...tools.git import git
+from ..record.events import Inference
+from ..record.recorder import Recorder
 
 NAMES = ("AGENTS.md", "CLAUDE.md", ".github/copilot-instructions.md")
 MAX_CHARS = 6000
@@ -44,6 +46,18 @@ def read_instructions(repository: Path, base: str, issue: str = "") -> tuple[Ins
             found.append(Instructions(path, text if len(text) <= room else f"{text[:room]}\n[cut]"))
             room -= len(text)
     return tuple(reversed(found))
+
+
+def tell_instructions(
+    repository: Path, base: str, issue: str, recorder: Recorder
+) -> tuple[Instructions, ...]:
+    """The same, with a line in the record for each."""
+    found = read_instructions(repository, base, issue)
+    for item in found:
+        recorder.append(
+            Inference(what="instructions", value=item.path, why="the repository's; read as hints", flag=None)
+        )
+    return found
 
 
 def _chosen(paths: Iterable[str], issue: str) -> list[str]:

@@ -83,6 +83,7 @@ def _assignment(team: Team, issue: Issue, shown: Belonging, workspace: Workspace
         issue=issue.text,
         comments=issue.discussion,
         hints=issue.hints,
+        instructions=team.instructions,
         test_command=team.project.test_command.command,
         failing_tests=sorted(shown.tests),
         unrelated=sorted(shown.unrelated),

@@ -316,6 +316,7 @@ def _first_task(stage: Stage, plan: Plan) -> str:
         issue=stage.issue.text,
         comments=stage.issue.discussion,
         hints=stage.issue.hints,
+        instructions=stage.team.instructions,
         test_command=stage.team.project.test_command.command,
         failing_tests=sorted(reproduction.targets or stage.shown.tests),
         unrelated=sorted(stage.shown.unrelated),

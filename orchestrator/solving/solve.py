@@ -18,7 +18,15 @@ from ...tools.project.names import package_names
 from ...tools.secrets import Masker, host_secrets
 from ...tools.testing.impact.ranking import Impact
 from ...tools.testing.runner import TestRunner
-from ..record.events import BaselineMeasured, Cleaned, Concluded, Reproduced, Resumed, RunFinished, RunStarted
+from ..record.events import (
+    BaselineMeasured,
+    Cleaned,
+    Concluded,
+    Reproduced,
+    Resumed,
+    RunFinished,
+    RunStarted,
+)
 from ..record.journal import Journal
 from ..record.log import EventLog, read_events
 from ..record.recorder import Listener, Recorder
@@ -28,6 +36,7 @@ from .base_commit import CAP_S, LOOK_S
 from .base_knowledge import KnowledgeCache
 from .check import Verify
 from .feedback import Feedback
+from .instructions import tell_instructions
 from .judges import Judgement, judge
 from .outcome import Found, conclude, no_test
 from .oversight import oversee
@@ -149,6 +158,9 @@ class _Run:
         except BudgetExceeded as error:
             await asyncio.to_thread(runner.close)
             return self._conclude(prepared, Found(limit=True, raise_what=str(error)))
+        told = tell_instructions(
+            self._run.repository, prepared.base_commit, request.issue.text, self._recorder
+        )
         team = Team(
             request,
             prepared.project,
@@ -158,6 +170,7 @@ class _Run:
             self._budget,
             logs=self._run.logs,
             mask=self._mask,
+            instructions=told,
         )
         try:
             return await self._search(prepared, suite, team)
@@ -343,7 +356,4 @@ class _Run:
 
 
 def _config(request: SolveRequest) -> dict[str, object]:
-    config = request.to_json()
-    config.pop("issue")
-    config.pop("repository")
-    return config
+    return {key: value for key, value in request.to_json().items() if key not in ("issue", "repository")}

@@ -27,6 +27,7 @@ from ..record.journal import Journal
 from ..record.recorder import Recorder
 from ..request import SolveRequest
 from ..settings import OFFLINE
+from .instructions import Instructions
 from .pictures import Pictures, load_pictures
 
 
@@ -66,8 +67,11 @@ class Team:
         *,
         logs: Path,
         mask: Callable[[str], str] = str,
+        instructions: Sequence[Instructions] = (),
     ) -> None:
         self.request = request
+        self.instructions = instructions
+        """What the repository tells agents; data for every first task."""
         self.project = project
         self.runner = runner
         self.recorder = recorder
