@@ -122,10 +122,10 @@ def test_an_easy_issue_costs_under_tree_what_it_costs_under_linear(
         "critic": CRITIC,
     }
     priced = {name: [{**turn, "usage": usage} for turn in turns] for name, turns in steps.items()}
-    for search in ("linear", "tree"):
+    for search, samples in (("linear", ()), ("tree", ("--samples", 8))):
         done = swe_agent(
             "solve", "--text", ISSUE, "--repo", untested, "--model", script(**priced), "--search", search,
-            "--samples", 8, "--workers", 8, "--json", "--output", tmp_path / search,
+            *samples, "--workers", 8, "--json", "--output", tmp_path / search,
         )  # fmt: skip
         assert done.code == 0, done.err
         totals = done.json["totals"]

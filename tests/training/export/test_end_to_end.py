@@ -89,7 +89,7 @@ def runs(tmp_path_factory):
 def exported(runs, tmp_path_factory):
     out = tmp_path_factory.mktemp("exported") / "all"
     names = [str(runs[name]) for name in ("tree", "best-of-n")]
-    assert main(["export", *names, "--format", "all", "--out", str(out)]) == 0
+    assert main(["export", *names, "--format", "all", "--only", "all", "--out", str(out)]) == 0
     assert main(["export", "--verify", str(out)]) == 0
     return out
 
