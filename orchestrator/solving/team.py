@@ -203,4 +203,5 @@ class Team:
             may_write=work.role.may_write,
             extra=extra,
             log_dir=self._logs,
+            left_s=lambda: (work.ledger or self.budget).room().wall_s,
         )

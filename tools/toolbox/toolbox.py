@@ -55,10 +55,12 @@ class Toolbox:
         may_write: Callable[[str], bool] = lambda path: True,
         extra: Sequence[Tool] = (),
         log_dir: Path | None = None,
+        left_s: Callable[[], float | None] = lambda: None,
     ) -> None:
         """`allowed` names built-in tools (`extra` ones need not be named); `runTests` is offered only with a
         `runner`. `may_write` judges paths relative to the root. A role that may not edit gets a `shell`
-        that works on a fork which is thrown away. Full outputs go to `log_dir` (host).
+        that works on a fork which is thrown away. Full outputs go to `log_dir` (host). `left_s` gives the
+        seconds that the run still has (None: no limit), which no command outlives.
 
         Raises: ValueError for a name that is no tool.
         """
@@ -72,7 +74,7 @@ class Toolbox:
             find_tool(files),
             outline_tool(files),
             edit_tool(files),
-            shell_tool(workspace, logs, scratch=not {"editFile", "writeFile"} & set(allowed)),
+            shell_tool(workspace, logs, scratch=not {"editFile", "writeFile"} & set(allowed), left_s=left_s),
             _diff_tool(workspace, logs),
         ]
         if runner is not None:
