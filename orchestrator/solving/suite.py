@@ -105,7 +105,7 @@ class Suite:
             files = [file for file in ranked if file in run]
         report = without_cut(report)
         whole = whole and not report.timed_out
-        unknown = self._ask(report, patch, min(ASK_S, budget))
+        unknown = self._ask(report, patch, self._within(ASK_S, final))
         partial = not (whole and self.whole)
         comparison = self._compared(report, files, partial)
         again = self._settle(workspace, comparison.broken, final)
@@ -116,8 +116,11 @@ class Suite:
 
     def room(self, final: bool = False) -> float:
         """Seconds that one check may take: what `verify` buys, within what the run has left."""
-        bought, left = (self.verify.final_s if final else self.verify.candidate_s), self._left_s(final)
-        return bought if left is None else min(bought, max(1.0, left))
+        return self._within(self.verify.final_s if final else self.verify.candidate_s, final)
+
+    def _within(self, seconds: float, final: bool = False) -> float:
+        left = self._left_s(final)
+        return seconds if left is None else min(seconds, max(1.0, left))
 
     def within_run(self, timeout: float | None) -> float | None:
         """`timeout` (seconds; None: the test command's own), within what the run has left."""
@@ -147,13 +150,13 @@ class Suite:
         """Those of `tests` that fail on the base commit, which is asked where it is not known. Blocking."""
         open_ = [test for test in tests if not self._is_known(test)]
         if open_:
-            self.commit.learn(sorted(open_), min(ASK_S, self.room()), runs=2)
+            self.commit.learn(sorted(open_), self._within(ASK_S), runs=2)
         return set(tests) & self.baseline.failing
 
     def against_base(self, report: TestReport, *, partial: bool) -> Comparison:
         """What a role's own run changed; the base is asked about what fails. Blocking."""
         report = without_cut(report)
-        self._ask(report, Patch(""), min(ASK_S / 2, self.room()))
+        self._ask(report, Patch(""), self._within(ASK_S / 2))
         compared = compare(self.baseline, report, partial=partial or not self.whole)
         there = {test for test in compared.new_passing if self.commit.has(test)}
         return replace(
@@ -217,7 +220,7 @@ class Suite:
     def _flip_on_base(self, open_: Sequence[str]) -> set[str]:
         """(One that always fails when it is run without the others proves nothing.)"""
         seen = {test: set[bool]() for test in open_}
-        left, flaky = min(ASK_S, self.room()), set[str]()
+        left, flaky = self._within(ASK_S), set[str]()
         for _ in range(RERUNS if self.whole else 2):
             asked = [test for test in open_ if test not in flaky]
             report = without_cut(self.commit.run(self.base, asked, max(1.0, left), True))
@@ -234,7 +237,7 @@ class Suite:
         """Those that pass on the candidate when asked again, and whose file does not fail again there."""
         if not tests:
             return set()
-        longest = min(ASK_S, self.room())
+        longest = self._within(ASK_S)
         alone = self.commit.run(workspace, tests, longest, True)
         passing = [test for test in tests if test in alone.passing]
         if not passing:

@@ -60,3 +60,23 @@ def test_a_large_patch_is_not_printed_whole(
     assert "more lines of the patch" in done.err
     assert len(done.err) < 200_000
     assert sum(path.stat().st_size for path in (tmp_path / "r").rglob("*") if path.is_file()) < 100 << 20
+
+
+def test_nested_arguments_end_neither_a_run_nor_its_resumption(
+    swe_agent: Run, parking: Path, script: Callable[..., str], tmp_path: Path
+) -> None:
+    deep: dict[str, object] = {}
+    for _ in range(300):
+        deep = {"a": deep}
+    odd = {"name": "shell", "arguments": {"command": deep}}
+    half = call("writeFile", path="a\ud800.py", content="\udfff")
+    model = script(coder=[said(odd, half), said(call("finish", summary="none", gaveUp=True))])
+    done = swe_agent("solve", "--text", ISSUE, "--repo", parking, "--model", model, "--output", "r", "-q")
+    assert done.code == 3, done.err
+    log = tmp_path / "r" / "events.jsonl"
+    lines = log.read_text().splitlines()
+    log.write_text("\n".join(lines[: len(lines) // 2]) + "\n")
+    (tmp_path / "r" / "run.json").write_text(
+        (tmp_path / "r" / "run.json").read_text().replace('"finished": true', '"finished": false')
+    )
+    assert swe_agent("solve", "--resume", tmp_path / "r", "-q").code == 3

@@ -108,11 +108,33 @@ class Toolbox:
             )
         try:
             checked = check_arguments(tool.parameters, arguments)
+            if (odd := _half_character(checked)) is not None:
+                raise ToolError(
+                    f"{odd} holds half of a character (a lone surrogate): write the character whole"
+                )
             with self._lock:
                 result = tool.run(checked)
         except (ToolError, PatchError) as error:
             result = ToolResult(f"{name}: {error}", ok=False)
         return replace(result, text=self.workspace.sandbox.placeless(result.text))
+
+
+def _half_character(value: object, where: str = "the arguments") -> str | None:
+    """Where a text cannot be written as bytes. (U+DC80 to U+DCFF stand for bytes that are not UTF-8.)"""
+    match value:
+        case str():
+            try:
+                value.encode("utf-8", "surrogateescape")
+            except UnicodeEncodeError:
+                return where
+            return None
+        case Mapping():
+            found = (_half_character(item, str(name)) for name, item in value.items())
+        case list():
+            found = (_half_character(item, where) for item in value)
+        case _:
+            return None
+    return next(filter(None, found), None)
 
 
 def _diff_tool(workspace: Workspace, logs: OutputLog) -> Tool:
