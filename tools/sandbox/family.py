@@ -143,7 +143,7 @@ class Family:
                 shutil.copyfile(Path("/etc", name), etc / name)
         for name in _ETC_TREES:
             if Path("/etc", name).is_dir():
-                shutil.copytree(Path("/etc", name), etc / name, symlinks=True)
+                _copy_links(Path("/etc", name), etc / name)
         for path in [Path("/etc", name) for name in _ETC_BINDS] + sorted(Path("/etc").glob("java-*")):
             if path.is_dir():
                 (etc / path.name).mkdir()
@@ -239,6 +239,17 @@ class Family:
 
 def _within(path: str, ancestor: str) -> bool:
     return path == ancestor or path.startswith(ancestor + "/")
+
+
+def _copy_links(source: Path, target: Path) -> None:
+    """A flat folder of links and small files. (shutil.copytree also copies times and attributes, which is
+    most of a sandbox's start where /etc/alternatives holds hundreds of links.)"""
+    target.mkdir()
+    for entry in os.scandir(source):
+        if entry.is_symlink():
+            (target / entry.name).symlink_to(os.readlink(entry.path))
+        elif entry.is_file() and os.access(entry.path, os.R_OK):
+            shutil.copyfile(entry.path, target / entry.name)
 
 
 def _make_mount_point(point: Path, host: Path) -> None:
