@@ -22,6 +22,9 @@ class LiveScreen(Screen):
     """Clock, model calls, tokens and dollars; the tool that runs and how the last one ended; the candidates
     with their verdicts. Without `verbose` tool lines are shown there alone."""
 
+    shows_tests = True
+    """Asks to hear `tests` {done, total} while tests run."""
+
     def __init__(self, *, verbose: bool = False, stream: bool = False) -> None:
         super().__init__(stream=stream)
         from rich.console import Console
@@ -31,7 +34,7 @@ class LiveScreen(Screen):
         self._console = Console(stderr=True, highlight=False)
         self._started = time.monotonic()
         self._doing, self._since = "", self._started
-        self._last = ""
+        self._last = self._tests = ""
         self._calls = self._tokens = 0
         self._cost: float | None = 0.0
         self._verdicts: dict[str, tuple[str, bool]] = {}
@@ -51,13 +54,17 @@ class LiveScreen(Screen):
 
     def __call__(self, type: str, fields: Mapping[str, Any]) -> None:
         self._take_in(type, fields)
+        if type == "tests":
+            return
         if type not in ("tool", "progress") or self._verbose:
             super().__call__(type, fields)
         elif self._stream and type != "progress":
             self._print_event(type, fields)
 
     def _take_in(self, type: str, fields: Mapping[str, Any]) -> None:
-        if type == "progress":
+        if type == "tests":
+            self._tests = f", {fields['done']} of {fields['total']} tests"
+        elif type == "progress":
             self._begin(str(fields["line"]))
         elif type == "message" and fields.get("tool_calls"):
             self._begin(f"{role_of(fields)}: {_calls_of(fields)}")
@@ -72,7 +79,7 @@ class LiveScreen(Screen):
             self._verdicts[str(fields["node"])] = (str(fields["summary"]), bool(fields["green"]))
 
     def _begin(self, what: str) -> None:
-        self._doing, self._since = what, time.monotonic()
+        self._doing, self._since, self._tests = what, time.monotonic(), ""
 
     def _count(self, usage: Mapping[str, Any]) -> None:
         self._calls += 1
@@ -87,7 +94,7 @@ class LiveScreen(Screen):
         rows = [
             self._row(f"{clock(now - self._started)}  {self._calls} model calls, {self._tokens} tokens, "
                       f"{dollars(self._cost)}", "bold"),
-            self._row(f"now   {self._doing or 'starting'}  ({now - self._since:.0f} s)", "cyan"),
+            self._row(f"now   {self._doing or 'starting'}{self._tests}  ({now - self._since:.0f} s)", "cyan"),
         ]  # fmt: skip
         if self._last:
             rows.append(self._row(f"last  {self._last}", "dim"))
