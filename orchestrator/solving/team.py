@@ -209,4 +209,5 @@ class Team:
             may_write=role.may_write,
             extra=extra,
             log_dir=self._logs,
+            left_s=lambda: (work.ledger or self.budget).room().wall_s,
         )
