@@ -22,9 +22,6 @@ class LiveScreen(Screen):
     """Clock, model calls, tokens and dollars; the tool that runs and how the last one ended; the candidates
     with their verdicts. Without `verbose` tool lines are shown there alone."""
 
-    shows_tests = True
-    """Asks to hear `tests` {done, total} while tests run."""
-
     def __init__(self, *, verbose: bool = False, stream: bool = False) -> None:
         super().__init__(stream=stream)
         from rich.console import Console
@@ -54,17 +51,17 @@ class LiveScreen(Screen):
 
     def __call__(self, type: str, fields: Mapping[str, Any]) -> None:
         self._take_in(type, fields)
-        if type == "tests":
-            return
         if type not in ("tool", "progress") or self._verbose:
             super().__call__(type, fields)
         elif self._stream and type != "progress":
             self._print_event(type, fields)
 
+    def on_tests(self, done: int, total: int) -> None:
+        """How far the tests are that run now."""
+        self._tests = f", {done} of {total} tests"
+
     def _take_in(self, type: str, fields: Mapping[str, Any]) -> None:
-        if type == "tests":
-            self._tests = f", {fields['done']} of {fields['total']} tests"
-        elif type == "progress":
+        if type == "progress":
             self._begin(str(fields["line"]))
         elif type == "message" and fields.get("tool_calls"):
             self._begin(f"{role_of(fields)}: {_calls_of(fields)}")
