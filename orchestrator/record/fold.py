@@ -34,6 +34,7 @@ class Fold:
         self.outcome: dict[str, Any] = {}
         self.tokens: dict[str, dict[str, Any]] = {}
         self.begun: dict[str, float | None] = {}
+        self.reproduced: dict[str, Any] = {}
         self.kept: set[str] = set()
         self.whole = True
         """Tests that passed on the base commit and are not flaky."""
@@ -50,7 +51,7 @@ class Fold:
         config = {key: value for key, value in (start.get("config") or {}).items() if not _SECRET.search(key)}
         data = {
             "run_id": start["run_id"],
-            "task": _task(start),
+            "task": {**_task(start), **self.reproduced},
             "agents": list(self.agents.values()),
             "toolsets": list(self.toolsets.values()),
             "messages": self.messages,
@@ -150,6 +151,10 @@ def _task(start: Event) -> dict[str, Any]:
         "benchmark": benchmark,
         "split": split,
         "licence": start.get("licence"),
+        **{
+            key: (start.get("config") or {}).get(key) or None
+            for key in ("test_cmd", "setup", "python", "image")
+        },
     }
 
 
@@ -261,6 +266,13 @@ def _audit(fold: Fold, event: Event) -> None:
         fold.nodes[event["node"]].setdefault("flags", []).extend(flags)
 
 
+def _reproduction(fold: Fold, event: Event) -> None:
+    fold.reproduced = {
+        "fail_to_pass": list(event.get("targets") or ()) or None,
+        "test_files": dict(event.get("files") or {}),
+    }
+
+
 _GOOD = ("passed", "xfailed")
 
 
@@ -326,6 +338,7 @@ HANDLERS: dict[str, Callable[[Fold, Event], None]] = {
     "duplicate": _duplicate,
     "audit": _audit,
     "baseline": _baseline,
+    "reproduction": _reproduction,
     "evaluation": _evaluation,
     "patch": _patch,
     "selected": _selected,

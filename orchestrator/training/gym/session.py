@@ -217,7 +217,9 @@ class IssueSession(Actions):
         return asked.exit_code != 0
 
     def _close(self) -> None:
-        if self._workspace is not None and self._owner == os.getpid():  # a forked child leaves it to its parent
+        if (
+            self._workspace is not None and self._owner == os.getpid()
+        ):  # a forked child leaves it to its parent
             self._workspace.close()
         self._workspace = self._toolbox = None
         self._owner = os.getpid()
@@ -253,4 +255,12 @@ def session_factory(
     return SessionFactory(task, max_steps, Path(repositories) if repositories is not None else None)
 
 
-__all__ = ["ACTIONS", "FINISH", "SKIPPED", "IssueSession", "SessionFactory", "session_factory", "tool_schemas"]
+__all__ = [
+    "ACTIONS",
+    "FINISH",
+    "SKIPPED",
+    "IssueSession",
+    "SessionFactory",
+    "session_factory",
+    "tool_schemas",
+]

@@ -49,7 +49,9 @@ def test_what_trl_derives_from_the_methods_agrees_with_the_schemas():
     session = IssueSession()
     for schema in tool_schemas():
         wanted = schema["function"]["parameters"]
-        derived = utils.get_json_schema(getattr(session, schema["function"]["name"]))["function"]["parameters"]
+        derived = utils.get_json_schema(getattr(session, schema["function"]["name"]))["function"][
+            "parameters"
+        ]
         assert derived.get("required", []) == wanted["required"]
         assert {name: one["type"] for name, one in derived["properties"].items()} == {
             name: one["type"] for name, one in wanted["properties"].items()
@@ -64,7 +66,16 @@ def test_prompt_and_schemas_are_those_that_solve_sends(repository, tmp_path):
     script.write_text(json.dumps({"turns": {}, "default": turns}))
     from swe_agent.orchestrator.cli.main import main
 
-    command = ["solve", "--text", ISSUE, "--repo", str(repository), "--model", f"scripted/{script}", "--quiet"]
+    command = [
+        "solve",
+        "--text",
+        ISSUE,
+        "--repo",
+        str(repository),
+        "--model",
+        f"scripted/{script}",
+        "--quiet",
+    ]
     main([*command, "--roles", "single", "--search", "linear", "--output", str(tmp_path / "run")])
     record = json.loads((tmp_path / "run/trajectory.jsonl").read_text())
     (agent,) = [agent for agent in record["agents"] if agent["role"] == "single"]
@@ -73,14 +84,32 @@ def test_prompt_and_schemas_are_those_that_solve_sends(repository, tmp_path):
     env = gymnasium.make(ENVIRONMENT_ID, repository=str(repository), issue=ISSUE, max_steps=9).unwrapped
     try:
         env.reset()
-        said = [m for m in record["messages"] if m["agent"] == agent["name"] and m["role"] in ("system", "user")]
+        main(
+            [
+                "export",
+                str(tmp_path / "run"),
+                "-f",
+                "grpo",
+                "--include-offline",
+                "--out",
+                str(tmp_path / "out"),
+            ]
+        )
+        (row,) = map(json.loads, (tmp_path / "out/grpo/train.jsonl").read_text().splitlines())
+        assert row["prompt"] == env.messages, "the row asks what solve asked"
+        said = [
+            m for m in record["messages"] if m["agent"] == agent["name"] and m["role"] in ("system", "user")
+        ]
         assert [m["content"] for m in said[:2]] == [m["content"] for m in env.messages]
         answers = {m["name"]: m["content"] for m in record["messages"] if m["role"] == "tool"}
         calls = [call for m in record["messages"] for call in m["tool_calls"]]
         assert [call["function"]["name"] for call in calls] == ["editFile", "finish"]
         for call in calls:  # a call of our rows acts here, and is answered alike
             arguments = call["arguments_parsed"]
-            assert getattr(env.session, call["function"]["name"])(**arguments) == answers[call["function"]["name"]]
+            assert (
+                getattr(env.session, call["function"]["name"])(**arguments)
+                == answers[call["function"]["name"]]
+            )
         assert env.session.get_reward() == 1.0
     finally:
         env.close()
