@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import platform
+from dataclasses import asdict
+
+from ... import __version__
 from ...tools.testing.report import Baseline, Outcome
-from ..record.events import BaselineMeasured, Evaluated, Reproduced
+from ..record.events import BaselineMeasured, Evaluated, Reproduced, RunStarted
+from ..request import SolveRequest
 from .judges import Judgement
 from .relevance import Belonging
 from .reproduce import Reproduction
@@ -74,4 +79,20 @@ def verdict_event(judged: Judgement) -> Evaluated:
         wall_s=round(report.duration_s, 3) if report else None,
         valid=True,
         by=None,
+    )
+
+
+def started_event(request: SolveRequest, run_id: str, base: str, *, is_llm: bool) -> RunStarted:
+    """The first event of a run."""
+    config = {key: value for key, value in request.to_json().items() if key not in ("issue", "repository")}
+    return RunStarted(
+        schema="swe-trajectory/1",
+        run_id=run_id,
+        issue=asdict(request.issue),
+        repository=request.issue.repository or request.repository.name,
+        base_commit=base,
+        config=config,
+        versions={"swe_agent": __version__, "python": platform.python_version()},
+        seed=request.seed,
+        is_llm=is_llm,
     )
