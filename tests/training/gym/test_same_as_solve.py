@@ -8,7 +8,6 @@ import subprocess
 
 import gymnasium
 import pytest
-from .test_issue_env import FIX, ISSUE, SOURCE, TESTS
 
 from swe_agent.orchestrator.training.gym import ENVIRONMENT_ID
 from swe_agent.orchestrator.training.gym.session import (
@@ -19,6 +18,8 @@ from swe_agent.orchestrator.training.gym.session import (
     tool_schemas,
 )
 from swe_agent.orchestrator.training.gym.task import IssueTask
+
+from .test_issue_env import FIX, ISSUE, SOURCE, TESTS
 
 
 @pytest.fixture(scope="module")
