@@ -13,6 +13,7 @@ from .tool_arguments import parsed
 
 _SECRET = re.compile(r"(?i)(api_?keys?|token$|secret|password|credential|authorization)")
 
+_SET_UP = ("test_cmd", "setup", "python", "image")
 Event = Mapping[str, Any]
 
 
@@ -152,10 +153,7 @@ def _task(start: Event) -> dict[str, Any]:
         "benchmark": benchmark,
         "split": split,
         "licence": start.get("licence"),
-        **{
-            key: (start.get("config") or {}).get(key) or None
-            for key in ("test_cmd", "setup", "python", "image")
-        },
+        **{key: (start.get("config") or {}).get(key) or None for key in _SET_UP},
     }
 
 
@@ -268,10 +266,8 @@ def _audit(fold: Fold, event: Event) -> None:
 
 
 def _reproduction(fold: Fold, event: Event) -> None:
-    fold.reproduced = {
-        "fail_to_pass": list(event.get("targets") or ()) or None,
-        "test_files": dict(event.get("files") or {}),
-    }
+    targets, files = list(event.get("targets") or ()), dict(event.get("files") or {})
+    fold.reproduced = {"fail_to_pass": targets or None, "test_files": files}
 
 
 _GOOD = ("passed", "xfailed")
