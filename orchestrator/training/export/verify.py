@@ -174,8 +174,8 @@ def _orm(row: dict[str, Any]) -> Iterator[str]:
 
 
 def _prm(row: dict[str, Any]) -> Iterator[str]:
-    if not len(row["completions"]) == len(row["labels"]) == len(row["values"]):
-        yield "completions, labels and values differ in length"
+    if not len(row["completions"]) == len(row["labels"]) == len(row["values"]) == len(row["rewards"]):
+        yield "completions, labels, values and rewards differ in length"
 
 
 def _grpo(row: dict[str, Any]) -> Iterator[str]:

@@ -155,6 +155,7 @@ def test_replay_trains_each_rollout_once_and_weighs_it_by_the_policy_that_sample
     assert any(entry["clip_ratio/low_mean"] > 0 for entry in logged), "the recorded policy is the reference"
 
 
+@pytest.mark.timeout(900)
 def test_an_interrupted_training_goes_on_from_its_checkpoint(tmp_path, data, tiny_model):
     command = [sys.executable, "-m", "swe_agent", "train", "sft", "--data", str(data), "--lora", "--merge"]
     command += ["--base-model", str(tiny_model), "--output", str(tmp_path / "out"), "--save-steps", "1"]
