@@ -152,6 +152,8 @@ def _foreign(section: _Section) -> str | None:
         inside = posixpath.normpath(posixpath.join(posixpath.dirname(section.path), target))
         if target.startswith("/") or inside.split("/")[0] == "..":
             return "symbolic link that leads outside the repository"
+        if ".git" in inside.split("/"):
+            return "symbolic link into .git"
     if section.new and is_artefact(section.path):
         return "cache or build artefact"
     if section.new and len(section.text) > LARGE_FILE_BYTES:

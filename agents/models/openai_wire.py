@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from ... import __version__
+from ...tools.body_limit import ENCODINGS, bounded
 from ...tools.proxies import http_options
 from .encoder import Piece, ToolShapes, dumps, with_cache_control, with_reasoning
 from .failures import from_status
@@ -91,11 +92,13 @@ class OpenAIWire:
         clients = self._clients.setdefault(loop, {})
         client = clients.get(key)
         if client is None:
-            headers = {"User-Agent": f"swe-agent/{__version__}"}
+            headers = {"User-Agent": f"swe-agent/{__version__}", "Accept-Encoding": ENCODINGS}
             if self._route.provider == "openrouter":
                 headers["X-Title"] = "swe-agent"
             sdk = openai().module
-            http = sdk.DefaultAsyncHttpxClient(**http_options(self._route.base_url or OPENAI))
+            http = sdk.DefaultAsyncHttpxClient(
+                event_hooks={"response": [bounded]}, **http_options(self._route.base_url or OPENAI)
+            )
             client = clients[key] = sdk.AsyncOpenAI(
                 http_client=http,
                 # The SDK insists on a key; servers without keys ignore it.
@@ -144,6 +147,7 @@ class OpenAIWire:
             fields["top_logprobs"] = sampling.logprobs or None
         if self._token_ids:
             fields["return_token_ids"] = True
+            fields["logprobs"] = True  # replay weighs a rollout by them
         if sampling.reasoning_effort is not None:
             if self._route.provider == "openrouter":
                 fields["reasoning"] = {"effort": sampling.reasoning_effort}
@@ -195,6 +199,8 @@ class OpenAIWire:
 def _connection_failure(error: BaseException, sdk: Any) -> WireError:
     name = type(error).__name__
     text = " ".join(str(error).split())[:200]
+    if name == "DecodingError":
+        return WireError("fatal", text)
     if isinstance(error, sdk.invalid_url):
         return WireError("missing", f"the endpoint's address is not valid: {text}", connected=False)
     return WireError(

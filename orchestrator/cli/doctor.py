@@ -14,6 +14,12 @@ def doctor(
     ),
     model: str = typer.Option("offline/repair", help="Model to check."),
     api_base: str = typer.Option(None, help="Base URL of an OpenAI-compatible endpoint."),
+    probe: bool = typer.Option(
+        False,
+        "--probe",
+        help="Try some 45 attacks in each kind of sandbox and print what held (some minutes).",
+    ),
+    image: str = typer.Option(None, help="Container image for --probe in docker; it needs python3."),
     json_: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
 ) -> int:
     """Check this machine: sandboxes, git, tools, model keys. Exit 0 when the main job can run here."""
@@ -22,6 +28,8 @@ def doctor(
 
     from ..solving.diagnosis import diagnose, takes
 
+    if probe:
+        return _probe(image, json_)
     checks = diagnose(model, api_base, ping=ping)
     traits = takes(model, api_base) if ping and checks[-1].ok else []
     if json_:
@@ -37,3 +45,21 @@ def doctor(
 
             print(f"\n{table(model, traits)}")
     return 0 if all(check.ok for check in checks if check.needed) else 7
+
+
+def _probe(image: str | None, json_: bool) -> int:
+    """The table attack x kind. Exit 7 when a kind with walls did not hold one."""
+    import json
+    import sys
+    from dataclasses import asdict
+
+    from ...tools.sandbox.probes import probe, table
+
+    kinds: dict[str, str | None] = {"namespace": None, **({"docker": image} if image else {}), "plain": None}
+    tried = probe(kinds, lambda line: print(f"· {line}", file=sys.stderr))
+    print(json.dumps([asdict(one) for one in tried], ensure_ascii=False) if json_ else table(tried))
+    if not json_:
+        for one in tried:
+            if one.verdict in ("not held", "not tried") and one.kind != "plain":
+                print(f"{one.kind}: {one.attack}: {one.verdict}: {one.detail}", file=sys.stderr)
+    return 7 if any(one.verdict == "not held" and one.kind != "plain" for one in tried) else 0

@@ -12,6 +12,7 @@ from ..solving.issue import Comment, Issue
 from .base import PullRequest, Repository, checked_clone_url, images_in, plain_text
 from .http import FORK_READY, ForgeHttp
 from .reference import Reference
+from .shape import of_shape
 from .tokens import token_name
 
 _HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
@@ -30,6 +31,7 @@ class GitHub:
             on_line=on_line,
         )
 
+    @of_shape
     def issue(self, *, before_fix: bool = False) -> Issue:
         asked = self.reference
         data = self._http.get(asked.issue_api, f"issue {asked.id}")
@@ -75,13 +77,16 @@ class GitHub:
             issue = replace(issue, base_commit=str(parents[0]["sha"]))
         return issue
 
+    @of_shape
     def repository(self) -> Repository:
         here = self.reference
         return self._repository(self._http.get(here.project_api, f"repository {here.path}"), here.path)
 
+    @of_shape
     def user(self) -> str:
         return str(self._http.get(f"{self.reference.api}/user", "the token's user").get("login"))
 
+    @of_shape
     def fork(self, repository: Repository) -> Repository:
         status, data = self._http.post(f"{repository.api}/forks", f"a fork of {repository.path}", {})
         if status >= 400:
@@ -96,6 +101,7 @@ class GitHub:
             raise ForgeError(f"the fork {name} is not ready after a minute") from error
         raise AssertionError("unreachable")
 
+    @of_shape
     def open(self, repository: Repository, pull: PullRequest) -> str:
         owner = pull.head_repository.path.split("/")[0]
         head = pull.branch if pull.head_repository.path == repository.path else f"{owner}:{pull.branch}"

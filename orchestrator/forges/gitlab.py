@@ -12,6 +12,7 @@ from ..solving.issue import Comment, Issue
 from .base import PullRequest, Repository, checked_clone_url, images_in, plain_text
 from .http import FORK_READY, ForgeHttp
 from .reference import Reference
+from .shape import of_shape
 from .tokens import token_name
 
 _DEVELOPER = 30
@@ -30,6 +31,7 @@ class GitLab:
             reference.api, token, token_name=token_name(reference.host, reference.kind), on_line=on_line
         )
 
+    @of_shape
     def issue(self, *, before_fix: bool = False) -> Issue:
         here = self.reference
         name = f"issue {here.id}"
@@ -70,13 +72,16 @@ class GitLab:
             issue = replace(issue, base_commit=str(found["parent_ids"][0]))
         return issue
 
+    @of_shape
     def repository(self) -> Repository:
         here = self.reference
         return self._repository(self._http.get(here.project_api, f"project {here.path}"))
 
+    @of_shape
     def user(self) -> str:
         return str(self._http.get(f"{self.reference.api}/user", "the token's user").get("username"))
 
+    @of_shape
     def fork(self, repository: Repository) -> Repository:
         mine = f"{self.user()}/{repository.path.rpartition('/')[2]}"
         status, data = self._http.post(f"{repository.api}/fork", f"a fork of {repository.path}", {})
@@ -92,6 +97,7 @@ class GitLab:
                 return self._repository(found)
         raise AssertionError("unreachable")
 
+    @of_shape
     def open(self, repository: Repository, pull: PullRequest) -> str:
         target = self._http.get(repository.api, f"project {repository.path}")
         request = {

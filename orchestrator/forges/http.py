@@ -10,6 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from ...tools.body_limit import ENCODINGS, bounded_now
 from ...tools.errors import ForgeError, IssueError
 from ...tools.proxies import http_options
 from ...tools.retry import RetryPolicy
@@ -62,7 +63,8 @@ class ForgeHttp:
             follow_redirects=False,
             transport=transport,
             **http_options(api),
-            headers={"User-Agent": "swe-agent", **(headers or {})},
+            headers={"User-Agent": "swe-agent", "Accept-Encoding": ENCODINGS, **(headers or {})},
+            event_hooks={"response": [bounded_now]},
         )
         # A netrc entry would be sent wherever a redirect leads; tokens come from the caller alone.
         self._client.auth = _no_auth
@@ -232,7 +234,7 @@ def _seconds_to_wait(response: httpx.Response) -> float | None:
 def _json(response: httpx.Response, what: str) -> Any:
     try:
         return response.json()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ForgeError(
             f"{response.url.host} answered {what} with something that is not JSON; is this a forge?"
         ) from error
@@ -241,14 +243,15 @@ def _json(response: httpx.Response, what: str) -> Any:
 def _message(response: httpx.Response) -> str:
     try:
         data = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return response.reason_phrase or "no reason given"
     if not isinstance(data, dict):
         return response.reason_phrase
     words = data.get("message") or data.get("error") or response.reason_phrase
+    listed = data.get("errors")
     errors = [
         str(item.get("message") or item.get("code") or "") if isinstance(item, dict) else str(item)
-        for item in data.get("errors") or ()
+        for item in (listed if isinstance(listed, list) else ())
     ]
     return "; ".join(str(part) for part in [words, *errors] if part)[:300]
 

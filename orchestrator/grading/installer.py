@@ -14,6 +14,7 @@ from typing import NoReturn, Self
 
 from ...tools.errors import ProjectError
 from ...tools.project.installer import copy_own_pip, find_uv, shown_uv
+from ...tools.project.resolve import forge_hosts, required_hosts
 from ...tools.project.room import BuildRoom, RoomSpec
 from ...tools.sandbox.environment import SYSTEM_PATH
 from ..solving.run_directory import cache_root
@@ -21,8 +22,7 @@ from .constraints import constraints_of, with_wheels
 from .interpreter import Interpreter
 from .spec import EnvironmentSpec
 
-FORGES = ("github.com", "codeload.github.com", "gitlab.com")
-"""Hosts that requirements of benchmark rows are fetched from by git; nothing else but the index is reached."""
+_BUILD_FILES, _MOST_BUILD_FILE = ("pyproject.toml", "setup.cfg", "setup.py"), 1 << 20
 _VCS = re.compile(r"(^|@\s*)(git|hg|svn|bzr)\+")
 _ERROR = re.compile(r"(\w+\.)*\w*(Error|Exception): |fatal: ")
 LOG = "build.log"
@@ -92,7 +92,7 @@ class Installer:
                 cache=self._cache,
                 scratch=self.directory / "scratch",
                 exempt=self.spec.pinned,
-                hosts=FORGES,
+                hosts=self._named_hosts(),
             )
         )
         if not self._room.walls:
@@ -106,6 +106,17 @@ class Installer:
             self._room.close()
             self._room = None
         shutil.rmtree(self.directory / "scratch", ignore_errors=True)
+
+    def _named_hosts(self) -> tuple[str, ...]:
+        """Hosts that the specification and the checkout's build files name; nothing else but the index is reached."""
+        spec = self.spec
+        lines = [*spec.pip, *spec.packages, *spec.pre_install, spec.freeze or ""]
+        for name in _BUILD_FILES:
+            path = self.directory / "testbed" / name
+            if path.is_file() and not path.is_symlink():
+                text = path.read_bytes()[:_MOST_BUILD_FILE].decode("utf-8", "replace")
+                lines += [f"https://{host}/" for host in required_hosts(text)]
+        return forge_hosts(lines)
 
     def make_venv(self) -> None:
         """An empty environment with pip in it, made by the host before anything is installed.
@@ -141,6 +152,8 @@ class Installer:
             self.note(note)
         # one that is fetched from a forge may be out of reach: it must not take the others along
         fetched = [item for item in wanted if _VCS.search(item)]
+        if self._room is not None:
+            self._room.allow(forge_hosts(wanted))
         wanted = [item for item in wanted if item not in fetched]
         listing = self.directory / "inputs" / "requirements.txt"
         target = [*flags, "-r", str(listing)]

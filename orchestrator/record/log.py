@@ -114,9 +114,16 @@ def segments(path: Path) -> list[Path]:
 
 def read_events(path: Path) -> Iterator[JsonObject]:
     """The whole events of a log, in order. Raises: RecordError naming the line that is damaged."""
+    expected = 0
     for part in (*segments(path), path):
         if part.exists():
-            for event, _ in _scan(part):
+            for number, (event, _) in enumerate(_scan(part), 1):
+                if event["seq"] != expected:
+                    raise RecordError(
+                        f"{part}: line {number} holds event {event['seq']} where event {expected} belongs: lines were "
+                        "lost, repeated or exchanged"
+                    )
+                expected += 1
                 yield event
 
 
@@ -143,7 +150,7 @@ def _scan(path: Path) -> Iterator[tuple[JsonObject, int]]:
                 return
             try:
                 event = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise RecordError(f"{path}: line {number} is not JSON: {error}") from error
             if not isinstance(event, dict) or "seq" not in event or "type" not in event:
                 raise RecordError(f"{path}: line {number} is not an event (an object with seq and type)")

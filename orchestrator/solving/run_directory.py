@@ -127,6 +127,12 @@ class RunDirectory:
         """Compiled modules of the base commit, for every sandbox of this process to read."""
         return self.path / "work" / "bytecode"
 
+    def clear_work(self) -> None:
+        """Remove what only a run that goes on needs."""
+        for name in ("repository", "scratch", "bytecode", "ready"):
+            path = self.path / "work" / name
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
     def read(self) -> dict[str, Any]:
         """`run.json`, or an empty dict. Raises: UsageError when it is damaged."""
         try:

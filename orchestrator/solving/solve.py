@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from ... import __version__
 from ...agents.budget import Budget
 from ...agents.models.factory import check_model
+from ...tools.automation import automations
 from ...tools.errors import BudgetExceeded, SweAgentError
 from ...tools.patch import Patch
 from ...tools.project.names import package_names
@@ -150,6 +150,7 @@ class _Run:
     async def _solve(self, prepared: Prepared, impact: Impact | None) -> SolveResult:
         request = self._request
         runner = TestRunner(prepared.project, log_dir=self._run.logs, bytecode=self._run.bytecode)
+        runner.on_progress = getattr(self._say, "on_tests", None)  # of a listener with a place to show it
         suite = Suite(
             runner,
             prepared.workspace,
@@ -335,14 +336,14 @@ class _Run:
         )
         self._recorder.append(RunFinished(totals=dict(result.totals)))
         if self._mask(result.patch) != result.patch:
+            self._say("warning", {"line": "the patch shows what looks like a secret; look before publishing"})
+        for path in automations(result.patch):
             self._say(
-                "warning", {"line": "the patch shows what looks like a secret; look before you publish it"}
+                "warning", {"line": f"the patch changes {path}, which a forge or a commit runs: look at it"}
             )
         self._run.replace("patch.diff", result.patch)
         self._summary(result.status, result)
-        for name in ("repository", "scratch", "bytecode", "ready"):
-            path = self._run.path / "work" / name
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        self._run.clear_work()
         write_views(self._run, lambda line: self._say("warning", {"line": line}))
 
     def _summary(self, status: str, result: SolveResult | None) -> None:

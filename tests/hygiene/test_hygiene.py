@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from swe_agent.tools.automation import automations
 from swe_agent.tools.errors import PatchError
 from swe_agent.tools.hygiene import clean_patch
 from swe_agent.tools.patch import Patch
@@ -239,3 +240,11 @@ def test_test_files() -> None:
         assert is_test_file(path)
     for path in ("src/testing_tools.py", "contest.py", "latest.py", "a/b.py", ""):
         assert not is_test_file(path)
+
+
+def test_what_runs_elsewhere_is_named() -> None:
+    patch = "".join(
+        f"diff --git a/{path} b/{path}\nnew file mode 100644\n--- /dev/null\n+++ b/{path}\n@@ -0,0 +1 @@\n+x\n"
+        for path in (".github/workflows/x.yml", ".gitlab-ci.yml", "src/a.py", ".husky/pre-commit")
+    )
+    assert automations(patch) == (".github/workflows/x.yml", ".gitlab-ci.yml", ".husky/pre-commit")

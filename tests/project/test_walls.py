@@ -18,7 +18,8 @@ from swe_agent.tools.project.spec import Project
 from swe_agent.tools.sandbox.doctor import diagnose
 
 pytestmark = pytest.mark.skipif(
-    any(not check.ok for check in diagnose()), reason="no walls can be raised on this machine"
+    any(not check.ok for check in diagnose() if check.name == "sandbox namespace"),
+    reason="no walls can be raised on this machine",
 )
 
 

@@ -1,7 +1,9 @@
 """The event log: append, continue, rotate, and what a killed writer leaves behind."""
 
+import contextlib
 import json
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -101,3 +103,20 @@ def test_the_cost_of_an_event_does_not_grow_with_the_log(tmp_path):
         before = size
     log.close()
     assert json.loads((tmp_path / "events.jsonl").read_bytes().splitlines()[-1])["seq"] == 399
+
+
+@pytest.mark.parametrize(
+    "order",
+    [[0, 1, 1, 2], [0, 2, 1, 3], [0, 1, 3], [1, 2, 3]],
+    ids=["twice", "exchanged", "lost", "beginning lost"],
+)
+def test_lines_that_were_repeated_exchanged_or_lost_are_found(tmp_path: Path, order: list[int]) -> None:
+    path = tmp_path / "events.jsonl"
+    with contextlib.closing(EventLog(path)) as log:
+        for number in range(4):
+            log.append("nudge", agent="a", reason=str(number))
+    lines = path.read_text().splitlines(keepends=True)
+    assert len(list(read_events(path))) == 4
+    path.write_text("".join(lines[number] for number in order))
+    with pytest.raises(RecordError, match="lost, repeated or exchanged"):
+        list(read_events(path))

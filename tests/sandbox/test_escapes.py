@@ -142,6 +142,20 @@ def test_another_host_is_out_of_reach(box: Sandbox, other_host: str) -> None:
     assert "unreachable" in output
 
 
+def test_rare_families_of_sockets_are_refused(box: Sandbox) -> None:
+    program = (
+        "import socket\n"
+        "def opens(family, kind):\n"
+        "    try:\n"
+        "        socket.socket(family, kind).close(); return True\n"
+        "    except OSError as error:\n"
+        "        assert error.errno == 97, error; return False\n"
+        "print([family for family in range(60) if family not in (1, 2, 10, 16) and any(opens(family, kind) for kind in (1, 2, 3, 5))])\n"
+        "print(all(opens(family, 1) for family in (1, 2)), len(socket.socketpair()))\n"
+    )
+    assert python(box, program) == (0, "[]\nTrue 2\n")
+
+
 # Writing outside, and becoming more
 
 

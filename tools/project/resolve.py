@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -64,10 +65,18 @@ def host_requirements(manifest: Manifest, found: Requirements) -> tuple[list[str
     return list(dict.fromkeys(named)), list(dict.fromkeys(deferred))
 
 
-def forge_hosts(lines: list[str]) -> tuple[str, ...]:
-    """The hosts of requirements that name an https address."""
-    found = (re.search(r"https://(?:[^/\s@]*@)?([\w.-]+)(?::443)?/", line) for line in lines)
-    return tuple(sorted({match[1] for match in found if match}))
+def forge_hosts(lines: Iterable[str]) -> tuple[str, ...]:
+    """The hosts of requirements that name an https address; GitHub's archives come from a second one."""
+    found = (
+        match for line in lines for match in re.finditer(r"https://(?:[^/\s@]*@)?([\w.-]+)(?::443)?/", line)
+    )
+    hosts = {match[1].lower() for match in found}
+    return tuple(sorted(hosts | ({"codeload.github.com"} if "github.com" in hosts else set())))
+
+
+def required_hosts(text: str) -> tuple[str, ...]:
+    """Those of the addresses that a build file requires something from (`name @ https://...`, `git+https://...`)."""
+    return forge_hosts(re.findall(r"(?:git\+|@\s*)https://[^\s\"']+", text))
 
 
 def declared_dependencies(manifest: Manifest) -> list[str]:

@@ -116,6 +116,11 @@ class BuildRoom:
             label="build",
         )
 
+    def allow(self, hosts: Collection[str]) -> None:
+        """Let what follows reach these public hosts, too."""
+        if self._server.hosts is not None:
+            self._server.hosts |= set(hosts)
+
     @property
     def walls(self) -> bool:
         return self.sandbox.walls
@@ -145,7 +150,7 @@ class BuildRoom:
             str(self._folder / "index.sock"),
         ]
         place = f"{{index}}/until/{until}/simple/" if until else "{index}/simple/"
-        own = {**index_variables(place, proxy=self._spec.hosts != ()), **(env or {})}
+        own = {**index_variables(place, proxy=self._server.hosts != frozenset()), **(env or {})}
         self.index.unreachable = ""
         try:
             done = self.sandbox.exec([*argv, *words], env=own, cwd=cwd, timeout=timeout)

@@ -29,6 +29,12 @@ from .ownership import owner_mark
 _DEPTH = 110
 """The daemon stacks about 125 layers, the image's own among them."""
 _INLINE = 256 << 10
+_KILLED_OUTSIDE = (137, 143)
+"""Exit codes of a container that was stopped: no command inside can signal its first process so."""
+
+
+class _ShellEndedError(SandboxError):
+    """A command ended the shell that runs it, twice; the container is there again."""
 
 
 class DockerSandbox(Sandbox):
@@ -120,7 +126,8 @@ class DockerSandbox(Sandbox):
         try:
             with daemon_errors("start the container again"):
                 state = self._api.inspect_container(self._container)["State"]
-                if self._closed or state.get("OOMKilled") or state.get("Status") != "exited":
+                killed = state.get("OOMKilled") or state.get("ExitCode") in _KILLED_OUTSIDE
+                if self._closed or killed or state.get("Status") != "exited":
                     return False
                 self._start_shell()
         except SandboxError:
@@ -163,9 +170,7 @@ class DockerSandbox(Sandbox):
                     output_bytes=limits.output_bytes,
                     watch=self._watch_disk,
                 )
-            except SandboxError:
-                if not self._revive():
-                    raise
+            except _ShellEndedError:
                 return ExecResult(137, "[killed: it ended the shell of the sandbox]\n", 0.0)
             if self._over_disk:
                 self._over_disk = self._exceeds_disk()
@@ -282,11 +287,16 @@ class DockerSandbox(Sandbox):
             assert self._shell is not None
             self._dirty = True
             try:
-                return self._shell.run(
-                    script, stdin=stdin, timeout=timeout, output_bytes=output_bytes, watch=watch
-                )
-            except ConnectionError as error:
-                raise SandboxError(f"the container is gone: {self._why(error)}") from error
+                # Once more: the command before may have left an order to end in the shell's input.
+                for _ in range(2):
+                    try:
+                        return self._shell.run(
+                            script, stdin=stdin, timeout=timeout, output_bytes=output_bytes, watch=watch
+                        )
+                    except ConnectionError as error:
+                        if not self._revive():
+                            raise SandboxError(f"the container is gone: {self._why(error)}") from error
+                raise _ShellEndedError("the command ends the shell of the sandbox")
             except BaseException:
                 self._shell.close()  # interrupted: the rest of the output would be taken for the next one's
                 raise

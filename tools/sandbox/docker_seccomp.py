@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 
+from .holder.seccomp import FAMILIES
+
 _REFUSED = [
     "acct",
     "add_key",
@@ -65,7 +67,14 @@ _REFUSED = [
 ]
 _MISSING = ("clone3", "io_uring_setup", "io_uring_enter", "io_uring_register")
 _NEW_NAMESPACES = 0x7E020080
-_ENOSYS = 38
+_ENOSYS, _EAFNOSUPPORT = 38, 97
+_LAST_FAMILY = 45
+
+
+def _no_socket(family: dict[str, object]) -> dict[str, object]:
+    """AF_VSOCK reaches the machine's hypervisor past every network wall."""
+    names = ["socket", "socketpair"]
+    return {"names": names, "action": "SCMP_ACT_ERRNO", "errnoRet": _EAFNOSUPPORT, "args": [family]}
 
 
 def profile() -> str:
@@ -81,4 +90,7 @@ def profile() -> str:
         {"names": list(_MISSING), "action": "SCMP_ACT_ERRNO", "errnoRet": _ENOSYS},
     ]
     refuse += [{"names": ["clone"], "action": "SCMP_ACT_ERRNO", "args": [flag]} for flag in flags]
+    for family in sorted(set(range(_LAST_FAMILY + 1)) - set(FAMILIES)):
+        refuse.append(_no_socket({"index": 0, "value": family, "op": "SCMP_CMP_EQ"}))
+    refuse.append(_no_socket({"index": 0, "value": _LAST_FAMILY, "op": "SCMP_CMP_GT"}))
     return json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": refuse})

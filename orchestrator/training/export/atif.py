@@ -21,6 +21,7 @@ VERSION = "ATIF-v1.8"
 
 def atif(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
     """One document per line; every document was accepted by the `atif` package."""
+    told: set[str] = set()
     writers = [leaf for leaf in view.leaves if leaf.writer]
     mains = writers or view.leaves
     for number, leaf in enumerate(mains):
@@ -34,7 +35,7 @@ def atif(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
             if writers and not other.writer and mine & {node.id for node in other.ends}
             and (options.include_offline or not other.offline)
         ]  # fmt: skip
-        document = _document(view, leaf, f"{view.record.run_id}/{number}", others)
+        document = _document(view, leaf, f"{view.record.run_id}/{number}", others, told)
         trajectory = _package().model_validate(document)
         yield Row(trajectory.to_json_dict(), view.instance)
 
@@ -48,13 +49,14 @@ def _package() -> Any:
     return Trajectory
 
 
-def _document(view: View, leaf: Leaf, id: str, others: Sequence[Leaf]) -> dict[str, Any]:
+def _document(view: View, leaf: Leaf, id: str, others: Sequence[Leaf], told: set[str]) -> dict[str, Any]:
+    """`told` holds the messages that earlier documents of the record tell; it grows."""
     record = view.record
     agent = view.agents[leaf.path[-1].agent]
     tools = next((kit.tools for kit in record.toolsets if kit.name == agent.toolset), None)
-    steps = _steps(view, leaf)
+    steps = _steps(view, leaf, told)
     subagents = [
-        _document(view, other, f"{id}/{other.role}-{number}", ()) for number, other in enumerate(others)
+        _document(view, other, f"{id}/{other.role}-{number}", (), told) for number, other in enumerate(others)
     ]
     if subagents:
         refs = [{"subagent_trajectory_ref": [{"trajectory_id": sub["trajectory_id"]}]} for sub in subagents]
@@ -91,7 +93,9 @@ def _document(view: View, leaf: Leaf, id: str, others: Sequence[Leaf]) -> dict[s
     }
 
 
-def _steps(view: View, leaf: Leaf) -> list[dict[str, Any]]:
+def _steps(view: View, leaf: Leaf, told: set[str]) -> list[dict[str, Any]]:
+    """What several paths share is told whole by each and marked as copied in all but the first, so that whoever
+    trains on the documents trains it once."""
     steps: list[dict[str, Any]] = []
     path = [*leaf.path, *_answers_below(view, leaf)]
     for message in path:
@@ -108,7 +112,10 @@ def _steps(view: View, leaf: Leaf) -> list[dict[str, Any]]:
         }
         if message.role == "assistant":
             step |= _agent_step(view, message)
+        if message.id in told:
+            step["is_copied_context"] = True
         steps.append(step)
+    told.update(message.id for message in path)
     return steps
 
 

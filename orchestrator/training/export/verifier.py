@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...record.schema import Message, PatchEntry
+from ..rewards.potential import step_rewards
 from .options import ExportOptions, Tally
 from .rows import Row, compact
 from .view import View
@@ -48,7 +49,9 @@ def orm(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
 
 def prm(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
     """One row per path of a writer. A step is what was observed since the last one and the sampled message;
-    its label: a good leaf is reachable from it; its value: the mean reward of its real descendants."""
+    its label: a good leaf is reachable from it; its value: the mean reward of its real descendants; its reward:
+    the change of that value, so that the rewards of a path sum to the leaf's reward minus the mean of its run."""
+    root = view.mean_reward
     for leaf in view.leaves:
         if not leaf.writer:
             continue
@@ -79,6 +82,9 @@ def prm(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
                     "completions": steps,
                     "labels": [any(labels) for labels in below],
                     "values": [round(value, 6) for value in values if value is not None],
+                    "rewards": [
+                        None if one is None else round(one, 6) for one in step_rewards([root, *values])
+                    ],
                 },
                 view.instance,
             )

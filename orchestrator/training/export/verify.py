@@ -174,12 +174,14 @@ def _orm(row: dict[str, Any]) -> Iterator[str]:
 
 
 def _prm(row: dict[str, Any]) -> Iterator[str]:
-    if not len(row["completions"]) == len(row["labels"]) == len(row["values"]):
-        yield "completions, labels and values differ in length"
+    if not len(row["completions"]) == len(row["labels"]) == len(row["values"]) == len(row["rewards"]):
+        yield "completions, labels, values and rewards differ in length"
 
 
 def _grpo(row: dict[str, Any]) -> Iterator[str]:
     yield from _conversation(row["prompt"], "prompt")
+    if not isinstance(row["fail_to_pass"], list) or not isinstance(json.loads(row["test_files"]), dict):
+        yield "fail_to_pass is not a list, or test_files not the JSON of an object"
 
 
 def _rollouts(row: dict[str, Any]) -> Iterator[str]:

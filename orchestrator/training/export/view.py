@@ -178,6 +178,13 @@ class View:
                 groups.setdefault(key, []).append(message)
         return [group for group in groups.values() if len(group) > 1]
 
+    @cached_property
+    def mean_reward(self) -> float | None:
+        """Mean measured reward of the writers' candidates: the value of the issue before anyone worked on it."""
+        ends = {node.id: node for leaf in self.leaves if leaf.writer for node in leaf.ends}
+        rewards = [reward for node in ends.values() if (reward := measured(node)) is not None]
+        return sum(rewards) / len(rewards) if rewards else None
+
     def _ends_below(self, message: str) -> list[Node]:
         found = {node.id: node for leaf in self.writer_leaves.get(message, ()) for node in leaf.ends}
         return list(found.values())

@@ -22,8 +22,11 @@ COLUMNS = {
     "kto": ["prompt", "completion", "label", "tools"],
     "reward": ["chosen", "rejected", "tools", "margin"],
     "orm": ["prompt", "completion", "label"],
-    "prm": ["prompt", "completions", "labels", "values"],
-    "grpo": ["prompt", "instance_id", "repository", "base_commit", "problem_statement"],
+    "prm": ["prompt", "completions", "labels", "values", "rewards"],
+    "grpo": [
+        *("prompt", "instance_id", "repository", "base_commit", "problem_statement", "fail_to_pass"),
+        *("test_patch", "test_files", "test_cmd", "setup", "python", "image"),
+    ],
     "rollouts": [
         *("group_id", "prompt", "prompt_ids", "completion_ids", "env_mask", "logprobs", "reward"),
         *("reward/coverage", "reward/gate:leak", "reward/gate:protected", "reward/gate:regression"),
@@ -99,6 +102,8 @@ def test_steps_know_whether_a_good_leaf_is_reachable(everything):
     for row in rows(everything, "prm"):
         assert row["labels"][0] is True
         assert 0 < row["values"][0] < 1
+        root = row["values"][0] - row["rewards"][0]
+        assert sum(row["rewards"]) == pytest.approx(row["values"][-1] - root, abs=1e-4), "they telescope"
         assert len(set(row["labels"][4:])) == 1
 
 
@@ -286,3 +291,20 @@ def swap(path, old, new):
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
+
+
+def test_what_two_paths_share_is_trained_once_from_atif(tmp_path):
+    pytest.importorskip("atif", reason="needs the package atif")
+    (record,) = synthetic_records(1, steps=6, branches=3)
+    export([record], ["atif"], tmp_path / "out", ExportOptions(only="all"))
+    documents = rows(tmp_path / "out", "atif")
+    assert len(documents) == 3
+    fresh = [
+        step
+        for document in documents
+        for step in document["steps"]
+        if step["source"] == "agent" and not step.get("is_copied_context")
+    ]
+    assert len(fresh) == sum(message.sampled for message in record.messages)
+    assert documents[0]["steps"][2].get("is_copied_context") is None
+    assert documents[1]["steps"][2]["is_copied_context"] is True

@@ -14,6 +14,7 @@ from .seccomp import build_filter
 _FILTER = build_filter()
 _FIRST_CHECK_S, _LATEST_CHECK_S = 0.02, 0.1
 _PAGE = resource.getpagesize()
+_FREE_SOCKETS, _SOCKET_BYTES = 64, 512 << 10
 _RESERVED_PIDS = 300  # the kernel never gives these out again once pid numbers have wrapped around
 
 
@@ -77,6 +78,7 @@ class Watch:
         self._memory: int | None = limits["memory_bytes"]
         self._processes: int | None = limits["processes"]
         self._disk: int | None = limits["disk_bytes"]
+        self._network: bool = limits.get("network", False)
         self._usage = usage
         self._written = 0
         self.over_disk = False
@@ -130,12 +132,52 @@ class Watch:
             return f"limit of {self._processes} processes"
         if self._memory is None:
             return None
-        if sum(_resident(pid) for pid in pids) <= self._memory:
+        held = shared_bytes() + (0 if self._network else socket_bytes())
+        if sum(_resident(pid) for pid in pids) + held <= self._memory:
             return None
         # Pages shared by forked workers were counted once for each; proportional sizes are exact.
-        if sum(_proportional(pid) for pid in pids) > self._memory:
+        if sum(_proportional(pid) for pid in pids) + held > self._memory:
             return f"memory limit of {self._memory} bytes"
         return None
+
+
+def shared_bytes() -> int:
+    """Memory that outlives the processes that map it: files of /dev/shm, System V segments and messages."""
+    total = 0
+    try:
+        shm = os.statvfs("/dev/shm")
+        total = (shm.f_blocks - shm.f_bfree) * shm.f_frsize
+    except OSError:
+        pass
+    for path, column in (("/proc/sysvipc/shm", b"rss"), ("/proc/sysvipc/msg", b"cbytes")):
+        lines = read_file(path).splitlines()
+        if len(lines) > 1:
+            at = lines[0].split().index(column)
+            total += sum(int(line.split()[at]) for line in lines[1:] if len(line.split()) > at)
+    return total
+
+
+def socket_bytes() -> int:
+    """What the sockets of this network namespace may hold in the kernel: no process shows it. A few cost nothing."""
+    for line in read_file("/proc/net/sockstat").splitlines():
+        if line.startswith(b"sockets: used"):
+            return max(0, int(line.split()[2]) - _FREE_SOCKETS) * _SOCKET_BYTES
+    return 0
+
+
+def bound_sockets() -> None:
+    """Keep TCP's buffers from growing beyond what `socket_bytes` counts."""
+    for name in ("tcp_rmem", "tcp_wmem"):
+        try:
+            descriptor = os.open(f"/proc/sys/net/ipv4/{name}", os.O_WRONLY | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            os.write(descriptor, b"4096 65536 %d" % (_SOCKET_BYTES // 2))
+        except OSError:
+            pass  # a kernel on which they are the host's alone
+        finally:
+            os.close(descriptor)
 
 
 def _resident(pid: str) -> int:

@@ -29,12 +29,19 @@ _AARCH64 = (
 # open_tree, move_mount, fsopen, fsconfig, fsmount, fspick, mount_setattr, and the later mount calls
 _COMMON = (428, 429, 430, 431, 432, 433, 442, 443, 467)
 _IO_URING = (425, 426, 427)
+_MEMFD = {"x86_64": (319, 447), "aarch64": (279, 447)}
+"""memfd_create, memfd_secret: memory that no process shows once its descriptor is under way in a socket. Programs
+fall back to /dev/shm, which has a size."""
 _CLONE = {"x86_64": 56, "aarch64": 220}
 _CLONE3 = 435
+_SOCKETS = {"x86_64": (41, 53), "aarch64": (198, 199)}  # socket, socketpair
+_SETSOCKOPT = {"x86_64": 54, "aarch64": 208}
+_SOL_SOCKET, _BUFFER_SIZES = 1, (7, 8)  # SO_SNDBUF, SO_RCVBUF: what a socket holds is nobody's memory
+FAMILIES = (1, 2, 10, 16)  # AF_UNIX, AF_INET, AF_INET6, AF_NETLINK; AF_VSOCK and the rare ones pass the walls
 _NEW_NAMESPACES = 0x7E020080  # every CLONE_NEW* flag of clone(2), CLONE_NEWTIME among them
 
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
-_EPERM, _ENOSYS = 1, 38
+_EPERM, _ENOSYS, _EAFNOSUPPORT = 1, 38, 97
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCH, _FIRST_ARGUMENT = 0, 4, 16
 
@@ -57,8 +64,24 @@ def build_filter() -> tuple[bytes, int] | None:
     for number in sorted(refused):
         code += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO | _EPERM)]
     # clone3 hides its flags behind a pointer; ENOSYS makes the C library use clone instead.
-    for number in (*_IO_URING, _CLONE3):
+    for number in (*_IO_URING, *_MEMFD[machine], _CLONE3):
         code += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO | _ENOSYS)]
+    for number in _SOCKETS[machine]:
+        skip = len(FAMILIES)
+        code += [(_EQUAL, 0, skip + 3, number), (_LOAD, 0, 0, _FIRST_ARGUMENT)]
+        code += [(_EQUAL, skip - at, 0, family) for at, family in enumerate(FAMILIES)]
+        code += [(_RETURN, 0, 0, _ERRNO | _EAFNOSUPPORT), (_RETURN, 0, 0, _ALLOW)]
+    # A hint that is not taken: the call succeeds, the size stays.
+    code += [
+        (_EQUAL, 0, 7, _SETSOCKOPT[machine]),
+        (_LOAD, 0, 0, _FIRST_ARGUMENT + 8),
+        (_EQUAL, 0, 4, _SOL_SOCKET),
+        (_LOAD, 0, 0, _FIRST_ARGUMENT + 16),
+        (_EQUAL, 1, 0, _BUFFER_SIZES[0]),
+        (_EQUAL, 0, 1, _BUFFER_SIZES[1]),
+        (_RETURN, 0, 0, _ERRNO),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
     code += [
         (_EQUAL, 0, 3, _CLONE[machine]),
         (_LOAD, 0, 0, _FIRST_ARGUMENT),

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from . import kernel, protocol
 from .commands import Disconnected, run_command
 from .files import Unprivileged, open_to_read, write_file
-from .limits import Watch, bound_pids
+from .limits import Watch, bound_pids, bound_sockets
 from .mounts import View
 from .processes import Processes
 
@@ -26,6 +26,8 @@ def serve(sock: _socket.socket, config: dict[str, Any], trees: dict[str, int]) -
     try:
         view.build(config, trees)
         bound_pids(config["limits"]["processes"])
+        if not config["network"]:
+            bound_sockets()
     except Exception as error:  # whatever it is, the product must hear of it: nobody else can
         _refuse(sock, error)
         os._exit(1)
@@ -40,7 +42,7 @@ def serve(sock: _socket.socket, config: dict[str, Any], trees: dict[str, int]) -
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     shell = b"bash" if os.path.exists("/bin/bash") else b"sh"
     protocol.send_reply(sock, payload=shell)
-    holder = _Holder(sock, view, config["limits"])
+    holder = _Holder(sock, view, {**config["limits"], "network": config["network"]})
     try:
         while holder.serve_one():
             pass
