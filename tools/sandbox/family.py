@@ -247,7 +247,7 @@ def _copy_links(source: Path, target: Path) -> None:
     target.mkdir()
     for entry in os.scandir(source):
         if entry.is_symlink():
-            (target / entry.name).symlink_to(os.readlink(entry.path))
+            (target / entry.name).symlink_to(Path(entry.path).readlink())
         elif entry.is_file() and os.access(entry.path, os.R_OK):
             shutil.copyfile(entry.path, target / entry.name)
 
