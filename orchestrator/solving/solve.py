@@ -42,6 +42,7 @@ from .outcome import Found, conclude, no_test
 from .oversight import oversee
 from .prepare import Prepared, copy_repository, prepare, read_tests
 from .recalled import (
+    RecordedPlans,
     baseline_event,
     baseline_from,
     reproduction_event,
@@ -152,6 +153,7 @@ class _Run:
             issue=f"{request.issue.text}\n\n{request.issue.discussion}",
             verify=Verify.of(request.verify),
             cache=KnowledgeCache(cache_root() / "base", prepared.base_commit, prepared.project),
+            plans=RecordedPlans(self._recorder),
         )
         try:
             await self._baseline(suite)
@@ -243,7 +245,9 @@ class _Run:
         Raises: BudgetExceeded."""
         known = self._recorder.recall(BaselineMeasured)
         if known is not None:
-            suite.commit.adopt(baseline_from(known), whole=known.whole, files=known.files)
+            suite.commit.adopt(
+                baseline_from(known), whole=known.whole, files=known.files, durations=known.durations
+            )
             self._shown = Belonging(suite.baseline.failing - known.unrelated.keys(), {}, known.unrelated)
         else:
             self._say("progress", {"line": "tests on the base commit"})

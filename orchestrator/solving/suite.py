@@ -20,7 +20,8 @@ from ...tools.workspace import Workspace
 from .base_commit import CAP_S, BaseCommit
 from .base_knowledge import KnowledgeCache
 from .check import Check, Evidence, Verify
-from .purchase import MOST_ASKED, buy, chunks, file_of, without_cut
+from .plan import CheckPlan, NoPlans, Plans, check_key
+from .purchase import MOST_ASKED, affordable, buy, chunks, file_of, patience, wall_of, without_cut
 
 ASK_S = 30.0
 """Longest the base is asked about what fails on one candidate."""
@@ -43,13 +44,15 @@ class Suite:
         issue: str = "",
         verify: Verify | None = None,
         cache: KnowledgeCache | None = None,
+        plans: Plans | None = None,
     ) -> None:
         """`base` is the untouched workspace on the base commit. Without `impact` test files are not ranked, and the
-        suite is always run whole. The issue's words help to rank."""
+        suite is always run whole. The issue's words help to rank. `plans` remembers what a check was to run."""
         self.runner = runner
         self.base = base
         self.impact = impact
         self.verify = verify or Verify()
+        self._plans = plans or NoPlans()
         self.commit = BaseCommit(runner, base, impact, issue, cache)
         runner.limit_s = self.verify.test_s
         self._steady: set[str] = set()
@@ -74,7 +77,7 @@ class Suite:
         self, workspace: Workspace, patch: Patch, targets: Collection[str], *, final: bool = False
     ) -> Check:
         """Run tests on forks of `workspace`: the whole suite where it is known to fit the time, else the targets and
-        then the files nearest to the patch until the time is spent. A final check is always cold.
+        then the files nearest to the patch that are expected to fit it. A final check is always cold.
 
         Raises: SandboxError; asyncio.CancelledError (no further run is begun then).
         """
@@ -85,22 +88,21 @@ class Suite:
             raise
 
     def _check(self, workspace: Workspace, patch: Patch, targets: frozenset[str], final: bool) -> Check:
-        budget = self.verify.final_s if final else self.verify.candidate_s
-        self._know_small(budget)
         ranked = [] if self.impact is None else self.commit.nearest(patch)
-        whole = self.fits(budget)
-        if whole:
+        plan, whole = self._plan(patch, targets, final, ranked), False
+        if plan.whole:
             unhurried = self.verify.whole or self.commit.indivisible
-            report = self.commit.run(workspace, (), None if unhurried else 1.5 * budget, final)
-            files = [] if report.timed_out else ranked
+            limit = None if unhurried else wall_of(plan.budget_s)
+            report = self.commit.run(workspace, (), limit, final)
+            whole = not report.timed_out
+            files = ranked if whole else []
         else:
-            own = sorted(targets)
-            plan = [*([own] if own else []), *chunks(ranked, self.commit.counts, self.commit.known.durations)]
-            bought = buy(self.runner, workspace, plan, budget_s=budget, cold=final, stop=self.commit.stop)
+            wall, stop = wall_of(plan.budget_s), self.commit.stop
+            bought = buy(self.runner, workspace, plan.parts, wall_s=wall, cold=final, stop=stop)
             report, run = bought.report(), set(bought.files)
             files = [file for file in ranked if file in run]
+        self.commit.note_durations(report.results, set(files) - set(patch.files))
         report = without_cut(report)
-        whole = whole and not report.timed_out
         unknown = self._ask(report, patch)
         partial = not (whole and self.whole)
         comparison = self._compared(report, files, partial)
@@ -109,6 +111,28 @@ class Suite:
         unknown -= self.baseline.flaky
         evidence = self._evidence(report, files, patch, targets, whole, ranked)
         return Check(comparison, report, targets, targets & report.passing, evidence, frozenset(unknown))
+
+    def _plan(self, patch: Patch, targets: frozenset[str], final: bool, ranked: Sequence[str]) -> CheckPlan:
+        """What the check runs: as it was planned before, or decided now, before anything runs."""
+        key = check_key(patch, targets, final=final)
+        plan = self._plans.recall(key)
+        budget = self.verify.final_s if final else self.verify.candidate_s
+        if plan is None or plan.whole:
+            self._know_small(budget)
+        if plan is None:
+            plan = (
+                CheckPlan(True, budget_s=budget)
+                if self.fits(budget)
+                else self.nearby(ranked, budget, targets)
+            )
+            self._plans.keep(key, plan)
+        return plan
+
+    def nearby(self, ranked: Sequence[str], budget_s: float, targets: Collection[str] = ()) -> CheckPlan:
+        """The targets, and the nearest files that are expected to fit the time."""
+        durations = self.commit.durations
+        files = chunks(affordable(ranked, durations, budget_s), durations)
+        return CheckPlan(False, (*([tuple(sorted(targets))] if targets else []), *files), budget_s)
 
     def fits(self, budget_s: float) -> bool:
         """Whether the whole suite is run for one check: where it is asked for, where it cannot be divided, and where
@@ -124,14 +148,14 @@ class Suite:
         if self.verify.whole or self.commit.indivisible:
             self.commit.learn((), CAP_S)
         elif self.commit.small:
-            self.commit.learn((), budget_s)
+            self.commit.learn((), patience(budget_s))
         self._tried = True
 
     def failing_on_base(self, tests: Collection[str]) -> set[str]:
         """Those of `tests` that fail on the base commit, which is asked where it is not known. Blocking."""
         open_ = [test for test in tests if not self._is_known(test)]
         if open_:
-            self.commit.learn(sorted(open_), ASK_S, runs=2)
+            self.commit.learn(sorted(open_), patience(ASK_S), runs=2)
         return set(tests) & self.baseline.failing
 
     def against_base(self, report: TestReport, *, partial: bool) -> Comparison:
@@ -172,7 +196,7 @@ class Suite:
         asked += [file for file in changed if file not in self.commit.known.files and file not in asked]
         if not asked or (self.whole and not failing):
             return set()
-        if self.commit.learn(asked, longest_s, runs=2):
+        if self.commit.learn(asked, patience(longest_s), runs=2):
             return set()  # what the base does not have is new
         return {test for test in failing if not self._is_known(test)}
 
@@ -201,7 +225,7 @@ class Suite:
     def _flip_on_base(self, open_: Sequence[str]) -> set[str]:
         """(One that always fails when it is run without the others proves nothing.)"""
         seen = {test: set[bool]() for test in open_}
-        left, flaky = ASK_S, set[str]()
+        left, flaky = patience(ASK_S), set[str]()
         for _ in range(RERUNS if self.whole else 2):
             asked = [test for test in open_ if test not in flaky]
             report = without_cut(self.commit.run(self.base, asked, max(1.0, left), True))
@@ -218,13 +242,13 @@ class Suite:
         """Those that pass on the candidate when asked again, and whose file does not fail again there."""
         if not tests:
             return set()
-        alone = self.commit.run(workspace, tests, ASK_S, True)
+        alone = self.commit.run(workspace, tests, patience(ASK_S), True)
         passing = [test for test in tests if test in alone.passing]
         if not passing:
             return set()
         files = sorted({file_of(test) for test in passing})
-        with_others = self.commit.run(workspace, files, ASK_S, True)
-        on_base = self.commit.run(self.base, files, ASK_S, True)
+        with_others = self.commit.run(workspace, files, patience(ASK_S), True)
+        on_base = self.commit.run(self.base, files, patience(ASK_S), True)
         broken = {test for test in passing if test in with_others.failing and test in on_base.passing}
         return set(passing) - broken
 
