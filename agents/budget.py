@@ -135,6 +135,14 @@ class Budget:
         with self._lock:
             self._refuse(Spending(), used_up=True)
 
+    def check_wall(self) -> None:
+        """Raises: BudgetExceeded when the time is used up, whatever else is left."""
+        with self._lock:
+            for ledger in self._chain():
+                wall = ledger._wall_left()
+                if wall is not None and wall <= 0:
+                    raise BudgetExceeded(ledger._message("wall_s", ledger.wall_s, 0.0))
+
     def room(self, *, reserved: bool = True) -> BudgetLimits:
         """What is left here and above after spending, and reservations (unless `reserved` is False); None is
         unlimited."""
@@ -195,10 +203,8 @@ class Budget:
         return None if self.limits.wall_s is None else self.limits.wall_s - self.wall_s
 
     def _refuse(self, amount: Spending, *, reserved: bool = True, used_up: bool = False) -> None:
+        self.check_wall()
         for ledger in self._chain():
-            wall = ledger._wall_left()
-            if wall is not None and wall <= 0:
-                raise BudgetExceeded(ledger._message("wall_s", ledger.wall_s, 0.0))
             for kind in _KINDS:
                 left = ledger._left(kind, reserved=reserved)
                 asked = getattr(amount, kind) or 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ..prompts import render, untrusted
@@ -26,6 +26,8 @@ from .observer import Silent, TurnObserver
 from .stuck import StuckDetector
 
 FINISH = "finish"
+MOST_CALLS = 64
+"""Calls of one answer that are carried out."""
 MISTAKES = 3
 """Mistakes in a row that end a turn."""
 _LEAST_TASK = 2000
@@ -129,15 +131,19 @@ class RoleAgent:
 
     async def _react(self, sample: Sample, state: _Turn) -> TurnResult | None:
         """Take in one sampled message. Returns the end of the turn, or None to go on."""
-        message = sample.message
+        message = _within_bounds(sample.message)
         id = f"{self._scope}:{sample.call.index}"
         self._observer.message(id, message, parent=self.conversation.tip, agent=self.name, sampled=True)
         self.conversation.append(id, message)
         if not message.tool_calls:
             return self._no_call(sample, state)
         finish = await self._carry_out(id, message.tool_calls, state)
+        if message is not sample.message:
+            self._nudge("nudge_calls", carried_out=MOST_CALLS, made=len(sample.message.tool_calls))
         if finish is not None:
             return self._ended("finished", state, finish=finish)
+        if state.mistakes:
+            self._client.check_wall()
         if state.mistakes >= MISTAKES:
             return self._ended("stuck", state, f"{MISTAKES} mistakes in a row, the last: {state.mistake}")
         if state.due:
@@ -161,7 +167,8 @@ class RoleAgent:
         return None
 
     async def _carry_out(self, id: str, calls: Sequence[ToolCall], state: _Turn) -> Mapping[str, Any] | None:
-        """Run the calls of one message in order; `finish` last. Returns its arguments when accepted."""
+        """Run the calls of one message in order; `finish` last. Returns its arguments when accepted. Once the time
+        is used up no further call is carried out."""
         finish: Mapping[str, Any] | None = None
         bad = 0
         told = None
@@ -207,6 +214,11 @@ class RoleAgent:
         tool = self.toolbox.tools.get(call.name)
         if recorded is not None and (tool is None or not tool.mutates):
             return arguments, ToolResult(recorded.text, recorded.ok), 0.0
+        if recorded is None and call.name != FINISH:
+            try:
+                self._client.check_wall()
+            except BudgetExceeded as error:
+                return arguments, ToolResult(f"not carried out: {error}", ok=False), 0.0
         result = await asyncio.to_thread(self.toolbox.call, call.name, arguments)
         if recorded is not None:
             result = ToolResult(recorded.text, recorded.ok, result.data)
@@ -256,3 +268,13 @@ class RoleAgent:
         self, status: TurnStatus, state: _Turn, why: str = "", finish: Mapping[str, Any] | None = None
     ) -> TurnResult:
         return TurnResult(status, finish or {}, state.steps, self.conversation, why)
+
+
+def _within_bounds(message: Message) -> Message:
+    """With at most `MOST_CALLS` calls; how many more there were is among its extras."""
+    more = len(message.tool_calls) - MOST_CALLS
+    if more <= 0:
+        return message
+    return replace(
+        message, tool_calls=message.tool_calls[:MOST_CALLS], extras={**message.extras, "calls_left_out": more}
+    )

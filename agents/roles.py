@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from ..tools.errors import UsageError
 from ..tools.testing.test_files import is_test_file
 from ..tools.toolbox.tool import Tool, ToolResult
 
@@ -23,13 +24,20 @@ def _nothing(path: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """One of the team. `finish` is the JSON schema of its `finish` arguments."""
+    """One of the team. `finish` is the JSON schema of its `finish` arguments; `tools` names built-in tools and
+    those of installed packages."""
 
     name: str
     template: str
     tools: Sequence[str]
     finish: Mapping[str, Any]
     may_write: Callable[[str], bool] = _nothing
+    prompt: str = ""
+    """Text of a template in place of `template`."""
+
+    @property
+    def writes(self) -> bool:
+        return self.may_write is not _nothing
 
 
 def _object(required: Sequence[str], **properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,6 +87,18 @@ CRITIC = Role(
     ),
 )
 ROLES = {role.name: role for role in (CODER, DEBUGGER, SINGLE, TESTER, CRITIC)}
+
+
+def stand_in(name: str, offered: Role) -> Role:
+    """The role of a package in the place of one of ours. It writes what that one may write, and its `finish` says
+    what the orchestrator reads. Raises: UsageError."""
+    place = ROLES[name]
+    lacking = set(place.finish["required"]) - set(offered.finish.get("properties", ()))
+    if lacking:
+        raise UsageError(
+            f"a role in the place of {name} must say {', '.join(sorted(lacking))} when it finishes"
+        )
+    return replace(offered, name=name, may_write=place.may_write)
 
 
 def finish_tool(role: Role, accept: Callable[[Mapping[str, Any]], str | None]) -> Tool:

@@ -31,6 +31,13 @@ def render(name: str, /, **values: Any) -> str:
     return _environment().get_template(name).render(**values).strip() + "\n"
 
 
+def render_text(text: str, /, **values: Any) -> str:
+    """A template that is not of ours, filled in. It may include ours; the rules about data are put at its end
+    where it does not include them. Raises: jinja2.TemplateError."""
+    whole = text if '"rules"' in text else f'{text.rstrip()}\n\n## Rules\n\n{{% include "rules" %}}\n'
+    return _environment().from_string(whole).render(**values).strip() + "\n"
+
+
 def untrusted(text: str, source: str) -> str:
     """Mark text that somebody else wrote (an issue, a file, a tool's output) as data.
 

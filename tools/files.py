@@ -46,6 +46,19 @@ def hold(path: Path) -> BaseFileLock | None:
     return taken
 
 
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock at `path`, without touching it; True where that cannot be known."""
+    try:
+        inode = path.stat().st_ino
+    except FileNotFoundError:
+        return False
+    try:
+        lines = Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return True
+    return any(f":{inode}" in line and line.partition(f":{inode}")[2][:1] == " " for line in lines)
+
+
 @contextmanager
 def locked(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold the lock at `path`; `on_wait` is called once when another has it. Raises: OSError."""

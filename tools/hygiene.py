@@ -11,38 +11,13 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from .artefacts import is_artefact
 from .errors import SandboxError
 from .patch import Patch
 from .testing.test_files import is_test_file
 from .toolbox.syntax import checkable, syntax_fault
-from .workspace import Workspace
+from .workspace import LARGE_FILE_BYTES, Workspace
 
-MAX_NEW_FILE_CHARS = 1 << 20
-
-_ARTEFACTS = (
-    *(
-        "__pycache__",
-        "*.pyc",
-        "*.pyo",
-        ".pytest_cache",
-        ".mypy_cache",
-        ".ruff_cache",
-        ".hypothesis",
-        ".cache",
-    ),
-    *(".tox", ".nox", ".venv", "venv", "*.egg-info", ".eggs", "node_modules", ".ipynb_checkpoints", ".idea"),
-    *(
-        ".coverage",
-        ".coverage.*",
-        "coverage.xml",
-        "htmlcov",
-        "junit*.xml",
-        "nohup.out",
-        "*.log",
-        "core.[0-9]*",
-    ),
-    *(".DS_Store", "*.orig", "*.rej", "*.swp", "*.swo", "*~", ".swe-agent*"),
-)
 _STRAY = re.compile(
     r"(repro(duce|ducer|duction)?|debug|scratch|tmp|temp|try|demo|minimal|"
     r"(test|check|verify|run)[_-]?(issue|bug|fix|repro))"
@@ -124,7 +99,7 @@ def clean_patch(
     sections = list(_sections(patch.text))
     at_root = _root_tests(workspace) if any(section.new for section in sections) else False
     kept: list[_Section] = []
-    removed: list[Removed] = []
+    removed = [Removed(path, "artefact, or file over 1 MiB") for path in workspace.too_large]
     for section in sections:
         reason = (
             _foreign(section)
@@ -177,9 +152,9 @@ def _foreign(section: _Section) -> str | None:
         inside = posixpath.normpath(posixpath.join(posixpath.dirname(section.path), target))
         if target.startswith("/") or inside.split("/")[0] == "..":
             return "symbolic link that leads outside the repository"
-    if section.new and any(_matches(part, _ARTEFACTS) for part in section.path.split("/")):
+    if section.new and is_artefact(section.path):
         return "cache or build artefact"
-    if section.new and len(section.text) > MAX_NEW_FILE_CHARS:
+    if section.new and len(section.text) > LARGE_FILE_BYTES:
         return "generated file (over 1 MiB)"
     return None
 

@@ -15,6 +15,8 @@ from typing import Any
 _DECODER = json.JSONDecoder(strict=False)
 _FENCED = re.compile(r"\s*```[a-z]*[ \t]*\n(.*?)\n?[ \t]*```\s*", re.DOTALL)
 _NESTED = 3
+MOST_DEPTH = 64
+"""Of objects and arrays in each other: more is no argument of any tool, and costs every later reader its stack."""
 
 
 def read_arguments(text: str) -> dict[str, Any] | None:
@@ -26,7 +28,22 @@ def read_arguments(text: str) -> dict[str, Any] | None:
         value = _read(value)
     if value is None and text.strip() in ("", "null", "None"):
         return {}
-    return value if isinstance(value, dict) else None
+    return value if isinstance(value, dict) and not too_deep(value) else None
+
+
+def too_deep(value: Any) -> bool:
+    """Whether a JSON value is nested more than `MOST_DEPTH` deep."""
+    level = [value]
+    for _ in range(MOST_DEPTH):
+        level = [
+            item
+            for one in level
+            for item in (one.values() if isinstance(one, dict) else one)
+            if isinstance(item, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _read(text: str) -> Any:
@@ -62,6 +79,8 @@ def why_not(text: str) -> str:
         return str(error)
     except RecursionError:
         return "they are nested too deeply"
+    if isinstance(value, dict):
+        return f"they are nested more than {MOST_DEPTH} deep"
     return f"they are {type(value).__name__}, not an object"
 
 

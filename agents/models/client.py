@@ -278,6 +278,11 @@ class ModelClient:
     def _tools_size(self, tools: Tools) -> int:
         return len(self._core.tools.wire(tools)) if tools else 0
 
+    def check_wall(self) -> None:
+        """Raises: BudgetExceeded when the time that the calls may take is used up."""
+        if self._budget is not None:
+            self._budget.check_wall()
+
     async def close(self) -> None:
         """Close the connections of this event loop; every scope shares them."""
         for endpoint in self._core.endpoints:

@@ -99,7 +99,7 @@ def _generation(body: bytes | str | Mapping[str, Any]) -> str | None:
     if isinstance(body, (bytes, str)):
         try:
             parsed = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
     error = parsed.get("error") if isinstance(parsed, Mapping) else None
     written = error.get("failed_generation") if isinstance(error, Mapping) else None
@@ -184,7 +184,7 @@ def _explain(body: bytes | str | Mapping[str, Any]) -> tuple[str, str, str | Non
         text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
         try:
             parsed = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             plain = re.sub(r"<[^>]{0,200}>", " ", text)
             return " ".join(plain.split())[:250], "", None
     if isinstance(parsed, list) and parsed:
@@ -259,6 +259,6 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
 def _finite(text: str) -> float | None:
     try:
         value = float(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return max(0.0, value) if math.isfinite(value) else None

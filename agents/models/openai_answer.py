@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..message import Message, ToolCall
-from .arguments import read_arguments
+from .arguments import MOST_DEPTH, read_arguments, too_deep
 from .calls import Usage
 from .failures import from_body
 from .wire import Answer, WireError
@@ -30,8 +30,8 @@ _FAILED = frozenset(
     {"error", "failed", "abort", "aborted", "cancelled", "canceled", "network_error", "server_error"}
 )
 """Reasons to end that are the endpoint's failure, never the model's answer."""
-_SHAPE = (AttributeError, TypeError, KeyError, ValueError, IndexError)
-"""What reading a value of the wrong JSON type raises."""
+_SHAPE = (AttributeError, TypeError, KeyError, ValueError, IndexError, RecursionError)
+"""What reading a value of the wrong JSON type, or one nested without end, raises."""
 
 
 def read_completion(body: bytes | Mapping[str, Any]) -> Answer:
@@ -39,13 +39,24 @@ def read_completion(body: bytes | Mapping[str, Any]) -> Answer:
     parsed: Any = body
     if isinstance(body, bytes):
         try:
-            parsed = json.loads(body)
+            parsed = _loads(body)
         except (ValueError, RecursionError):
             raise WireError("transient", f"the answer is not JSON, or was cut: {body[:80]!r}") from None
     try:
         return _read(parsed)
     except _SHAPE as error:
         raise WireError("transient", f"the answer is not a chat completion ({error})") from None
+
+
+def _loads(text: str | bytes) -> Any:
+    """Raises: ValueError also for what is nested too deeply to be read, masked and recorded."""
+    value = json.loads(text)
+    opened = (
+        text.count("{") + text.count("[") if isinstance(text, str) else text.count(b"{") + text.count(b"[")
+    )
+    if opened > MOST_DEPTH and too_deep(value):
+        raise ValueError("nested too deeply")
+    return value
 
 
 def _read(parsed: Any) -> Answer:
@@ -220,7 +231,7 @@ class StreamReader:
                 self.done = True
                 return ""
             try:
-                chunk = json.loads(data)
+                chunk = _loads(data)
             except (ValueError, RecursionError):
                 raise WireError("transient", "the stream holds an event that is not JSON") from None
         try:

@@ -13,6 +13,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from ...tools.errors import CredentialsError, UsageError
+from ...tools.plugins import installed
 from ...tools.proxies import http_options
 from .calls import ModelOptions
 from .catalog import ModelFacts, facts_of, known_providers
@@ -178,6 +179,12 @@ def route_of(model: str, options: ModelOptions) -> Route:
     provider, slash, name = model.partition("/")
     if slash and provider == "autogen":
         return Route(model, "client", name, "autogen", key_required=False)
+    if slash and provider == "plugin":
+        entry = installed("models").get(name)
+        if entry is None:
+            known = ", ".join(f"plugin/{known}" for known in installed("models")) or "none"
+            raise CredentialsError(f"no installed package offers the model {model} (there is: {known})")
+        return Route(model, "client", entry.value, "plugin", key_required=False)
     if slash and provider == "scripted":
         return Route(model, "scripted", name, "scripted", key_required=False, is_llm=False)
     if slash and provider == "offline":

@@ -144,11 +144,11 @@ def _fenced(text: str, tools: Tools) -> tuple[int, list[ToolCall]]:
 def _with_argument(arguments: str, name: str, value: str) -> str:
     try:
         parsed = json.loads(arguments or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return arguments
     if not isinstance(parsed, dict):
         return arguments
-    return json.dumps({**parsed, name: value + "\n" if "\n" in value else value}, ensure_ascii=False)
+    return _json_text({**parsed, name: value + "\n" if "\n" in value else value})
 
 
 def _named(body: str, tools: Tools) -> ToolCall | None:
@@ -251,9 +251,15 @@ def _of(value: Any, tools: Tools) -> ToolCall | None:
     if not isinstance(name, str) or (not keys and len(value) > 1):
         return None
     given = value[keys[0]] if keys else {}
-    return _call(
-        clean_name(name, tools), given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
-    )
+    return _call(clean_name(name, tools), given if isinstance(given, str) else _json_text(given))
+
+
+def _json_text(value: object) -> str:
+    """As JSON; what is nested too deeply for that becomes a text that is no JSON, which the model is told."""
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return "{... nested too deeply ...}"
 
 
 def _first_object(body: str) -> str | None:
@@ -277,7 +283,7 @@ def _typed(pairs: Sequence[tuple[str, str]], schema: Mapping[str, Any] | None) -
             with contextlib.suppress(ValueError, RecursionError):
                 value = json.loads(value)
         found[key.strip()] = value
-    return json.dumps(found, ensure_ascii=False)
+    return _json_text(found)
 
 
 def clean_name(name: str, tools: Collection[str]) -> str:
@@ -313,7 +319,7 @@ def _react(text: str, tools: Tools) -> tuple[int, list[ToolCall]]:
         try:
             _, end = json.JSONDecoder().raw_decode(rest)
             rest = rest[:end]
-        except ValueError:
+        except (ValueError, RecursionError):
             pass
     elif match[1] == "shell":
         rest = json.dumps({"command": rest}, ensure_ascii=False)

@@ -69,7 +69,7 @@ def read_turn(messages: Sequence[LLMMessage]) -> Turn:
 def _arguments(text: str) -> Mapping[str, Any]:
     try:
         value = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
@@ -120,7 +120,7 @@ def proposals_in(step: Step) -> list[dict[str, Any]]:
     """Ranked proposals of a proposeRepairs result: [{rank, template, edits: [{path, edits}]}]."""
     try:
         value = json.loads(step.text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     found = value.get("proposals") if isinstance(value, dict) else None
     return [p for p in found if isinstance(p, dict) and p.get("edits")] if isinstance(found, list) else []
@@ -130,7 +130,7 @@ def message_in(step: Step) -> str:
     """What a proposeRepairs result says of a search that found nothing, "" when it says nothing."""
     try:
         value = json.loads(step.text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     said = value.get("message") if isinstance(value, dict) else None
     return said if isinstance(said, str) else ""

@@ -18,6 +18,7 @@ _SAME = (
     "model",
     "role_models",
     "roles",
+    "role_file",
     "search",
     "samples",
     "width",
@@ -53,7 +54,10 @@ def remember(
     if path.exists():
         try:
             file = json.loads(path.read_text("utf-8"))
-            before = {**{key: file[key] for key in now}, **{key: file["settings"][key] for key in _SAME}}
+            before = {
+                **{key: file[key] for key in now},
+                **{key: file["settings"][key] for key in _SAME},
+            }
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UsageError(
                 f"{path} is damaged or of another version of swe-agent: name another --output"

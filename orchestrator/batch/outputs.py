@@ -58,6 +58,7 @@ class Outputs:
             progress = self._state.of(instance.id)
             outcome = progress.outcome
             row: dict[str, Any] = {
+                "repository": instance.repo,
                 "status": status_of(outcome, running=progress.running),
                 "attempts": progress.attempts,
             }

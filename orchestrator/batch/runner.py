@@ -112,6 +112,7 @@ class Runner:
     async def run(self) -> Ended:
         """Work until nothing is left or something stops the batch."""
         try:
+            self._outputs.write(force=True)
             workers = [asyncio.create_task(self._work()) for _ in range(max(1, self._plan.workers))]
             await asyncio.gather(*workers)
         finally:

@@ -64,7 +64,7 @@ class BatchState:
         self._end = 0
         try:
             self._file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644), "r+b", buffering=0)
-            self._read()
+            self._end = read_progress(self._path, self.progress)
             self._file.truncate(self._end)
         except OSError as error:
             raise _disk_or(error, UsageError(f"{self._path} cannot be used: {error.strerror}")) from error
@@ -74,21 +74,6 @@ class BatchState:
                 progress.outcome = Outcome(
                     name, "infrastructure", "prediction_lost", "its patch is gone or damaged"
                 )
-
-    def _read(self) -> None:
-        """Fold what the file holds; `_end` is then the end of its last whole line."""
-        with self._path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                if not line.endswith(b"\n"):
-                    return
-                try:
-                    self._fold(json.loads(line))
-                except (ValueError, KeyError, TypeError, AttributeError) as error:
-                    raise UsageError(
-                        f"{self._path}: line {number} is damaged ({error}): remove that line and run the "
-                        "command again; only what it said is forgotten"
-                    ) from error
-                self._end += len(line)
 
     def _holds(self, name: str, progress: Progress) -> bool:
         try:
@@ -163,23 +148,44 @@ class BatchState:
                 os.ftruncate(self._file.fileno(), self._end)
             raise _disk_or(error, error) from error
         self._end += len(line) + 1
-        self._fold(event)
+        fold(self.progress, event)
 
-    def _fold(self, event: dict[str, Any]) -> None:
-        fields = {key: value for key, value in event.items() if key not in ("at", "event")}
-        name: str = fields["id"]
-        match event["event"]:
-            case "started":
-                state = self.of(name)
-                state.attempts, state.running = int(fields["attempt"]), True
-            case "ended":
-                digest, outcome = fields.pop("patch_sha256", None), Outcome.from_json(fields)
-                state = self.of(name)
-                state.running, state.outcome, state.patch_sha256 = False, outcome, digest
-            case "redo":
-                self.progress[name] = Progress()
-            case unknown:
-                raise ValueError(f"event {unknown!r}")
+
+def read_progress(path: Path, progress: dict[str, Progress]) -> int:
+    """Fold what a state.jsonl holds into `progress`; returns where its last whole line ends.
+    Raises: UsageError naming the line that is damaged; OSError."""
+    end = 0
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.endswith(b"\n"):
+                break
+            try:
+                fold(progress, json.loads(line))
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise UsageError(
+                    f"{path}: line {number} is damaged ({error}): remove that line and run the "
+                    "command again; only what it said is forgotten"
+                ) from error
+            end += len(line)
+    return end
+
+
+def fold(progress: dict[str, Progress], event: dict[str, Any]) -> None:
+    """Take in one line. Raises: KeyError, TypeError, ValueError for what is none."""
+    fields = {key: value for key, value in event.items() if key not in ("at", "event")}
+    name: str = fields["id"]
+    match event["event"]:
+        case "started":
+            state = progress.setdefault(name, Progress())
+            state.attempts, state.running = int(fields["attempt"]), True
+        case "ended":
+            digest, outcome = fields.pop("patch_sha256", None), Outcome.from_json(fields)
+            state = progress.setdefault(name, Progress())
+            state.running, state.outcome, state.patch_sha256 = False, outcome, digest
+        case "redo":
+            progress[name] = Progress()
+        case unknown:
+            raise ValueError(f"event {unknown!r}")
 
 
 def save(path: Path, data: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from ...tools.errors import UsageError
+from ...tools.plugins import installed, load
 from .contract import Benchmark
 
 BENCHMARKS = {
@@ -21,9 +22,11 @@ BENCHMARKS = {
 
 
 def benchmark_named(name: str) -> Benchmark:
-    """Raises: UsageError listing the known names."""
+    """One of ours or of an installed package. Raises: UsageError listing the known names."""
     entry = BENCHMARKS.get(name.lower())
+    if entry is None and name in installed("benchmarks"):
+        return load("benchmarks", name, type)()
     if entry is None:
-        raise UsageError(f"no benchmark {name!r}: {', '.join(BENCHMARKS)}")
+        raise UsageError(f"no benchmark {name!r}: {', '.join((*BENCHMARKS, *installed('benchmarks')))}")
     module, attribute = entry
     return getattr(import_module(f".{module}", __package__), attribute)()

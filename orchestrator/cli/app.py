@@ -27,7 +27,8 @@ COMMANDS = {
     "mcp": "Serve other agents over the Model Context Protocol.",
     "ci": "Steps of an automation: a labelled issue becomes a pull request.",
     "pr": "Open a pull request with the patch of a run.",
-    "report": "Write one offline HTML page about a run.",
+    "report": "Write one offline HTML page about a run or a batch.",
+    "view": "Serve pages of runs and batches on this machine, live.",
     "replay": "Run a recorded run again with no model.",
     "config": "Create, show or describe the configuration.",
     "doctor": "Check this machine: sandboxes, git, model keys.",
@@ -120,6 +121,12 @@ class LazyGroup(TyperGroup):
             hint = f"did you mean {close[0]}?" if close else "see `swe-agent --help`"
             ctx.fail(f"there is no command {args[0]!r}; {hint}")
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:  # typer would end with 130 and no word
+            raise typer.Abort from error
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):

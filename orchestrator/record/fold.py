@@ -9,6 +9,7 @@ from typing import Any
 
 from ...tools.errors import RecordError
 from .surrogates import without_surrogates
+from .tool_arguments import parsed
 
 _SECRET = re.compile(r"(?i)(api_?keys?|token$|secret|password|credential|authorization)")
 
@@ -185,7 +186,7 @@ def _message(fold: Fold, event: Event) -> None:
     message["images"] = event.get("images") or []
     message["sampled"] = bool(event.get("sampled", False))
     message["tool_calls"] = [
-        {**call, "type": "function", "arguments_parsed": _parsed(call["function"]["arguments"])}
+        {**call, "type": "function", "arguments_parsed": parsed(call["function"]["arguments"])}
         for call in event.get("tool_calls") or ()
     ]
     fold.messages.append(message)
@@ -336,14 +337,6 @@ HANDLERS: dict[str, Callable[[Fold, Event], None]] = {
 
 def _between(start: float | None, end: float | None) -> float | None:
     return round(end - start, 3) if start is not None and end is not None else None
-
-
-def _parsed(arguments: str) -> dict[str, Any] | None:
-    try:
-        value = json.loads(arguments)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def _present(value: Any) -> dict[str, Any]:

@@ -17,7 +17,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterable, Iterator
 
@@ -25,6 +24,7 @@ from ...agents.models.prompt_digest import ROOT
 from ...tools.errors import RecordError
 from .graph import chains
 from .schema import Message, Trajectory
+from .tool_arguments import parsed
 
 
 def check(record: Trajectory) -> None:
@@ -145,11 +145,7 @@ def _token_lengths(record: Trajectory) -> Iterator[str]:
 def _arguments(record: Trajectory) -> Iterator[str]:
     for message in record.messages:
         for call in message.tool_calls:
-            try:
-                said = json.loads(call.function.arguments)
-            except (ValueError, RecursionError):
-                said = None
-            if call.arguments_parsed != (said if isinstance(said, dict) else None):
+            if call.arguments_parsed != parsed(call.function.arguments):
                 yield f"message {message.id!r}: arguments_parsed of call {call.id!r} is not its raw string"
 
 

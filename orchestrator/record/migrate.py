@@ -7,12 +7,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 from ...tools.errors import RecordError
 from .schema import SCHEMA
+from .tool_arguments import parsed
 
 
 def migrate(data: Any) -> Any:
@@ -37,7 +37,10 @@ def _from_0(old: dict[str, Any]) -> dict[str, Any]:
     instance = old.get("instance") or {}
     messages: list[dict[str, Any]] = []
     for number, message in enumerate(old.get("messages") or []):
-        calls = [{**call, "arguments_parsed": _object(call)} for call in message.get("tool_calls") or []]
+        calls = [
+            {**call, "arguments_parsed": parsed(call["function"]["arguments"])}
+            for call in message.get("tool_calls") or []
+        ]
         messages.append(
             {
                 "id": f"m{number}",
@@ -81,14 +84,6 @@ def _from_0(old: dict[str, Any]) -> dict[str, Any]:
         "totals": {"calls": 0},
         "losses": losses,
     }
-
-
-def _object(call: dict[str, Any]) -> dict[str, Any] | None:
-    try:
-        value = json.loads(call["function"]["arguments"])
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 _STEPS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {"swe-trajectory/0": _from_0}

@@ -116,7 +116,7 @@ def _calls_of(fields: Mapping[str, Any]) -> str:
         function = call.get("function") or {}
         try:
             arguments = json.loads(function.get("arguments") or "{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             arguments = {}
         keys = ("path", "query", "command", "tests")
         what = " ".join(

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...tools.errors import UsageError
 from ...tools.excerpt import printable
+from ...tools.files import is_held
 from ..request import SolveRequest, SolveResult
 from ..solving.run_directory import RunDirectory
 from .screen import dollars
@@ -59,6 +60,8 @@ def describe(run: RunDirectory) -> RunLine:
     if run.events.exists():
         begun = datetime.fromtimestamp(_first_time(run) or begun.timestamp(), UTC)
     status = str(summary.get("status", ""))
+    if status == "running" and not is_held(run.lock):
+        status = "interrupted"  # its process was killed
     return RunLine(
         run.path.name,
         str(run.path),

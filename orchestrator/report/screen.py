@@ -10,9 +10,12 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from ...tools.excerpt import printable
+from ...tools.excerpt import clip_line, printable
 from ..request import SolveResult
 from .output import print_json
+
+_PATCH_LINES, _LINE_CHARS = 1000, 2000
+"""Of a patch that are shown; the whole of it is in the run's directory."""
 
 
 class Screen:
@@ -116,14 +119,23 @@ class Screen:
             self.line(text, "green" if f["green"] else "yellow")
         self._candidate = text
 
+    def _patch(self, result: SolveResult) -> None:
+        self.line("")
+        lines = result.patch.split("\n", _PATCH_LINES)
+        for text in lines[:_PATCH_LINES]:
+            style = {"+": "green", "-": "red", "@": "cyan"}.get(text[:1], "")
+            self.line(
+                clip_line(text, _LINE_CHARS), "bold" if text.startswith(("diff ", "+++", "---")) else style
+            )
+        if len(lines) > _PATCH_LINES:
+            where = f": {result.run}/patch.diff" if result.run is not None else ""
+            self.line(f"[... {lines[-1].count(chr(10)):,} more lines of the patch{where}]", "yellow")
+        self.line("")
+
     def finished(self, result: SolveResult, delivered: Mapping[str, Any]) -> None:
         """The end of a run: the diff, the tests, the cost, where the patch went, what to do next."""
         if result.patch:
-            self.line("")
-            for text in result.patch.splitlines():
-                style = {"+": "green", "-": "red", "@": "cyan"}.get(text[:1], "")
-                self.line(text, "bold" if text.startswith(("diff ", "+++", "---")) else style)
-            self.line("")
+            self._patch(result)
         for name, tests, style in (
             ("fixed", result.fixed, "green"),
             ("broken", result.broken, "red"),

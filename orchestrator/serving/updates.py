@@ -138,7 +138,7 @@ def _arguments(raw: Any) -> dict[str, Any]:
         return dict(raw)
     try:
         value = json.loads(raw or "{}")
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args, get_origin
 
@@ -82,6 +83,30 @@ def models_by_role(value: object) -> object:
             raise ValueError("write " + ", ".join(f"{role}=M" for role in ROLES[:-1]) + " or single=M")
         models[role] = model
     return models
+
+
+BENCHMARK_NAMES = (
+    "humaneval",
+    "mbpp",
+    "humanevalfix",
+    "bigcodebench",
+    "naturalcodebench",
+    "livecodebench",
+    "mle-bench",
+    "mlagentbench",
+    "harbor",
+)
+"""Those that come along."""
+
+
+def benchmark_name(value: str | None) -> str | None:
+    """One of ours or of an installed package. Raises: ValueError."""
+    from ...tools.plugins import installed
+
+    if value is not None and value not in (known := (*BENCHMARK_NAMES, *installed("benchmarks"))):
+        close = get_close_matches(value, known, n=1)
+        raise ValueError(f"choose from {', '.join(known)}{f'; did you mean {close[0]}?' if close else ''}")
+    return value
 
 
 def switched(value: object) -> object:

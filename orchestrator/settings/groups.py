@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from .flag import (
+    BENCHMARK_NAMES,
     ROLES,
     Amount,
     Count,
@@ -16,10 +17,12 @@ from .flag import (
     Group,
     Switch,
     Words,
+    benchmark_name,
     models_by_role,
     verification,
     words,
 )
+from .role_file import RoleChange, roles_of_file
 
 if TYPE_CHECKING:
     from ...agents.budget import BudgetLimits
@@ -99,6 +102,11 @@ class SearchSettings(Group):
             "evidence is missing."
         ),
     ] = "team"
+    role_file: Annotated[
+        dict[str, RoleChange],
+        BeforeValidator(roles_of_file, json_schema_input_type=str),
+        Flag("Prompts and tools of roles (TOML).", metavar="FILE", advanced=True),
+    ] = Field(default_factory=dict[str, RoleChange])
     search: Annotated[
         Literal["linear", "best-of-n", "tree"], Flag("One attempt, independent ones, or a tree of them.")
     ] = "linear"
@@ -227,19 +235,9 @@ class DatasetSettings(MirrorSettings):
     ] = None
     split: Annotated[str | None, Flag("Split of a hub dataset.", once=True)] = None
     benchmark: Annotated[
-        Literal[
-            "humaneval",
-            "mbpp",
-            "humanevalfix",
-            "bigcodebench",
-            "naturalcodebench",
-            "livecodebench",
-            "mle-bench",
-            "mlagentbench",
-            "harbor",
-        ]
-        | None,
-        Flag("Read --dataset as this.", once=True),
+        str | None,
+        AfterValidator(benchmark_name),
+        Flag("Read --dataset as this, or as what a plug-in offers.", choices=BENCHMARK_NAMES, once=True),
     ] = None
     instances: Annotated[
         list[str], Flag("Instance ids, comma-separated, or @FILE; repeatable.", metavar="IDS", once=True)

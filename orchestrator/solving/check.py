@@ -20,6 +20,10 @@ class Verify:
     whole: bool = False
     """Always the whole suite, however long it takes."""
 
+    def grace_s(self, limit_s: float) -> float:
+        """Seconds that the final check of a run with the time limit `limit_s` may take beyond it."""
+        return max(10.0, limit_s / 4)
+
     @property
     def test_s(self) -> float | None:
         """Longest a single test may take; None: as long as it likes."""

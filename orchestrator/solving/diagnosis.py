@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ...agents.models.calls import ModelOptions
 from ...tools.errors import SweAgentError
 from ...tools.extras import install_command
+from ...tools.plugins import KINDS, installed, origin
 
 if TYPE_CHECKING:
     from ...agents.models.survey import Trait
@@ -69,6 +70,7 @@ def diagnose(model: str, api_base: str | None, *, ping: bool) -> list[Check]:
             ("atif", "atif"),
         )
     ]
+    checks.append(_plugins())
     checks.append(_model(model, ModelOptions(api_base=api_base), ping=ping))
     return checks
 
@@ -92,6 +94,16 @@ def _sandboxes() -> list[Check]:
     from ...tools.sandbox import doctor
 
     return [Check(c.name, c.ok, c.detail, c.remedy) for c in doctor.diagnose()]
+
+
+def _plugins() -> Check:
+    """What installed packages offer, by entry point."""
+    found = [
+        f"{name} ({kind.removesuffix('s')} of {origin(entry)})"
+        for kind in KINDS
+        for name, entry in installed(kind).items()
+    ]
+    return Check("plug-ins", bool(found), ", ".join(found) or "none installed")
 
 
 def _version(package: str) -> str:

@@ -33,7 +33,8 @@ class Feedback:
         """Run the selection; without one the whole suite where it fits the time of a candidate's check, else the test
         files nearest to what was changed. Raises: ToolError, SandboxError."""
         suite = self._suite
-        budget = min(timeout or suite.verify.candidate_s, suite.verify.candidate_s)
+        budget = min(timeout or suite.verify.candidate_s, suite.room())
+        timeout = suite.within_run(timeout)
         if selection or suite.fits(budget) or suite.commit.small:
             return suite.runner.run(workspace, selection, timeout=timeout, cold=cold)
         try:
@@ -41,7 +42,7 @@ class Feedback:
         except PatchError:
             patch = Patch("")
         ranked = suite.commit.nearest(patch)
-        plan, wall = suite.nearby(ranked, budget), wall_of(budget)
+        plan, wall = suite.nearby(ranked, budget), min(wall_of(budget), timeout or wall_of(budget))
         bought = buy(suite.runner, workspace, plan.parts, wall_s=wall, cold=cold, stop=suite.commit.stop)
         chosen = (
             f"{len(bought.files)} of {len(ranked)} test files were run, nearest to the change first; name test files "

@@ -155,18 +155,20 @@ async def judge(
         await asyncio.shield(asyncio.to_thread(fork.close))
     found = marks(check.report, bench)
     if check.report is not None and check.report.marks:
-        with_base = await asyncio.to_thread(_marks_of_base, suite.runner, base)
+        with_base = await asyncio.to_thread(_marks_of_base, suite, base)
         found = marks(check.report, bench, with_base)
-    own = await asyncio.to_thread(run_apart, suite.runner, base, patch, bench)
+    own = await asyncio.to_thread(run_apart, suite.runner, base, patch, bench, timeout=suite.room(final=True))
     return Judgement(check, found, bench.held_back, own)
 
 
-def _marks_of_base(runner: TestRunner, base: Workspace) -> tuple[str, ...]:
+def _marks_of_base(suite: Suite, base: Workspace) -> tuple[str, ...]:
     with base.fork() as fork:
-        return runner.run(fork, (), cold=True).marks
+        return suite.runner.run(fork, (), timeout=suite.room(final=True), cold=True).marks
 
 
-def run_apart(runner: TestRunner, base: Workspace, patch: Patch, bench: Bench) -> tuple[int, int] | None:
+def run_apart(
+    runner: TestRunner, base: Workspace, patch: Patch, bench: Bench, *, timeout: float | None = None
+) -> tuple[int, int] | None:
     """(passed, not passed) of the tests that the patch brings or changes, on the patch as it is; None when it
     has none. Raises: SandboxError."""
     if not bench.own_tests:
@@ -176,7 +178,7 @@ def run_apart(runner: TestRunner, base: Workspace, patch: Patch, bench: Bench) -
         there = [path for path in bench.own_tests if _bytes(fork, path) is not None]
         if not there:
             return None
-        report = runner.run(fork, there, cold=True)
+        report = runner.run(fork, there, timeout=timeout, cold=True)
     return len(report.passing), len(report.results) - len(report.passing)
 
 

@@ -45,15 +45,20 @@ def copy_repository(request: SolveRequest, run: RunDirectory) -> str:
 
 
 def prepare(
-    request: SolveRequest, run: RunDirectory, base: str, recorder: Recorder, on_line: Callable[[str], None]
+    request: SolveRequest,
+    run: RunDirectory,
+    base: str,
+    recorder: Recorder,
+    on_line: Callable[[str], None],
+    left_s: Callable[[], float | None] = lambda: None,
 ) -> Prepared:
     """Set up the environment of the copied repository and open the sandbox. Blocking; call it in a thread.
 
-    Raises: ProjectError, SandboxError.
+    Raises: ProjectError, SandboxError; BudgetExceeded when set-up takes more than the `left_s` seconds.
     """
     why = "--base" if request.base else "HEAD"
     recorder.append(Inference(what="base commit", value=base, why=why, flag="--base"))
-    workspace, project = open_workspace(_opening(request, run, base), on_line)
+    workspace, project = open_workspace(replace(_opening(request, run, base), left_s=left_s), on_line)
     for inference in project.inferences:
         recorder.append(Inference(**asdict(inference)))
     sandbox = workspace.sandbox

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import platform
+from dataclasses import asdict
+
+from ... import __version__
 from ...tools.testing.report import Baseline, Outcome
-from ..record.events import BaselineMeasured, CheckPlanned, Evaluated, Reproduced
+from ..record.events import BaselineMeasured, CheckPlanned, Evaluated, Reproduced, RunStarted
 from ..record.recorder import Recorder
+from ..request import SolveRequest
 from .judges import Judgement
 from .plan import CheckPlan
 from .relevance import Belonging
@@ -95,4 +100,20 @@ def verdict_event(judged: Judgement) -> Evaluated:
         wall_s=round(report.duration_s, 3) if report else None,
         valid=True,
         by=None,
+    )
+
+
+def started_event(request: SolveRequest, run_id: str, base: str, *, is_llm: bool) -> RunStarted:
+    """The first event of a run."""
+    config = {key: value for key, value in request.to_json().items() if key not in ("issue", "repository")}
+    return RunStarted(
+        schema="swe-trajectory/1",
+        run_id=run_id,
+        issue=asdict(request.issue),
+        repository=request.issue.repository or request.repository.name,
+        base_commit=base,
+        config=config,
+        versions={"swe_agent": __version__, "python": platform.python_version()},
+        seed=request.seed,
+        is_llm=is_llm,
     )

@@ -10,7 +10,7 @@ from typing import Any
 from ...agents.loop import TurnResult
 from ...agents.roles import TESTER
 from ...prompts import render
-from ...tools.patch import Patch
+from ...tools.errors import PatchError
 from ...tools.testing.report import TestReport
 from ...tools.workspace import Workspace
 from .issue import Issue
@@ -53,8 +53,7 @@ async def reproduce(
             result = await team.turn(_assignment(team, issue, shown, workspace, number))
             summary = summary or str(result.finish.get("summary", "")) or result.why
             named = _named(result)
-            patch = await asyncio.to_thread(workspace.diff)
-            new = _new_files(patch)
+            new = await asyncio.to_thread(_new_files, workspace)
             there = [test for test in named if suite.commit.home(test) is not None]
             known = await asyncio.to_thread(suite.failing_on_base, there)
             targets |= known
@@ -109,7 +108,12 @@ def _named(result: TurnResult) -> list[str]:
     )
 
 
-def _new_files(patch: Patch) -> dict[str, str]:
+def _new_files(workspace: Workspace) -> dict[str, str]:
+    """None when no patch can be made of what the Tester left: its tests are then not kept."""
+    try:
+        patch = workspace.diff()
+    except PatchError:
+        return {}
     return {
         path: text
         for path, text in patch.after.items()
@@ -131,6 +135,6 @@ async def _filter(suite: Suite, workspace: Workspace, tests: Sequence[str], issu
         return Kept((), {})
 
     def run() -> list[TestReport]:
-        return [suite.runner.run(workspace, tests, cold=True) for _ in range(RUNS)]
+        return [suite.runner.run(workspace, tests, timeout=suite.room(), cold=True) for _ in range(RUNS)]
 
     return sift(await asyncio.to_thread(run), tests, issue.text)

@@ -79,7 +79,7 @@ class RunDirectory:
 
     def claim(self) -> Self:
         """Refuse a second process on the same run. Raises: UsageError."""
-        self._lock = hold(self.path / _LOCK)
+        self._lock = hold(self.lock)
         if self._lock is None:
             raise UsageError(f"another process is working on {self.path}: wait for it or stop it")
         return self
@@ -98,6 +98,11 @@ class RunDirectory:
     @property
     def events(self) -> Path:
         return self.path / "events.jsonl"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that works on the run."""
+        return self.path / _LOCK
 
     @property
     def patch(self) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import platform
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -25,7 +24,6 @@ from ..record.events import (
     Reproduced,
     Resumed,
     RunFinished,
-    RunStarted,
 )
 from ..record.journal import Journal
 from ..record.log import EventLog, read_events
@@ -47,6 +45,7 @@ from .recalled import (
     baseline_from,
     reproduction_event,
     reproduction_from,
+    started_event,
     verdict_event,
 )
 from .relevance import Belonging
@@ -104,6 +103,7 @@ class _Run:
 
     async def go(self) -> SolveResult:
         prepared: Prepared | None = None
+        base = ""
         self._summary("running", None)
         try:
             base = await asyncio.to_thread(copy_repository, self._request, self._run)
@@ -118,8 +118,13 @@ class _Run:
                 base,
                 self._recorder,
                 lambda line: self._say("progress", {"line": line}),
+                self._left_s,
             )
             result = self._overseen(await self._solve(prepared, await reading))
+            self._finish(result)
+            return result
+        except BudgetExceeded as error:
+            result = self._conclude(base, Found(limit=True, raise_what=str(error)))
             self._finish(result)
             return result
         except asyncio.CancelledError:
@@ -154,12 +159,13 @@ class _Run:
             verify=Verify.of(request.verify),
             cache=KnowledgeCache(cache_root() / "base", prepared.base_commit, prepared.project),
             plans=RecordedPlans(self._recorder),
+            left_s=self._left_s,
         )
         try:
             await self._baseline(suite)
         except BudgetExceeded as error:
             await asyncio.to_thread(runner.close)
-            return self._conclude(prepared, Found(limit=True, raise_what=str(error)))
+            return self._conclude(prepared.base_commit, Found(limit=True, raise_what=str(error)))
         told = tell_instructions(
             self._run.repository, prepared.base_commit, request.issue.text, self._recorder
         )
@@ -186,10 +192,10 @@ class _Run:
         shown = self._shown
         why = no_test(suite.baseline, shown.unrelated, whole=suite.whole)
         if self._only_offline() and not shown.tests:
-            return self._conclude(prepared, Found(why=why, unrelated=shown.unrelated))
+            return self._conclude(prepared.base_commit, Found(why=why, unrelated=shown.unrelated))
         reproduction = await self._reproduction(team, suite)
         if self._only_offline() and not reproduction.targets:
-            return self._conclude(prepared, Found(why=why, unrelated=shown.unrelated))
+            return self._conclude(prepared.base_commit, Found(why=why, unrelated=shown.unrelated))
         base = await asyncio.to_thread(prepared.workspace.fork)
         try:
             for path, text in reproduction.files.items():
@@ -213,10 +219,19 @@ class _Run:
             own_tests=judged.own_tests if judged else None,
             unrelated=shown.unrelated,
         )
-        return self._conclude(prepared, found)
+        return self._conclude(prepared.base_commit, found)
 
-    def _conclude(self, prepared: Prepared, found: Found) -> SolveResult:
-        return conclude(prepared.base_commit, found, run=self._run.path, totals=self._totals())
+    def _conclude(self, base: str, found: Found) -> SolveResult:
+        return conclude(base, found, run=self._run.path, totals=self._totals())
+
+    def _left_s(self, final: bool = False) -> float | None:
+        """Seconds of wall time that the run still has; its final check has some more."""
+        left, limit = self._budget.room().wall_s, self._request.limits.wall_s
+        return (
+            left
+            if left is None or limit is None or not final
+            else max(left, Verify.of(self._request.verify).grace_s(limit))
+        )
 
     def _totals(self) -> dict[str, Any]:
         return {**asdict(self._recorder.totals), "wall_s": round(self._budget.wall_s, 3)}
@@ -225,19 +240,8 @@ class _Run:
         return self._request.models() == {OFFLINE}
 
     def _started(self, base: str) -> None:
-        request = self._request
         self._recorder.append(
-            RunStarted(
-                schema="swe-trajectory/1",
-                run_id=self._run.path.name,
-                issue=asdict(request.issue),
-                repository=request.issue.repository or request.repository.name,
-                base_commit=base,
-                config=_config(request),
-                versions={"swe_agent": __version__, "python": platform.python_version()},
-                seed=request.seed,
-                is_llm=not self._only_offline(),
-            )
+            started_event(self._request, self._run.path.name, base, is_llm=not self._only_offline())
         )
 
     async def _baseline(self, suite: Suite) -> None:
@@ -357,7 +361,3 @@ class _Run:
                 }
             )
         )
-
-
-def _config(request: SolveRequest) -> dict[str, object]:
-    return {key: value for key, value in request.to_json().items() if key not in ("issue", "repository")}

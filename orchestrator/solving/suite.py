@@ -8,7 +8,7 @@ somebody thinks, and a verdict says what was run of what could speak.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 from ...tools.patch import Patch
@@ -45,9 +45,11 @@ class Suite:
         verify: Verify | None = None,
         cache: KnowledgeCache | None = None,
         plans: Plans | None = None,
+        left_s: Callable[[bool], float | None] = lambda final: None,
     ) -> None:
         """`base` is the untouched workspace on the base commit. Without `impact` test files are not ranked, and the
-        suite is always run whole. The issue's words help to rank. `plans` remembers what a check was to run."""
+        suite is always run whole. The issue's words help to rank. `plans` remembers what a check was to run. `left_s`
+        gives the seconds that the run still has, for the final check or before it (None: no limit)."""
         self.runner = runner
         self.base = base
         self.impact = impact
@@ -55,6 +57,7 @@ class Suite:
         self._plans = plans or NoPlans()
         self.commit = BaseCommit(runner, base, impact, issue, cache)
         runner.limit_s = self.verify.test_s
+        self._left_s = left_s
         self._steady: set[str] = set()
         """Tests that were run again on the base and never changed their mind."""
         self._tried = False
@@ -92,18 +95,18 @@ class Suite:
         plan, whole = self._plan(patch, targets, final, ranked), False
         if plan.whole:
             unhurried = self.verify.whole or self.commit.indivisible
-            limit = None if unhurried else wall_of(plan.budget_s)
+            limit = self._left_s(final) if unhurried else self._within(wall_of(plan.budget_s), final)
             report = self.commit.run(workspace, (), limit, final)
             whole = not report.timed_out
             files = ranked if whole else []
         else:
-            wall, stop = wall_of(plan.budget_s), self.commit.stop
+            wall, stop = self._within(wall_of(plan.budget_s), final), self.commit.stop
             bought = buy(self.runner, workspace, plan.parts, wall_s=wall, cold=final, stop=stop)
             report, run = bought.report(), set(bought.files)
             files = [file for file in ranked if file in run]
         self.commit.note_durations(report.results, set(files) - set(patch.files))
         report = without_cut(report)
-        unknown = self._ask(report, patch)
+        unknown = self._ask(report, patch, self._within(patience(ASK_S), final))
         partial = not (whole and self.whole)
         comparison = self._compared(report, files, partial)
         again = self._settle(workspace, comparison.broken, final)
@@ -116,15 +119,11 @@ class Suite:
         """What the check runs: as it was planned before, or decided now, before anything runs."""
         key = check_key(patch, targets, final=final)
         plan = self._plans.recall(key)
-        budget = self.verify.final_s if final else self.verify.candidate_s
+        budget = self.room(final)
         if plan is None or plan.whole:
             self._know_small(budget)
         if plan is None:
-            plan = (
-                CheckPlan(True, budget_s=budget)
-                if self.fits(budget)
-                else self.nearby(ranked, budget, targets)
-            )
+            plan = CheckPlan(True, (), budget) if self.fits(budget) else self.nearby(ranked, budget, targets)
             self._plans.keep(key, plan)
         return plan
 
@@ -133,6 +132,21 @@ class Suite:
         durations = self.commit.durations
         files = chunks(affordable(ranked, durations, budget_s), durations)
         return CheckPlan(False, (*([tuple(sorted(targets))] if targets else []), *files), budget_s)
+
+    def room(self, final: bool = False) -> float:
+        """Seconds that one check may take: what `verify` buys, within what the run has left."""
+        return self._within(self.verify.final_s if final else self.verify.candidate_s, final)
+
+    def _within(self, seconds: float, final: bool = False) -> float:
+        left = self._left_s(final)
+        return seconds if left is None else min(seconds, max(1.0, left))
+
+    def within_run(self, timeout: float | None) -> float | None:
+        """`timeout` (seconds; None: the test command's own), within what the run has left."""
+        left = self._left_s(False)
+        if left is None:
+            return timeout
+        return max(1.0, min(left, timeout or self.runner.project.test_command.timeout_s))
 
     def fits(self, budget_s: float) -> bool:
         """Whether the whole suite is run for one check: where it is asked for, where it cannot be divided, and where
@@ -148,20 +162,20 @@ class Suite:
         if self.verify.whole or self.commit.indivisible:
             self.commit.learn((), CAP_S)
         elif self.commit.small:
-            self.commit.learn((), patience(budget_s))
+            self.commit.learn((), self._within(patience(budget_s)))
         self._tried = True
 
     def failing_on_base(self, tests: Collection[str]) -> set[str]:
         """Those of `tests` that fail on the base commit, which is asked where it is not known. Blocking."""
         open_ = [test for test in tests if not self._is_known(test)]
         if open_:
-            self.commit.learn(sorted(open_), patience(ASK_S), runs=2)
+            self.commit.learn(sorted(open_), self._within(patience(ASK_S)), runs=2)
         return set(tests) & self.baseline.failing
 
     def against_base(self, report: TestReport, *, partial: bool) -> Comparison:
         """What a role's own run changed; the base is asked about what fails. Blocking."""
         report = without_cut(report)
-        self._ask(report, Patch(""), longest_s=ASK_S / 2)
+        self._ask(report, Patch(""), self._within(ASK_S / 2))
         compared = compare(self.baseline, report, partial=partial or not self.whole)
         there = {test for test in compared.new_passing if self.commit.has(test)}
         return replace(
@@ -187,7 +201,7 @@ class Suite:
             unchanged_passing=compared.unchanged_passing | there,
         )
 
-    def _ask(self, report: TestReport, patch: Patch, longest_s: float = ASK_S) -> set[str]:
+    def _ask(self, report: TestReport, patch: Patch, longest_s: float) -> set[str]:
         """Run on the base what fails and is not known there, twice; also the test files that the patch changes, which
         may have lost tests. Returns the failing tests that remain unknown."""
         failing = {test for test in report.failing if self.commit.has(test) and not self._is_known(test)}
@@ -196,7 +210,7 @@ class Suite:
         asked += [file for file in changed if file not in self.commit.known.files and file not in asked]
         if not asked or (self.whole and not failing):
             return set()
-        if self.commit.learn(asked, patience(longest_s), runs=2):
+        if self.commit.learn(asked, longest_s, runs=2):
             return set()  # what the base does not have is new
         return {test for test in failing if not self._is_known(test)}
 
@@ -212,7 +226,7 @@ class Suite:
         open_ = sorted(
             test for test in broken - self._steady if "::" in test or not self.commit.counts.get(test)
         )
-        if not 0 < len(open_) <= SUSPECTS:
+        if not 0 < len(open_) <= SUSPECTS or self._left_s(final) == 0:
             return False
         flaky = self._flip_on_base(open_)
         if not self.whole:
@@ -225,7 +239,7 @@ class Suite:
     def _flip_on_base(self, open_: Sequence[str]) -> set[str]:
         """(One that always fails when it is run without the others proves nothing.)"""
         seen = {test: set[bool]() for test in open_}
-        left, flaky = patience(ASK_S), set[str]()
+        left, flaky = self._within(patience(ASK_S)), set[str]()
         for _ in range(RERUNS if self.whole else 2):
             asked = [test for test in open_ if test not in flaky]
             report = without_cut(self.commit.run(self.base, asked, max(1.0, left), True))
@@ -242,13 +256,14 @@ class Suite:
         """Those that pass on the candidate when asked again, and whose file does not fail again there."""
         if not tests:
             return set()
-        alone = self.commit.run(workspace, tests, patience(ASK_S), True)
+        longest = self._within(patience(ASK_S))
+        alone = self.commit.run(workspace, tests, longest, True)
         passing = [test for test in tests if test in alone.passing]
         if not passing:
             return set()
         files = sorted({file_of(test) for test in passing})
-        with_others = self.commit.run(workspace, files, patience(ASK_S), True)
-        on_base = self.commit.run(self.base, files, patience(ASK_S), True)
+        with_others = self.commit.run(workspace, files, longest, True)
+        on_base = self.commit.run(self.base, files, longest, True)
         broken = {test for test in passing if test in with_others.failing and test in on_base.passing}
         return set(passing) - broken
 

@@ -16,10 +16,12 @@ from ...agents.models.calls import Sampling
 from ...agents.models.client import ModelClient
 from ...agents.models.factory import make_client
 from ...agents.roles import Role, finish_tool
-from ...prompts import render
+from ...prompts import render, render_text
+from ...tools.plugins import load
 from ...tools.project.spec import Project
 from ...tools.toolbox.run_tests import TestRunner
-from ...tools.toolbox.toolbox import Toolbox
+from ...tools.toolbox.tool import ToolPlugin
+from ...tools.toolbox.toolbox import NAMES, Toolbox
 from ...tools.workspace import Workspace
 from ..forges.base import images_in
 from ..record.events import Agent, Toolset
@@ -27,6 +29,7 @@ from ..record.journal import Journal
 from ..record.recorder import Recorder
 from ..request import SolveRequest
 from ..settings import OFFLINE
+from ..settings.role_file import changed
 from .instructions import Instructions
 from .pictures import Pictures, load_pictures
 
@@ -105,7 +108,8 @@ class Team:
 
     async def turn(self, work: Assignment) -> TurnResult:
         """Run one role turn. Raises: ModelError, SandboxError; a limit is a TurnResult."""
-        role, request = work.role, self.request
+        request = self.request
+        role = changed(work.role.name, request.role_file)
         model = work.model or request.model_of(role.name)
         sampling = request.sampling
         if work.temperature is not None or work.seed is not None:
@@ -123,7 +127,7 @@ class Team:
             observer=self.recorder,
             budget=work.ledger or self.budget,
         )
-        toolbox = self._toolbox(work, offline=model == OFFLINE)
+        toolbox = self._toolbox(role, work, offline=model == OFFLINE)
         agent = f"{role.name}:{model}"
         self.recorder.append(Toolset(name=agent, tools=toolbox.schemas))
         self.recorder.append(
@@ -137,15 +141,15 @@ class Team:
             )
         )
         window = client.context_window
+        values = {
+            "root": work.workspace.sandbox.placeless(str(work.workspace.root)),
+            "reproduction_path": work.reproduction_path,
+        }
         actor = RoleAgent(
             role.name,
             client,
             toolbox,
-            system=render(
-                role.template,
-                root=work.workspace.sandbox.placeless(str(work.workspace.root)),
-                reproduction_path=work.reproduction_path,
-            ),
+            system=render_text(role.prompt, **values) if role.prompt else render(role.template, **values),
             scope=work.scope,
             conversation=work.conversation,
             max_steps=request.max_steps,
@@ -180,9 +184,11 @@ class Team:
         agent = f"{work.role.name}:{model}"
         return await score(client, conversation, self.recorder.turn(work.scope, agent), k=k)
 
-    def _toolbox(self, work: Assignment, *, offline: bool) -> Toolbox:
-        extra: Sequence[Any] = [finish_tool(work.role, work.accept)]
-        if offline and "editFile" in work.role.tools:
+    def _toolbox(self, role: Role, work: Assignment, *, offline: bool) -> Toolbox:
+        extra = [finish_tool(role, work.accept)]
+        own = [name for name in role.tools if name not in NAMES]
+        extra[:0] = [load("tools", name, ToolPlugin).on(work.workspace, name) for name in own]
+        if offline and "editFile" in role.tools:
             from ...agents.offline.tool import LONGEST_S, make_propose_tool, paced
 
             tool = make_propose_tool(
@@ -199,8 +205,9 @@ class Team:
         return Toolbox(
             work.workspace,
             self.runner,
-            allowed=work.role.tools,
-            may_write=work.role.may_write,
+            allowed=[name for name in role.tools if name in NAMES],
+            may_write=role.may_write,
             extra=extra,
             log_dir=self._logs,
+            left_s=lambda: (work.ledger or self.budget).room().wall_s,
         )

@@ -11,14 +11,14 @@ from .run_directory import RunDirectory
 def write_views(run: RunDirectory, warn: Callable[[str], None]) -> None:
     """Write `trajectory.jsonl` and `report.html`. The run has its result already: what fails here is told to
     `warn` and can be made again from `events.jsonl`."""
+    from ..pages.run_page import write_run_page
     from ..record.build import build_run
-    from ..report.html import write_report
 
     try:
         run.replace("trajectory.jsonl", build_run(run.path).model_dump_json() + "\n")
     except RecordError as error:
         warn(f"trajectory.jsonl was not written: {error}")
     try:
-        write_report(run, run.path / "report.html")
+        write_run_page(run, run.path / "report.html")
     except OSError as error:
         warn(f"report.html was not written: {error}")

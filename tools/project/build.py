@@ -38,6 +38,8 @@ class Plan:
     exclude_newer: str | None
     on_line: Callable[[str], None]
     needs_pytest: bool
+    left_s: Callable[[], float | None] = lambda: None
+    """Seconds that the build may still take; None: no limit."""
     notes: list[Inference] = field(default_factory=list[Inference])
 
     def key(self) -> str:
@@ -83,6 +85,7 @@ class Build:
             root=self.plan.root,
             sandbox=self.plan.sandbox_kind,
             hosts=hosts,
+            left_s=self.plan.left_s,
         )
         with BuildRoom(spec) as room:
             self._room = room

@@ -36,6 +36,8 @@ class Opening:
     """Further host paths to be shown."""
     limits: Limits = field(default_factory=Limits)
     label: str = ""
+    left_s: Callable[[], float | None] = lambda: None
+    """Seconds that set-up may still take (None: as long as it needs)."""
 
     @property
     def in_container(self) -> bool:
@@ -62,7 +64,7 @@ def open_workspace(
     """Set up (or find) the environment, open the sandbox, put in what the installation made; blocking.
 
     Whatever the sandbox is, the repository inside has the history of `opening.repository`: a container image's
-    own `.git` is replaced. Raises: ProjectError, SandboxError; nothing is left open then.
+    own `.git` is replaced. Raises: ProjectError, SandboxError, BudgetExceeded; nothing is left open then.
     """
     project, sandbox = opening.project, None
     if project is None and opening.in_container:
@@ -86,6 +88,7 @@ def open_workspace(
             test_cmd=opening.test_cmd,
             sandbox_kind=opening.sandbox,
             on_line=on_line,
+            left_s=opening.left_s,
         )
     if sandbox is None:
         on_line("sandbox")

@@ -31,6 +31,7 @@ def prepare_project(
     sandbox_kind: str = "auto",
     on_line: Callable[[str], None] | None = None,
     exclude_newer: str | None = None,
+    left_s: Callable[[], float | None] = lambda: None,
 ) -> Project:
     """Find out the interpreter, the dependencies and the test command of the checkout at `repository` and
     build (or find in `cache`) its environment.
@@ -41,7 +42,7 @@ def prepare_project(
     each step. Everything is installed in a
     sandbox that reaches the package index alone. A cache hit touches no network.
 
-    Raises: ProjectError naming the flag that helps.
+    Raises: ProjectError naming the flag that helps; BudgetExceeded when the `left_s` seconds are used up.
     """
     say = on_line or (lambda line: None)
     repository = repository.resolve()
@@ -49,7 +50,7 @@ def prepare_project(
     manifest = Manifest(repository)
     command, inferences = find_test_command(manifest, test_cmd)
     if not is_python(manifest, command):
-        return _other_language(manifest, command, inferences, cache, root, setup, sandbox_kind, say)
+        return _other_language(manifest, command, inferences, cache, root, setup, sandbox_kind, say, left_s)
     interpreter, said = choose(manifest, python)
     requirements = Requirements() if setup is not None else find_requirements(manifest, runner=command.runner)
     if setup is not None:
@@ -72,6 +73,7 @@ def prepare_project(
         exclude_newer=exclude_newer,
         on_line=say,
         needs_pytest=command.runner == "pytest",
+        left_s=left_s,
     )
     only_pytest = setup is None and not requirements.install_repository and not requirements.files
     only_pytest = only_pytest and set(requirements.names) <= {"pytest"}
@@ -185,6 +187,7 @@ def _other_language(
     setup: str | None,
     sandbox_kind: str,
     say: Callable[[str], None],
+    left_s: Callable[[], float | None],
 ) -> Project:
     """No Python: --setup runs in the sandbox and what it leaves in the tree is kept."""
     if setup is None:
@@ -202,6 +205,7 @@ def _other_language(
         exclude_newer=None,
         on_line=say,
         needs_pytest=False,
+        left_s=left_s,
     )
     environment = cached_environment(plan, cache)
     said = Inference("setup", setup, "--setup", "--setup")

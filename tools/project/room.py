@@ -12,13 +12,13 @@ import shlex
 import shutil
 import tempfile
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Self
 
-from ..errors import ProjectError, SandboxError
+from ..errors import BudgetExceeded, ProjectError, SandboxError
 from ..sandbox import DEFAULT_ROOT, Limits, Sandbox, SandboxSpec, open_sandbox
 from . import relay
 from .index import IndexSettings, PackageIndex, index_settings
@@ -72,6 +72,8 @@ class RoomSpec:
     limits: Limits = BUILD_LIMITS
     settings: IndexSettings | None = None
     """Package indexes; None: those of the host."""
+    left_s: Callable[[], float | None] = lambda: None
+    """Seconds that all commands together may still take; None: no limit."""
 
 
 class BuildRoom:
@@ -129,8 +131,11 @@ class BuildRoom:
     ) -> Outcome:
         """Run a command (a string: by bash) that may install packages, none uploaded after the date `until`.
 
-        Raises: ProjectError when the disk limit is hit or the index cannot be reached.
+        Raises: ProjectError when the disk limit is hit or the index cannot be reached; BudgetExceeded when the
+        room's time is used up.
         """
+        left = self._spec.left_s()
+        timeout = timeout if left is None else min(timeout, max(0.1, left))
         words = ["bash", "-c", command] if isinstance(command, str) else [str(word) for word in command]
         argv = [
             str(self._spec.interpreter),
@@ -150,6 +155,11 @@ class BuildRoom:
                     f"the installation wrote more than {(self._spec.limits.disk_bytes or 0) >> 30} GiB: it was stopped"
                 ) from error
             raise
+        left = self._spec.left_s()
+        if done.timed_out and left is not None and left <= 0.5:
+            raise BudgetExceeded(
+                "the time limit was reached while the environment was set up; raise --timeout"
+            )
         if done.exit_code != 0 and self.index.unreachable:
             raise ProjectError(f"the package index cannot be reached ({self.index.unreachable})")
         return Outcome(done.exit_code, done.output)

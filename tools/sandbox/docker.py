@@ -21,7 +21,7 @@ from .container_shell import PROGRAM, ContainerShell, ShellResult, assignments, 
 from .docker_archive import file_archive
 from .docker_images import HOME as _HOME
 from .docker_images import ImageLayer, daemon_errors, prepare_tree
-from .docker_seccomp import profile
+from .docker_walls import container_walls
 from .environment import shell_argv
 from .leftovers import LABEL, OWNER_LABEL
 from .ownership import owner_mark
@@ -87,23 +87,10 @@ class DockerSandbox(Sandbox):
 
     def _start(self, layer: ImageLayer) -> None:
         """Start the container of this fork on a committed state."""
-        spec, limits = self._spec, self._spec.limits
+        spec = self._spec
         self._base = self._state = layer
         layer.acquire()
         layer.acquire()
-        ulimits = [
-            {"Name": name, "Soft": value, "Hard": value}
-            for name, value in (
-                ("nofile", limits.open_files),
-                ("fsize", limits.file_bytes),
-                ("cpu", limits.cpu_s),
-                ("core", 0),
-            )
-            if value is not None
-        ]
-        binds = [f"{path}:{path}:ro" for path in spec.read_only] + [
-            f"{path}:{path}" for path in spec.writable
-        ]
         try:
             with daemon_errors("start a container"):
                 self._container = self._api.create_container(
@@ -114,26 +101,31 @@ class DockerSandbox(Sandbox):
                     user=self._user,
                     working_dir="/",
                     labels=self._labels(),
-                    host_config=self._api.create_host_config(
-                        network_mode="bridge" if spec.network else "none",
-                        mem_limit=limits.memory_bytes,
-                        memswap_limit=limits.memory_bytes,
-                        pids_limit=None if limits.processes is None else limits.processes + 1,
-                        cap_drop=["ALL"],
-                        security_opt=["no-new-privileges", f"seccomp={profile()}"],
-                        ulimits=ulimits,
-                        binds=binds,
-                        log_config={"Type": "none"},
-                        oom_score_adj=500,
-                    ),
+                    host_config=container_walls(self._api, spec),
                 )["Id"]
-                streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-                attached = self._api.attach_socket(self._container, streams)
-                self._api.start(self._container)
-                self._shell = ContainerShell(attached, self._kill_commands)
+                self._start_shell()
         except BaseException:
             self.close()
             raise
+
+    def _start_shell(self) -> None:
+        streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+        attached = self._api.attach_socket(self._container, streams)
+        self._api.start(self._container)
+        self._shell = ContainerShell(attached, self._kill_commands)
+
+    def _revive(self) -> bool:
+        """A command can end the container's shell (it is of the same user); the container's files are still there.
+        Whether it runs again."""
+        try:
+            with daemon_errors("start the container again"):
+                state = self._api.inspect_container(self._container)["State"]
+                if self._closed or state.get("OOMKilled") or state.get("Status") != "exited":
+                    return False
+                self._start_shell()
+        except SandboxError:
+            return False
+        return True
 
     def _kill_commands(self) -> None:
         with daemon_errors("stop the command"):
@@ -163,13 +155,18 @@ class DockerSandbox(Sandbox):
         with self._lock:
             limit = "ulimit -f 0; " if self._over_disk else ""
             source, prefix = self._stdin(stdin)
-            done = self._run(
-                f"{prefix}{self._program(argv, cwd, env, before=limit)}",
-                stdin=source,
-                timeout=limits.wall_s if timeout is None else timeout,
-                output_bytes=limits.output_bytes,
-                watch=self._watch_disk,
-            )
+            try:
+                done = self._run(
+                    f"{prefix}{self._program(argv, cwd, env, before=limit)}",
+                    stdin=source,
+                    timeout=limits.wall_s if timeout is None else timeout,
+                    output_bytes=limits.output_bytes,
+                    watch=self._watch_disk,
+                )
+            except SandboxError:
+                if not self._revive():
+                    raise
+                return ExecResult(137, "[killed: it ended the shell of the sandbox]\n", 0.0)
             if self._over_disk:
                 self._over_disk = self._exceeds_disk()
         timed_out = done.stopped == "timeout"

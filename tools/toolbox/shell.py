@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,11 @@ class OutputLog:
             return file.read(max_bytes)
 
 
-def shell_tool(workspace: Workspace, logs: OutputLog, *, scratch: bool) -> Tool:
-    """The shell tool; with `scratch` each command runs on a fork that is then thrown away."""
+def shell_tool(
+    workspace: Workspace, logs: OutputLog, *, scratch: bool, left_s: Callable[[], float | None] = lambda: None
+) -> Tool:
+    """The shell tool; with `scratch` each command runs on a fork that is then thrown away. `left_s` gives the
+    seconds that the run still has."""
     kept = (
         "It runs on a copy of the repository: what it changes is thrown away."
         if scratch
@@ -72,12 +75,18 @@ def shell_tool(workspace: Workspace, logs: OutputLog, *, scratch: bool) -> Tool:
             "required": ["command"],
             "additionalProperties": False,
         },
-        lambda arguments: _shell(workspace, logs, arguments, scratch),
+        lambda arguments: _shell(workspace, logs, arguments, scratch, left_s()),
         mutates=not scratch,
     )
 
 
-def _shell(workspace: Workspace, logs: OutputLog, arguments: Mapping[str, Any], scratch: bool) -> ToolResult:
+def _shell(
+    workspace: Workspace,
+    logs: OutputLog,
+    arguments: Mapping[str, Any],
+    scratch: bool,
+    left_s: float | None,
+) -> ToolResult:
     command: str = arguments["command"]
     if not command.strip():
         raise ToolError("command is empty")
@@ -86,12 +95,15 @@ def _shell(workspace: Workspace, logs: OutputLog, arguments: Mapping[str, Any], 
     if len(command.encode("utf-8", "surrogatepass")) > _MAX_COMMAND_BYTES:
         raise ToolError("command is longer than 100 kB; write long contents with writeFile")
     timeout = float(arguments.get("timeout") or DEFAULT_TIMEOUT_S)
+    cut = left_s is not None and left_s < timeout
+    timeout = max(0.1, left_s) if cut and left_s is not None else timeout
     if scratch:
         with workspace.fork() as copy:
             done = copy.exec(command, timeout=timeout)
     else:
         done = workspace.exec(command, timeout=timeout)
-    status = f"killed after {timeout:g} s (timeout)" if done.timed_out else f"exit code {done.exit_code}"
+    why = "the run's time is used up" if cut else "timeout"
+    status = f"killed after {timeout:.3g} s ({why})" if done.timed_out else f"exit code {done.exit_code}"
     text = excerpt(printable(done.output).rstrip("\n"), _SHOWN_CHARS)
     name = logs.save("shell", done.output) if len(done.output) > _SHOWN_CHARS else None
     more = f"\n[whole output: readFile log:{name}]" if name else ""

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SweAgentError, ToolError
+
+if TYPE_CHECKING:
+    from ..workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +48,29 @@ class Tool:
                 "parameters": dict(self.parameters),
             },
         }
+
+
+@dataclass(frozen=True, slots=True)
+class ToolPlugin:
+    """A tool that an installed package offers (entry point `swe_agent.tools`, named as the model calls it)."""
+
+    description: str
+    parameters: Mapping[str, Any]
+    """JSON schema of the arguments; what does not fit it never reaches `run`."""
+    run: Callable[[Workspace, Mapping[str, Any]], ToolResult]
+    """On the role's workspace. Raise ToolError for what the model did wrong."""
+    mutates: bool = False
+    """May change the working tree; roles that may not write are refused it."""
+
+    def on(self, workspace: Workspace, name: str) -> Tool:
+        """The tool on a workspace. What else it raises is told to the model as its failure."""
+
+        def run(arguments: Mapping[str, Any]) -> ToolResult:
+            try:
+                return self.run(workspace, arguments)
+            except SweAgentError:
+                raise
+            except Exception as error:  # it is somebody else's code
+                raise ToolError(f"the tool failed: {type(error).__name__}: {error}") from error
+
+        return Tool(name, self.description, self.parameters, run, self.mutates)

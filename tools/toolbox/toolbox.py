@@ -55,10 +55,12 @@ class Toolbox:
         may_write: Callable[[str], bool] = lambda path: True,
         extra: Sequence[Tool] = (),
         log_dir: Path | None = None,
+        left_s: Callable[[], float | None] = lambda: None,
     ) -> None:
         """`allowed` names built-in tools (`extra` ones need not be named); `runTests` is offered only with a
         `runner`. `may_write` judges paths relative to the root. A role that may not edit gets a `shell`
-        that works on a fork which is thrown away. Full outputs go to `log_dir` (host).
+        that works on a fork which is thrown away. Full outputs go to `log_dir` (host). `left_s` gives the
+        seconds that the run still has (None: no limit), which no command outlives.
 
         Raises: ValueError for a name that is no tool.
         """
@@ -72,7 +74,7 @@ class Toolbox:
             find_tool(files),
             outline_tool(files),
             edit_tool(files),
-            shell_tool(workspace, logs, scratch=not {"editFile", "writeFile"} & set(allowed)),
+            shell_tool(workspace, logs, scratch=not {"editFile", "writeFile"} & set(allowed), left_s=left_s),
             _diff_tool(workspace, logs),
         ]
         if runner is not None:
@@ -106,11 +108,33 @@ class Toolbox:
             )
         try:
             checked = check_arguments(tool.parameters, arguments)
+            if (odd := _half_character(checked)) is not None:
+                raise ToolError(
+                    f"{odd} holds half of a character (a lone surrogate): write the character whole"
+                )
             with self._lock:
                 result = tool.run(checked)
         except (ToolError, PatchError) as error:
             result = ToolResult(f"{name}: {error}", ok=False)
         return replace(result, text=self.workspace.sandbox.placeless(result.text))
+
+
+def _half_character(value: object, where: str = "the arguments") -> str | None:
+    """Where a text cannot be written as bytes. (U+DC80 to U+DCFF stand for bytes that are not UTF-8.)"""
+    match value:
+        case str():
+            try:
+                value.encode("utf-8", "surrogateescape")
+            except UnicodeEncodeError:
+                return where
+            return None
+        case Mapping():
+            found = (_half_character(item, str(name)) for name, item in value.items())
+        case list():
+            found = (_half_character(item, where) for item in value)
+        case _:
+            return None
+    return next(filter(None, found), None)
 
 
 def _diff_tool(workspace: Workspace, logs: OutputLog) -> Tool:

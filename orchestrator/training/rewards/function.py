@@ -10,6 +10,7 @@ from runpy import run_path
 from typing import cast
 
 from ....tools.errors import UsageError
+from ....tools.plugins import installed, load
 from ...record.build import reward_total
 from ...record.schema import Component, Reward
 from .shaped import Measurements
@@ -44,8 +45,10 @@ class RewardFunction:
 
 
 def load_reward(text: str) -> RewardSpec | RewardFunction:
-    """A specification (`FILE.toml`, `FILE.json`) or a function (`FILE.py:FUNCTION`). The file is run: it is
-    the caller's own code. Raises: UsageError."""
+    """A specification (`FILE.toml`, `FILE.json`), a function (`FILE.py:FUNCTION`) or the name that an installed
+    package offers. The file is run: it is the caller's own code. Raises: UsageError."""
+    if text in installed("rewards"):
+        return RewardFunction(text, load("rewards", text))
     path, colon, name = text.rpartition(":")
     if not (colon and path.endswith(".py")):
         if text.endswith(".py"):

@@ -21,6 +21,8 @@ _PYTEST = "swe_agent_pytest.py"
 _COVERAGE = "swe_agent_coverage.py"
 _UNITTEST = "swe_agent_unittest.py"
 _AUDIT = "swe_agent_audit.py"
+_MOST_FILES = 5000
+"""Of JUnit XML."""
 _NOT_STARTED = (126, 127)
 """What a shell ends with when it cannot run a command: that says nothing about the code."""
 
@@ -212,11 +214,20 @@ def _custom(
         sandbox.exec(f"rm -f -- {_glob(pattern)}")
     done = sandbox.exec(command, timeout=timeout, env=test_environment(project, sandbox.root))
     events = Events()
-    for path in _matching(sandbox, pattern) if pattern else ():
+    left = MAX_BYTES
+    for path in _matching(sandbox, pattern)[:_MOST_FILES] if pattern else ():
         try:
-            events.results.update(parse_junit(sandbox.read_bytes(path, max_bytes=MAX_BYTES + 1)))
+            data = sandbox.read_bytes(path, max_bytes=left + 1)
+            left -= len(data)
+            if left < 0:
+                raise ValueError(f"the JUnit XML is larger than {MAX_BYTES} bytes in all")
+            events.results.update(parse_junit(data))
+        except OSError as error:
+            events.uncollected[path] = f"cannot be read: {error.strerror}"
         except ValueError as error:
             events.uncollected[path] = str(error)
+            if left < 0:
+                break
     if pattern:
         sandbox.exec(f"rm -f -- {_glob(pattern)}")
     if not events.results and done.exit_code not in _NOT_STARTED:

@@ -20,6 +20,8 @@ FOLDER = ".git/swe-agent"
 """Inside the repository's git directory: outside the working tree, present in every kind of sandbox at a
 path that `read_bytes` reaches, and copied by a fork."""
 REPORT_BYTES = 256 << 20
+_MOST_STRANGE, _MOST_MARKS, _MOST_CHARS = 1000, 50, 20_000
+"""Of lines that are no event of ours, of marks, and of the text of one event: code under test may write any number."""
 HEAD_CHARS, TAIL_CHARS = 6000, 14000
 _NOT_AN_END = (2, 3, 4)
 """pytest's exit codes of a run that was interrupted, failed by itself, or was called wrongly."""
@@ -68,16 +70,20 @@ class Events:
     def parse(cls, data: bytes, key: str | None = None) -> Events:
         """`key` is the one of a signed report."""
         events = cls(signed=key is not None)
-        lines: Iterable[bytes] = data.split(b"\n")
+        lines: Iterable[bytes] = _lines(data)
         if key is not None:
             lines = events._authentic(lines, key)
+        strange = 0
         for line in lines:
             try:
                 event = json.loads(line)
             except (ValueError, RecursionError):
-                continue
+                event = None
             if isinstance(event, dict):
                 events._take(event)
+            elif (strange := strange + 1) > _MOST_STRANGE:
+                break
+        del events.marks[_MOST_MARKS:]
         return events
 
     def _authentic(self, lines: Iterable[bytes], key: str) -> Iterator[bytes]:
@@ -97,6 +103,8 @@ class Events:
                     break
             else:
                 forged += 1
+                if forged > _MOST_STRANGE:
+                    break
         if forged:
             self.marks.append("the report holds lines that the test runner did not write")
 
@@ -108,12 +116,12 @@ class Events:
             self._started.add(start)
             self._starts += 1
         elif isinstance(mark := event.get("mark"), str):
-            if mark not in self.marks:
-                self.marks.append(mark)
+            if mark not in self.marks[:_MOST_MARKS]:
+                self.marks.append(mark[:_MOST_CHARS])
         elif isinstance(count := event.get("collected"), int):
             self.collected = (self.collected or 0) + count
         elif isinstance(name := event.get("uncollected"), str):
-            self.uncollected[name] = str(event.get("message") or "")
+            self.uncollected[name] = _message(event)
         elif isinstance(name := event.get("unknown"), str):
             self.unknown.append(name)
         elif isinstance(test := event.get("covered"), str) and isinstance(lines := event.get("lines"), dict):
@@ -138,7 +146,7 @@ class Events:
             if known is not None and known.outcome.bad:
                 self.marks.append(f"{test} is reported twice, first as {known.outcome}")
                 return
-        self.results[test] = TestResult(outcome, seconds, str(event.get("message") or ""))
+        self.results[test] = TestResult(outcome, seconds, _message(event))
         self.running = None
 
     @property
@@ -195,6 +203,21 @@ class Events:
             ended=self.ended,
             marks=tuple(self.marks),
         )
+
+
+def _lines(data: bytes) -> Iterator[bytes]:
+    """The lines that hold anything, without a list of all of them."""
+    at = 0
+    while at < len(data):
+        end = data.find(b"\n", at)
+        end = len(data) if end < 0 else end
+        if end > at:
+            yield data[at:end]
+        at = end + 1
+
+
+def _message(event: Mapping[str, Any]) -> str:
+    return str(event.get("message") or "")[:_MOST_CHARS]
 
 
 def ends(output: str) -> str:
