@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +45,28 @@ def hold(path: Path) -> BaseFileLock | None:
     except Timeout:
         return None
     return taken
+
+
+def read_below(root: Path, path: str, max_bytes: int) -> bytes | None:
+    """A file below `root`, whose contents others write: no link is followed, nothing but a file is opened."""
+    try:
+        held = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return None
+    try:
+        *folders, name = [part for part in path.split("/") if part not in ("", ".")]
+        if ".." in (*folders, name):
+            return None
+        for part in folders:
+            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=held)
+            os.close(held)
+            held = below
+        with os.fdopen(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=held), "rb") as file:
+            return file.read(max_bytes) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+    except OSError:
+        return None
+    finally:
+        os.close(held)
 
 
 def is_held(path: Path) -> bool:

@@ -144,6 +144,7 @@ class OpenAIWire:
             fields["top_logprobs"] = sampling.logprobs or None
         if self._token_ids:
             fields["return_token_ids"] = True
+            fields["logprobs"] = True  # replay weighs a rollout by them
         if sampling.reasoning_effort is not None:
             if self._route.provider == "openrouter":
                 fields["reasoning"] = {"effort": sampling.reasoning_effort}

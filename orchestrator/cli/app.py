@@ -18,6 +18,7 @@ COMMANDS = {
     "batch": "Solve many instances of a dataset, resumably.",
     "eval": "Grade predictions against a dataset.",
     "export": "Turn runs into training data or predictions.",
+    "import": "Turn trajectories of other programs into records.",
     "reward": "Recompute the rewards of a run from its record.",
     "train": "Train on an export with TRL.",
     "cache": "List or clean cached environments.",
@@ -35,13 +36,13 @@ COMMANDS = {
     "completion": "Print the completion script of a shell.",
 }
 """Name → one line. `swe_agent.orchestrator.cli.<name>` holds `app`, a Typer with that command
-(module names with a trailing underscore where the name is taken: `eval_`)."""
+(module names with a trailing underscore where the name is taken: `eval_`, `import_`)."""
 WITH_SETTINGS = ("solve", "batch", "eval")
 """Commands whose options are fields: their modules hold `SETTINGS`."""
 
 
 def module_of(name: str) -> Any:
-    return import_module(f"{__package__}.{name}{'_' if name == 'eval' else ''}")
+    return import_module(f"{__package__}.{name}{'_' if name in ('eval', 'import') else ''}")
 
 
 def settings_of(name: str) -> type[Group]:

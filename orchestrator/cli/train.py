@@ -39,6 +39,14 @@ def train(
     vllm: Annotated[bool, typer.Option("--vllm", help="grpo: generate with a vLLM server.")] = False,
     repositories: Annotated[Path | None, typer.Option(help="grpo: folder of checkouts, by name.")] = None,
     gradient_checkpointing: Annotated[bool, typer.Option("--gradient-checkpointing")] = False,
+    qlora: Annotated[
+        bool, typer.Option("--qlora", help="LoRA on 4-bit weights (bitsandbytes, a CUDA GPU).")
+    ] = False,
+    merge: Annotated[bool, typer.Option("--merge", help="Write the merged model to OUTPUT/merged.")] = False,
+    save_steps: Annotated[
+        int, typer.Option(min=1, help="Steps between checkpoints and evaluations on test.jsonl.")
+    ] = 100,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
     seed: Annotated[int, typer.Option()] = 0,
     accelerate: Annotated[
         str | None, typer.Option(help="deepspeed_zero2, deepspeed_zero3, fsdp, multi_gpu or a file.")
@@ -70,6 +78,10 @@ def train(
         vllm=vllm,
         repositories=repositories,
         gradient_checkpointing=gradient_checkpointing,
+        qlora=qlora,
+        merge=merge,
+        save_steps=save_steps,
+        resume=resume,
         seed=seed,
     )
     if dry_run:

@@ -13,6 +13,7 @@ from .tool_arguments import parsed
 
 _SECRET = re.compile(r"(?i)(api_?keys?|token$|secret|password|credential|authorization)")
 
+_SET_UP = ("test_cmd", "setup", "python", "image")
 Event = Mapping[str, Any]
 
 
@@ -35,6 +36,7 @@ class Fold:
         self.outcome: dict[str, Any] = {}
         self.tokens: dict[str, dict[str, Any]] = {}
         self.begun: dict[str, float | None] = {}
+        self.reproduced: dict[str, Any] = {}
         self.kept: set[str] = set()
         self.whole = True
         """Tests that passed on the base commit and are not flaky."""
@@ -51,7 +53,7 @@ class Fold:
         config = {key: value for key, value in (start.get("config") or {}).items() if not _SECRET.search(key)}
         data = {
             "run_id": start["run_id"],
-            "task": _task(start),
+            "task": {**_task(start), **self.reproduced},
             "agents": list(self.agents.values()),
             "toolsets": list(self.toolsets.values()),
             "messages": self.messages,
@@ -151,6 +153,7 @@ def _task(start: Event) -> dict[str, Any]:
         "benchmark": benchmark,
         "split": split,
         "licence": start.get("licence"),
+        **{key: (start.get("config") or {}).get(key) or None for key in _SET_UP},
     }
 
 
@@ -262,6 +265,11 @@ def _audit(fold: Fold, event: Event) -> None:
         fold.nodes[event["node"]].setdefault("flags", []).extend(flags)
 
 
+def _reproduction(fold: Fold, event: Event) -> None:
+    targets, files = list(event.get("targets") or ()), dict(event.get("files") or {})
+    fold.reproduced = {"fail_to_pass": targets or None, "test_files": files}
+
+
 _GOOD = ("passed", "xfailed")
 
 
@@ -327,6 +335,7 @@ HANDLERS: dict[str, Callable[[Fold, Event], None]] = {
     "duplicate": _duplicate,
     "audit": _audit,
     "baseline": _baseline,
+    "reproduction": _reproduction,
     "evaluation": _evaluation,
     "patch": _patch,
     "selected": _selected,

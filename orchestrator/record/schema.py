@@ -34,6 +34,14 @@ class Task(Part):
     benchmark: str | None = None
     split: str | None = None
     licence: str | None = None
+    fail_to_pass: list[str] | None = None
+    """Tests that the run took to decide, as far as they may be known to who trains; never gold data."""
+    test_files: dict[str, str] = Field(default_factory=dict)
+    """Path → text of the tests that the run itself wrote to reproduce the issue."""
+    test_cmd: str | None = None
+    setup: str | None = None
+    python: str | None = None
+    image: str | None = None
 
 
 class Agent(Part):

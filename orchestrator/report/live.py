@@ -31,7 +31,7 @@ class LiveScreen(Screen):
         self._console = Console(stderr=True, highlight=False)
         self._started = time.monotonic()
         self._doing, self._since = "", self._started
-        self._last = ""
+        self._last = self._tests = ""
         self._calls = self._tokens = 0
         self._cost: float | None = 0.0
         self._verdicts: dict[str, tuple[str, bool]] = {}
@@ -56,6 +56,10 @@ class LiveScreen(Screen):
         elif self._stream and type != "progress":
             self._print_event(type, fields)
 
+    def on_tests(self, done: int, total: int) -> None:
+        """How far the tests are that run now."""
+        self._tests = f", {done} of {total} tests"
+
     def _take_in(self, type: str, fields: Mapping[str, Any]) -> None:
         if type == "progress":
             self._begin(str(fields["line"]))
@@ -72,7 +76,7 @@ class LiveScreen(Screen):
             self._verdicts[str(fields["node"])] = (str(fields["summary"]), bool(fields["green"]))
 
     def _begin(self, what: str) -> None:
-        self._doing, self._since = what, time.monotonic()
+        self._doing, self._since, self._tests = what, time.monotonic(), ""
 
     def _count(self, usage: Mapping[str, Any]) -> None:
         self._calls += 1
@@ -87,7 +91,7 @@ class LiveScreen(Screen):
         rows = [
             self._row(f"{clock(now - self._started)}  {self._calls} model calls, {self._tokens} tokens, "
                       f"{dollars(self._cost)}", "bold"),
-            self._row(f"now   {self._doing or 'starting'}  ({now - self._since:.0f} s)", "cyan"),
+            self._row(f"now   {self._doing or 'starting'}{self._tests}  ({now - self._since:.0f} s)", "cyan"),
         ]  # fmt: skip
         if self._last:
             rows.append(self._row(f"last  {self._last}", "dim"))

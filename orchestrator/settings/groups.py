@@ -63,6 +63,9 @@ class ModelSettings(Group):
     token_ids: Annotated[
         bool | None, Flag("Ask for token ids (vLLM).", shown="where the endpoint has them", advanced=True)
     ] = None
+    logprobs: Annotated[
+        bool, Flag("Ask for the logprobs of what is sampled; with token ids they always are.", advanced=True)
+    ] = False
 
     @property
     def sampling(self) -> Sampling:
@@ -72,6 +75,7 @@ class ModelSettings(Group):
             temperature=self.temperature,
             max_output_tokens=self.max_output_tokens,
             reasoning_effort=self.reasoning_effort,
+            logprobs=0 if self.logprobs else None,
         )
 
     @property
@@ -120,6 +124,9 @@ class SearchSettings(Group):
         BeforeValidator(words, json_schema_input_type=tuple[Proposer, ...] | str),
         Flag("Comma-separated.", choices=get_args(Proposer), shown="by the model", advanced=True),
     ] = ()
+    same_prompt: Annotated[
+        bool, Flag("Roots get the same prompt and temperature: honest groups for GRPO.", advanced=True)
+    ] = False
     seed: Annotated[int, Flag("Seed of everything that is random.")] = 0
     max_steps: Annotated[Count, Flag("Model calls of one role turn.", advanced=True)] = 100
     effort: Annotated[

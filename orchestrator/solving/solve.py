@@ -151,6 +151,7 @@ class _Run:
     async def _solve(self, prepared: Prepared, impact: Impact | None) -> SolveResult:
         request = self._request
         runner = TestRunner(prepared.project, log_dir=self._run.logs, bytecode=self._run.bytecode)
+        runner.on_progress = getattr(self._say, "on_tests", None)  # of a listener with a place to show it
         suite = Suite(
             runner,
             prepared.workspace,

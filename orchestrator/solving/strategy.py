@@ -130,8 +130,8 @@ class Expander:
         plan = Plan(
             asked.node_at,
             asked.seed,
-            temperature=variant.temperature,
-            attention=ATTENTION.get(variant.localisation, ""),
+            temperature=None if self.request.same_prompt else variant.temperature,
+            attention="" if self.request.same_prompt else ATTENTION.get(variant.localisation, ""),
             siblings="\n\n".join(f"{s.patch}\n{'; '.join(s.failures)}" for s in asked.siblings),
             model=OFFLINE if variant.proposer == "offline" and self.request.model != OFFLINE else None,
             rank=variant.rank,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from batch.calc_batch import write_dataset
+
+from swe_agent.tools.files import read_below
 
 COMMAND = [sys.executable, "-m", "swe_agent", "solve", "--example"]
 
@@ -63,6 +67,88 @@ def test_the_screen_says_what_is_done_now(
     assert "now   " not in end
     for words in ("baseline: 14 tests, 2 failing", "2 tests show the issue", "fixed:", "next:", "result:"):
         assert words in end
+
+
+def shots(tmux: list[str], line: str, environment: dict[str, str]) -> list[str]:
+    """What stood on an 80 x 24 terminal until `line` ended, five times a second."""
+    start = [
+        *tmux,
+        "new-session",
+        "-d",
+        "-s",
+        "run",
+        "-x",
+        "80",
+        "-y",
+        "24",
+        f"{line}; echo ended with $?; sleep 300",
+    ]
+    subprocess.run(start, check=True, env=environment)
+    seen = [""]
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline and "ended with" not in seen[-1]:
+        time.sleep(0.2)
+        seen.append(screen_of(tmux))
+    return seen
+
+
+@pytest.mark.slow
+def test_the_tests_that_run_are_counted(tmux: list[str], environment: dict[str, str], tmp_path: Path) -> None:
+    place = tmp_path / "slow"
+    place.mkdir()
+    (place / "test_slow.py").write_text(
+        "import time, pytest\n\n\n@pytest.mark.parametrize('n', range(12))\ndef test_slow(n):\n    time.sleep(0.3)\n"
+    )
+    for arguments in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "b"],
+    ):
+        subprocess.run(["git", *arguments], cwd=place, check=True)
+    line = f"{sys.executable} -m swe_agent solve --text 'it is slow' -r {place} --sandbox namespace"
+    seen = shots(tmux, line, {**environment, "SWE_AGENT_CACHE": str(tmp_path / "cache")})
+    counts = [
+        int(n)
+        for shot in seen
+        for n in re.findall(r"^now   tests on the base commit, (\d+) of 12 tests", shot, re.M)
+    ]
+    assert counts == sorted(counts)
+    assert len(set(counts)) > 2, seen[-1]
+    assert "ended with 3" in seen[-1]
+
+
+@pytest.mark.slow
+def test_a_batch_on_a_terminal_and_where_there_is_none(
+    tmux: list[str], environment: dict[str, str], tmp_path: Path
+) -> None:
+    data = write_dataset(tmp_path)
+    environment["SWE_AGENT_CACHE"] = str(tmp_path / "cache")
+    line = [sys.executable, "-m", "swe_agent", "batch", "--dataset", str(data), "--repo-mirror", str(tmp_path / "mirrors"),
+            "--environment", "repository", "--test-cmd", "python3 -m unittest -v", "--instances", "acme__calc-0", "--output"]  # fmt: skip
+    seen = shots(tmux, shlex.join([*line, str(tmp_path / "live")]), environment)
+    assert any(re.search(r"[━╸]+ +\d/1 +\$", shot) for shot in seen), seen[-1]
+    assert any(re.search(r"^acme__calc-0 +\d+ s", shot, re.M) for shot in seen)
+    assert "1 of 1 have a prediction (1 verified)" in seen[-1].replace("\n", "")
+    plain = {**environment, "NO_COLOR": "1", "TERM": "dumb"}
+    done = subprocess.run(
+        [*line, str(tmp_path / "plain")], capture_output=True, text=True, env=plain, timeout=240
+    )
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stderr
+    assert "[1/1] acme__calc-0 verified" in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_look_into_a_sandbox_follows_no_link(tmp_path: Path) -> None:
+    (tmp_path / "inside/folder").mkdir(parents=True)
+    (tmp_path / "secret").write_text("s")
+    (tmp_path / "inside/folder/file").write_text("seen")
+    (tmp_path / "inside/link").symlink_to(tmp_path)
+    (tmp_path / "inside/folder/secret").symlink_to(tmp_path / "secret")
+    os.mkfifo(tmp_path / "inside/folder/pipe")
+    assert read_below(tmp_path / "inside", "folder/file", 3) == b"see"
+    for path in ("link/secret", "folder/secret", "folder/pipe", "folder", "gone/file", "../secret"):
+        assert read_below(tmp_path / "inside", path, 10) is None, path
 
 
 @pytest.mark.slow

@@ -146,6 +146,11 @@ class Sandbox(ABC):
         SandboxError when the sandbox is gone.
         """
 
+    def peek(self, path: str, max_bytes: int) -> bytes | None:
+        """What a file that was written here holds at this moment, while a command runs; None where that cannot be
+        seen. Never follows a link. For screens: nothing may be decided by it."""
+        return None
+
     @abstractmethod
     def write_bytes(self, path: str | PurePosixPath, data: bytes) -> None:
         """Replace or create a file, keeping an existing file's mode; parents are created.

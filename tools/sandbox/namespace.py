@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
 from ..errors import SandboxError
+from ..files import read_below
 from .base import ExecResult, Limits, Sandbox, SandboxSpec, Session
 from .environment import clean_env, shell_argv
 from .family import Family
@@ -156,6 +157,9 @@ class NamespaceSandbox(Sandbox):
         fds = self._ask({"op": "read", "path": str(self.root / path)})[5]
         with open(fds[0], "rb") as file:  # noqa: PTH123 - a descriptor, not a path
             return file.read(-1 if max_bytes is None else max_bytes)
+
+    def peek(self, path: str, max_bytes: int) -> bytes | None:
+        return read_below(Path(f"/proc/{self._holder.pid}/root{self.root}"), path, max_bytes)
 
     def write_bytes(self, path: str | PurePosixPath, data: bytes) -> None:
         source = _memory_file(data)

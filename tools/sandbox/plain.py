@@ -19,6 +19,7 @@ from shutil import which
 from typing import ClassVar
 
 from ..errors import SandboxError
+from ..files import read_below
 from .base import ExecResult, Sandbox, SandboxSpec, Session
 from .environment import clean_env, shell_argv
 from .holder.output import BoundedOutput
@@ -179,6 +180,9 @@ class PlainSandbox(Sandbox):
         self._alive()
         with self._inside(path).open("rb") as file:
             return file.read(-1 if max_bytes is None else max_bytes)
+
+    def peek(self, path: str, max_bytes: int) -> bytes | None:
+        return read_below(self._root, path, max_bytes)
 
     def write_bytes(self, path: str | PurePosixPath, data: bytes) -> None:
         self._alive()

@@ -17,6 +17,7 @@ from .report import Baseline, Comparison, TestReport, compare
 from .warm.bytecode import Bytecode
 from .warm.cold import check_name, run_cold, write_log
 from .warm.delta import untouched
+from .warm.progress import OnProgress
 from .warm.request import Events
 from .warm.runner import WarmRunner
 
@@ -43,6 +44,8 @@ class TestRunner:
         self.baseline = baseline
         self.limit_s: float | None = None
         """Longest a single test may take in a cold run, in seconds; None: as long as the run."""
+        self.on_progress: OnProgress | None = None
+        """Hears how far a cold run is."""
         self._log_dir = log_dir
         self._bytecode = Bytecode(bytecode)
         self._asked = 0
@@ -171,6 +174,7 @@ class TestRunner:
             on_base=on_base,
             audit=audit,
             limit_s=self.limit_s,
+            on_progress=self.on_progress,
         )
 
     def _gathers(self, workspace: Workspace) -> bool:

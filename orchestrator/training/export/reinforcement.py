@@ -8,22 +8,34 @@ from typing import Any
 from ....agents.models.prompt_digest import prompt_sha256
 from ...record.graph import wire
 from .options import ExportOptions, Tally
-from .rows import Row, joined
+from .rows import Row, compact, joined
 from .segments import segments
 from .view import View
 
 
 def grpo(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
-    """One row per task: the prompt, and the columns that `Issue.reset(**row)` and reward functions take.
-    Repeated runs of an instance are one task (the writer drops the repeats)."""
+    """One row per task: the prompt that `solve` sent its first writer, that writer's tools, and all that the
+    environment's `reset(**row)` needs. Repeated runs of an instance are one task (the writer drops the
+    repeats)."""
     task = view.record.task
+    first = next((leaf for leaf in view.leaves if leaf.writer and leaf.path[0].sampled is False), None)
+    texts = [view.text(message) for message in first.path[: first.first]] if first is not None else []
+    said = [text for text in texts if text is not None]
+    ask = compact({"role": "user", "content": task.problem_statement})
     yield Row(
         {
-            "prompt": [{"role": "user", "content": task.problem_statement}],
+            "prompt": joined(said if texts and len(said) == len(texts) else [ask]),
             "instance_id": task.instance_id,
             "repository": task.repository or "",
             "base_commit": task.base_commit or "",
             "problem_statement": task.problem_statement,
+            "fail_to_pass": task.fail_to_pass or [],
+            "test_patch": "",
+            "test_files": compact(task.test_files),
+            "test_cmd": task.test_cmd or "",
+            "setup": task.setup or "",
+            "python": task.python or "",
+            "image": task.image or "",
         },
         view.instance,
     )

@@ -180,6 +180,8 @@ def _prm(row: dict[str, Any]) -> Iterator[str]:
 
 def _grpo(row: dict[str, Any]) -> Iterator[str]:
     yield from _conversation(row["prompt"], "prompt")
+    if not isinstance(row["fail_to_pass"], list) or not isinstance(json.loads(row["test_files"]), dict):
+        yield "fail_to_pass is not a list, or test_files not the JSON of an object"
 
 
 def _rollouts(row: dict[str, Any]) -> Iterator[str]:

@@ -15,7 +15,8 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from .session import ACTIONS, OUTPUT_CHARS, SUBMIT, IssueSession
+from .actions import ACTIONS, tool_schemas
+from .session import OUTPUT_CHARS, IssueSession
 from .task import IssueTask
 
 ISSUE_CHARS = 100_000
@@ -84,9 +85,8 @@ class IssueEnv(gymnasium.Env[dict[str, Any], dict[str, Any]]):
         """`options` may be a row of the grpo export. Raises: UsageError without a task; RepositoryError,
         ProjectError, SandboxError."""
         super().reset(seed=seed)
-        self._issue = self.session.reset(**(options or {})) or str(
-            (options or {}).get("problem_statement", "")
-        )
+        self.session.reset(**(options or {}))
+        self._issue = self.session._task.issue if self.session._task is not None else ""
         self._output = ""
         return self._observation(), {"tools": ",".join(ACTIONS), "ok": True, "submitted": False}
 
@@ -106,9 +106,20 @@ class IssueEnv(gymnasium.Env[dict[str, Any], dict[str, Any]]):
             self._output, ok = result.text[:OUTPUT_CHARS], bool(result.ok)
         terminated = bool(self.session._submitted)
         truncated = bool(not terminated and self.session._left <= 0)
-        after = self.session.get_reward() if terminated or truncated else self.session._potential
+        graded = self.session.get_reward() if terminated or truncated else self.session._potential
+        after = before if graded is None else graded  # a skipped task: its episode is empty and earns nothing
         info = {"tool": tool, "ok": ok, "submitted": terminated}
         return self._observation(), float(after - before), terminated, truncated, info
+
+    @property
+    def messages(self) -> list[dict[str, str]]:
+        """The prompt of the episode, as `solve` sends it: system and user message."""
+        return self.session._messages()
+
+    @property
+    def tools(self) -> list[dict[str, Any]]:
+        """The tools as OpenAI function schemas, as `solve` sends them."""
+        return tool_schemas()
 
     def render(self) -> str | None:  # type: ignore[override]
         return self._output if self.render_mode == "ansi" else None
@@ -129,4 +140,4 @@ class IssueEnv(gymnasium.Env[dict[str, Any], dict[str, Any]]):
         }
 
 
-__all__ = ["ACTIONS", "SUBMIT", "AnyText", "IssueEnv"]
+__all__ = ["ACTIONS", "AnyText", "IssueEnv"]

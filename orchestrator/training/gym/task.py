@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
 import tempfile
 import threading
@@ -32,6 +33,10 @@ class IssueTask:
     """Tests that decide; empty: those that fail on the base commit."""
     test_patch: str = ""
     """Applied only when the work is graded; the policy never sees it."""
+    test_files: tuple[tuple[str, str], ...] = ()
+    """(path, text) of tests that the policy is shown: in place from the start, and put back when it is graded."""
+    image: str | None = None
+    """Container image that holds the environment; needs the sandbox `docker`."""
     test_cmd: str | None = None
     setup: str | None = None
     python: str | None = None
@@ -46,6 +51,12 @@ class PreparedTask:
     project: Project
     baseline: Baseline
     targets: frozenset[str]
+    """Tests that decide."""
+
+    @property
+    def visible(self) -> frozenset[str]:
+        """Those of them that the base commit holds."""
+        return self.targets & self.baseline.outcomes.keys()
 
     def runner(self) -> TestRunner:
         return TestRunner(self.project, baseline=self.baseline)
@@ -53,6 +64,19 @@ class PreparedTask:
 
 _PREPARED: dict[IssueTask, PreparedTask] = {}
 _LOCK = threading.Lock()
+
+
+def _forget() -> None:
+    """What the parent prepared belongs to it: a forked child makes its own, and never closes its parent's."""
+    global _LOCK
+    _ABANDONED.update(_PREPARED)
+    _PREPARED.clear()
+    _LOCK = threading.Lock()
+
+
+_ABANDONED: dict[IssueTask, PreparedTask] = {}
+"""Keeps the parent's workspaces from being collected, and so from being closed, in a forked child."""
+os.register_at_fork(after_in_child=_forget)
 
 
 def prepared(task: IssueTask) -> PreparedTask:
@@ -76,12 +100,15 @@ def _prepare(task: IssueTask) -> PreparedTask:
         work / "scratch",
         cache_root(),
         sandbox=task.sandbox,
+        image=task.image,
         python=task.python,
         setup=task.setup,
         test_cmd=task.test_cmd,
     )
     workspace, project = open_workspace(opening)
     atexit.register(workspace.close)
+    for path, text in task.test_files:
+        workspace.write_text(path, text)
     baseline = TestRunner(project).measure_baseline(workspace, runs=1)
     targets = frozenset(task.fail_to_pass) or baseline.failing
     if not targets:

@@ -69,6 +69,14 @@ class Recipe:
     repositories: Path | None = None
     """Folder of checkouts that the environment looks for a row's repository in."""
     gradient_checkpointing: bool = False
+    qlora: bool = False
+    """LoRA on weights in 4 bits (Dettmers et al. 2023); needs bitsandbytes and a CUDA GPU."""
+    merge: bool = False
+    """Write the base model with the adapters merged to `merged` below the output."""
+    save_steps: int = 100
+    """Optimizer steps between checkpoints (the newest two are kept) and between evaluations on test.jsonl."""
+    resume: bool = False
+    """Go on from the newest checkpoint; begin where there is none."""
     seed: int = 0
 
     def files(self) -> dict[str, str]:
@@ -91,12 +99,17 @@ class Recipe:
         """The script as text. Raises: UsageError."""
         from jinja2 import Environment, StrictUndefined
 
+        if self.merge and not self.adapters:
+            raise UsageError("--merge merges adapters: add --lora")
+        if self.merge and self.qlora:
+            raise UsageError("--merge needs weights in full: merge adapters of --lora, not of --qlora")
         source = self._source()
         config, trainer = _CLASSES[self.method]
-        rate = self.learning_rate or _RATES[self.method] * (_LORA_FACTOR if self.lora else 1)
+        rate = self.learning_rate or _RATES[self.method] * (_LORA_FACTOR if self.adapters else 1)
         task_type = {"reward": "SEQ_CLS", "prm": "TOKEN_CLS"}.get(self.method, "CAUSAL_LM")
         values: dict[str, Any] = {
             **asdict(self),
+            "lora": self.adapters,
             "batch_size": self._batch_size(),
             "source": source,
             "config": config,
@@ -115,6 +128,10 @@ class Recipe:
         return environment.from_string((CONFIGS / "train.py.jinja").read_text(encoding="utf-8")).render(
             values
         )
+
+    @property
+    def adapters(self) -> bool:
+        return self.lora or self.qlora
 
     def _batch_size(self) -> int:
         if self.method != "kto":
@@ -142,13 +159,15 @@ def run(recipe: Recipe, *, accelerate: str | None = None) -> int:
     script = recipe.script()
     missing = [
         name
-        for name in ("torch", "trl", "datasets", *(["peft"] if recipe.lora else []))
+        for name in ("torch", "trl", "datasets", *(["peft"] if recipe.adapters else []))
         if not find_spec(name)
     ]
     if missing:
         raise UsageError(
             f"training needs {', '.join(missing)}: {install_command('train')} (--dry-run does not)"
         )
+    if recipe.qlora:
+        _refuse_qlora()
     recipe.output.mkdir(parents=True, exist_ok=True)
     path = recipe.output / "train.py"
     path.write_text(script, encoding="utf-8")
@@ -164,6 +183,16 @@ def run(recipe: Recipe, *, accelerate: str | None = None) -> int:
             str(path),
         ]
     return subprocess.run(command, check=False).returncode
+
+
+def _refuse_qlora() -> None:
+    """Raises: UsageError where 4-bit weights cannot be trained."""
+    import torch
+
+    if not torch.cuda.is_available():
+        raise UsageError("--qlora trains 4-bit weights with bitsandbytes, which needs a CUDA GPU: use --lora")
+    if not find_spec("bitsandbytes"):
+        raise UsageError("--qlora needs bitsandbytes: pip install bitsandbytes, or use --lora")
 
 
 def accelerate_config(name: str) -> Path:

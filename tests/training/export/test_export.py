@@ -23,7 +23,10 @@ COLUMNS = {
     "reward": ["chosen", "rejected", "tools", "margin"],
     "orm": ["prompt", "completion", "label"],
     "prm": ["prompt", "completions", "labels", "values"],
-    "grpo": ["prompt", "instance_id", "repository", "base_commit", "problem_statement"],
+    "grpo": [
+        *("prompt", "instance_id", "repository", "base_commit", "problem_statement", "fail_to_pass"),
+        *("test_patch", "test_files", "test_cmd", "setup", "python", "image"),
+    ],
     "rollouts": [
         *("group_id", "prompt", "prompt_ids", "completion_ids", "env_mask", "logprobs", "reward"),
         *("reward/coverage", "reward/gate:leak", "reward/gate:protected", "reward/gate:regression"),

@@ -93,7 +93,7 @@ def test_a_scripted_agent_solves_a_real_bug_through_step(env):
     assert "fixed" in observation["output"]
     assert observation["pass_rate"] == [1.0]
     total += reward
-    observation, reward, terminated, truncated, info = env.step(act("submit"))
+    observation, reward, terminated, truncated, info = env.step(act("finish", summary="done"))
     total += reward
     assert (terminated, truncated, info["submitted"]) == (True, False, True)
     assert total == pytest.approx(1.0), "rewards sum to end minus start"
@@ -135,7 +135,7 @@ def test_a_broken_test_or_an_edited_test_earns_nothing(env):
     env.step(act("writeFile", path="fees.py", content="def hours(minutes):\n    return minutes // 60\n"))
     _, reward, *_ = env.step(act("runTests"))
     assert reward == 0.0, "one test is fixed, another broken"
-    _, reward, terminated, *_ = env.step(act("submit"))
+    _, reward, terminated, *_ = env.step(act("finish", summary="done"))
     assert terminated
     assert reward <= 0.0
     env.reset()
@@ -144,7 +144,7 @@ def test_a_broken_test_or_an_edited_test_earns_nothing(env):
     env.step(
         act("shell", command="printf 'def test_whole(): pass\\ndef test_part(): pass\\n' > test_fees.py")
     )
-    _, reward, *_ = env.step(act("submit"))
+    _, reward, *_ = env.step(act("finish", summary="done"))
     assert reward <= 0.0, "an edited test caps the reward, however it was edited"
 
 
@@ -184,7 +184,7 @@ def test_eight_environments_in_a_vector(repository):
             }
 
         envs.step(batch([solved if i % 2 else looked for i in range(8)]))
-        submit = {"tool": ACTIONS.index("submit"), "arguments": "{}"}
+        submit = {"tool": ACTIONS.index("finish"), "arguments": '{"summary": "done", "gaveUp": true}'}
         _, rewards, terminated, truncated, _ = envs.step(batch([submit] * 8))
         assert list(rewards) == [0.0, 1.0] * 4
         assert all(terminated)
@@ -200,11 +200,13 @@ def test_hidden_tests_decide_and_are_never_seen(repository):
     )
     task = IssueTask(str(repository), ISSUE, fail_to_pass=("test_hidden.py::test_zero",), test_patch=patch)
     session = IssueSession(task)
-    assert session.reset() == ISSUE
+    task = session.reset()
+    assert ISSUE in task
+    assert "hidden" not in task
     assert "hidden" not in session.findFiles("*") + session.shell("ls -R .; git log --stat")
     assert session.get_reward() == 0.0
-    session.editFile("fees.py", "minutes // 60 + 1", "-(-minutes // 60)")
-    session.submit()
+    session.editFile(**FIX)
+    session.finish("done")
     assert session.get_reward() == 1.0
     assert "over" in session.shell("ls")
 

@@ -49,6 +49,11 @@ def test_what_cannot_be_trained_is_refused(data, tmp_path, capsys):
         Recipe("dpo", data, "m", tmp_path, source="kto").script()
     with pytest.raises(UsageError, match="unknown method"):
         Recipe("ppo", data, "m", tmp_path).script()
+    with pytest.raises(UsageError, match="add --lora"):
+        Recipe("sft", data, "m", tmp_path, merge=True).script()
+    with pytest.raises(UsageError, match="in full"):
+        Recipe("sft", data, "m", tmp_path, qlora=True, merge=True).script()
+    assert "load_in_4bit=True" in Recipe("dpo", data, "m", tmp_path, qlora=True).script()
     with pytest.raises(UsageError, match="batch-size 2 or more"):
         Recipe("kto", data, "m", tmp_path, batch_size=1).script()
     assert "per_device_train_batch_size=4" in Recipe("kto", data, "m", tmp_path).script()

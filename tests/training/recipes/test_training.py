@@ -126,6 +126,78 @@ def test_grpo_replays_recorded_rollouts(tmp_path, data, tiny_model):
     assert all(0 < reward < 1 for reward in rewards), "the recorded rewards, one of three is 1"
 
 
+def test_replay_trains_each_rollout_once_and_weighs_it_by_the_policy_that_sampled(tmp_path, tiny_model):
+    """Two groups of three, of which one has a rollout too many; every logprob is far from the model's own."""
+    folder = tmp_path / "data" / "rollouts"
+    folder.mkdir(parents=True)
+    lines = []
+    for group, count in (("a", 3), ("b", 4)):
+        for number in range(count):
+            row = {
+                "group_id": group,
+                "prompt": [{"role": "user", "content": group}],
+                "prompt_ids": [10, 11],
+                "completion_ids": [20 + number, 21],
+                "env_mask": [1, 1],
+                "logprobs": [-0.01, -0.01],
+                "reward": float(number == 0),
+            }
+            lines.append(json.dumps(row))
+    (folder / "train.jsonl").write_text("\n".join(lines) + "\n")
+    recipe = Recipe(
+        "grpo", tmp_path / "data", str(tiny_model), tmp_path / "out", source="rollouts", generations=3
+    )
+    script = tmp_path / "train.py"
+    script.write_text(recipe.script())
+    done = runpy.run_path(str(script), run_name="__main__")
+    assert sum(done["turns"].values()) == 6, "each rollout of a whole group once; one is left over"
+    logged = [entry for entry in done["trainer"].state.log_history if "clip_ratio/region_mean" in entry]
+    assert any(entry["clip_ratio/low_mean"] > 0 for entry in logged), "the recorded policy is the reference"
+
+
+def test_an_interrupted_training_goes_on_from_its_checkpoint(tmp_path, data, tiny_model):
+    command = [sys.executable, "-m", "swe_agent", "train", "sft", "--data", str(data), "--lora", "--merge"]
+    command += ["--base-model", str(tiny_model), "--output", str(tmp_path / "out"), "--save-steps", "1"]
+
+    def run(*more):
+        return subprocess.run(
+            [*command, "--accumulation", "1", *more], capture_output=True, text=True, check=False
+        )
+
+    assert run("--max-steps", "1").returncode == 0
+    again = run("--max-steps", "2")
+    assert again.returncode != 0
+    assert "--resume" in again.stderr
+    done = run("--max-steps", "2", "--resume")
+    assert done.returncode == 0, done.stderr[-2000:]
+    state = json.loads((tmp_path / "out/checkpoint-2/trainer_state.json").read_text())
+    assert [entry["step"] for entry in state["log_history"] if "loss" in entry] == [1, 2]
+    assert (tmp_path / "out/merged/model.safetensors").exists()
+
+
+def test_the_held_out_split_is_evaluated(tmp_path, tiny_model):
+    from swe_agent.orchestrator.record.synthetic import synthetic_records
+    from swe_agent.orchestrator.training.export.export import export
+    from swe_agent.orchestrator.training.export.options import ExportOptions
+
+    records = synthetic_records(8, steps=3, observation_chars=40, vocabulary=300)
+    export(records, ["sft_tokens"], tmp_path / "split", ExportOptions(split=0.4))
+    train(tmp_path, tmp_path / "split", tiny_model, "sft", "sft_tokens")
+    assert json.loads((tmp_path / "out/evaluation.json").read_text())["eval_loss"] > 0
+
+
+def test_qlora_is_refused_where_it_cannot_work(tmp_path, data, tiny_model, capsys):
+    import torch
+
+    from swe_agent.orchestrator.cli.main import main
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA GPU")
+    command = ["train", "sft", "--data", str(data), "--base-model", str(tiny_model), "--qlora"]
+    assert main([*command, "--output", str(tmp_path / "out")]) == 2
+    assert "--lora" in capsys.readouterr().err
+
+
 def test_grpo_rolls_out_in_the_real_environment(tmp_path, tiny_model):
     repo = tmp_path / "repo"
     repo.mkdir()

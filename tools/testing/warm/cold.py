@@ -14,6 +14,7 @@ from ...sandbox import ExecResult, Sandbox
 from ..junit import MAX_BYTES, parse_junit
 from ..report import Outcome, TestReport, TestResult
 from .bytecode import Bytecode
+from .progress import OnProgress, watched
 from .request import FOLDER, Events, ends, place, read_events
 
 _SHARED = "swe_agent_report.py"
@@ -54,11 +55,13 @@ def run_cold(
     on_base: bool = False,
     audit: bool = False,
     limit_s: float | None = None,
+    on_progress: OnProgress | None = None,
 ) -> tuple[TestReport, Events]:
     """Run the test command in `sandbox`; the events hold what the report has no place for. `on_base` says
     that the tree is the base commit's, so that its bytecode may serve later runs. With `audit` the run is
     looked over for code that reaches for its judge (`TestReport.marks`). `limit_s`
-    ends a single test (pytest and unittest).
+    ends a single test (pytest and unittest). `on_progress` hears, about once a second and from another thread, how
+    far the run is (pytest).
 
     Raises: ToolError for a selection that no test can have; SandboxError.
     """
@@ -70,7 +73,8 @@ def run_cold(
         if runner == "pytest":
             compiled = _bytecode(bytecode, sandbox, folder)
             asked = {**compiled, **limit, "coverage": coverage, **signature(project, audit)}
-            done, events = _pytest(sandbox, project, names, folder, timeout, asked)
+            with watched(sandbox, folder, on_progress):
+                done, events = _pytest(sandbox, project, names, folder, timeout, asked)
             if bytecode is not None and on_base and not done.timed_out and events.results:
                 bytecode.keep(sandbox, folder)
         elif runner in ("unittest", "django"):

@@ -1,0 +1,88 @@
+"""read_files: foreign trajectories as records, by what the files hold and not by what they are called."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ....tools.errors import RecordError
+from ...record.schema import Trajectory
+from .atif import from_atif, is_atif
+from .merge import record_of
+from .openhands import from_openhands, is_openhands
+from .swe_agent_traj import from_mini, from_traj, is_mini, is_traj
+from .transcript import Object, Transcript
+
+FORMATS: Sequence[tuple[str, Callable[[Object], bool], Callable[[Object, str], Transcript]]] = (
+    ("ATIF", is_atif, from_atif),
+    ("SWE-agent .traj", is_traj, from_traj),
+    ("mini-swe-agent .traj.json", is_mini, from_mini),
+    ("OpenHands output.jsonl", is_openhands, from_openhands),
+)
+
+
+def read_files(files: Sequence[Path], resolved: Mapping[str, bool] | None = None) -> Iterator[Trajectory]:
+    """One record per instance, in order of its first file. `resolved` is a report's verdict by instance.
+    Raises: RecordError naming the file and what is wrong with it."""
+    by_instance: dict[str, list[Transcript]] = {}
+    for file in files:
+        for talk in conversations(file):
+            by_instance.setdefault(talk.instance, []).append(talk)
+    for instance, talks in by_instance.items():
+        yield record_of(talks, (resolved or {}).get(instance))
+
+
+def conversations(file: Path) -> Iterator[Transcript]:
+    """The trajectories of one file, which holds one JSON value or one on each line."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(f"{file} cannot be read: {error}") from error
+    name = file.name.split(".traj")[0].removesuffix(".json").removesuffix(".jsonl")
+    empty = True
+    for where, data in _values(file, text):
+        empty = False
+        found = next((reader for _, knows, reader in FORMATS if isinstance(data, dict) and knows(data)), None)
+        if found is None:
+            raise RecordError(f"{where} is no trajectory of {', '.join(label for label, _, _ in FORMATS)}")
+        try:
+            talk = found(data, name)
+        except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+            raise RecordError(f"{where} is malformed: {type(error).__name__}: {error}") from error
+        if not any(message.sampled for message in talk.messages):
+            raise RecordError(f"{where} holds no message that a model sampled")
+        yield talk
+    if empty:
+        raise RecordError(f"{file} is empty")
+
+
+def _values(file: Path, text: str) -> Iterator[tuple[str, Any]]:
+    try:
+        whole = json.loads(text)
+    except (ValueError, RecursionError):
+        whole = None
+    if whole is not None:
+        for number, item in enumerate(whole if isinstance(whole, list) else [whole]):
+            yield (f"{file}: item {number + 1}" if isinstance(whole, list) else str(file)), item
+        return
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            try:
+                yield f"{file}: line {number}", json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise RecordError(f"{file}: line {number} is not JSON: {error}") from error
+
+
+def verdicts(report: Path) -> dict[str, bool]:
+    """Instance → resolved, from a report of the SWE-bench harness (`resolved_ids`, `unresolved_ids`) or our
+    `results.json`. Raises: RecordError."""
+    try:
+        data = json.loads(report.read_text(encoding="utf-8"))
+        if not isinstance(data, dict):
+            raise ValueError("it is not an object")
+        good, bad = data["resolved_ids"], data.get("unresolved_ids", [])
+    except (OSError, ValueError, KeyError) as error:
+        raise RecordError(f"{report} is no report of resolved_ids: {error}") from error
+    return {**dict.fromkeys(map(str, bad), False), **dict.fromkeys(map(str, good), True)}

@@ -1,0 +1,261 @@
+"""Trajectories of other programs, by the fields that they document, become records that export as ours do."""
+
+import json
+
+import pytest
+
+from swe_agent.orchestrator.cli.main import main
+from swe_agent.orchestrator.record.trajectory_file import read_trajectories
+
+ISSUE = "hours(60) is 2"
+BASH = {"type": "function", "function": {"name": "bash", "description": "", "parameters": {"type": "object"}}}
+
+
+def call(id, **arguments):
+    return {"id": id, "type": "function", "function": {"name": "bash", "arguments": json.dumps(arguments)}}
+
+
+def traj(command):
+    history = [
+        {"role": "system", "content": "You fix issues.", "agent": "main", "message_type": "system_prompt"},
+        {"role": "user", "content": "A demonstration", "is_demo": True, "agent": "main"},
+        {"role": "assistant", "content": "shown", "is_demo": True, "agent": "main"},
+        {"role": "user", "content": [{"type": "text", "text": ISSUE}], "agent": "main"},
+        {
+            "role": "assistant",
+            "content": "I look.",
+            "tool_calls": [call("c1", command=command)],
+            "agent": "main",
+        },
+        {"role": "tool", "content": "fees.py", "tool_call_ids": ["c1"], "agent": "main"},
+        {
+            "role": "assistant",
+            "content": "Done.",
+            "tool_calls": [call("c1", command="submit")],
+            "agent": "main",
+        },
+    ]
+    info = {
+        "exit_status": "submitted",
+        "submission": f"diff --git a/{command} b/{command}\n",
+        "model_stats": {},
+    }
+    return {"trajectory": [], "history": history, "info": info, "environment": "main", "replay_config": None}
+
+
+def mini(command):
+    extra = {"response": {"usage": {"prompt_tokens": 9, "completion_tokens": 3}}, "cost": 0.25}
+    messages = [
+        {"role": "system", "content": "You fix issues."},
+        {"role": "user", "content": ISSUE},
+        {"role": "assistant", "content": f"```mswea_bash_command\n{command}\n```", "extra": extra},
+        {"role": "user", "content": "<output>fees.py</output>"},
+        {"role": "assistant", "content": "```mswea_bash_command\nsubmit\n```", "extra": extra},
+        {"role": "exit", "content": "", "extra": {"exit_status": "Submitted"}},
+    ]
+    config = {"model": {"model_name": "openai/m"}}
+    info = {
+        "exit_status": "Submitted",
+        "submission": command,
+        "model_stats": {"api_calls": 2},
+        "config": config,
+    }
+    return {"info": info, "messages": messages, "trajectory_format": "mini-swe-agent-1.1"}
+
+
+def openhands(command):
+    def action(number, text, tool):
+        answer = {"role": "assistant", "content": text, "tool_calls": [tool]}
+        usage = {"prompt_tokens": 9, "completion_tokens": 3}
+        response = {"id": f"r{number}", "choices": [{"message": answer}], "usage": usage}
+        meta = {"function_name": "bash", "tool_call_id": tool["id"], "model_response": response}
+        return {"id": number, "source": "agent", "action": "run", "args": {}, "tool_call_metadata": meta}
+
+    first = action(2, "I look.", call("c1", command=command))
+    history = [
+        {
+            "id": 0,
+            "source": "agent",
+            "action": "system",
+            "args": {"content": "You fix issues.", "tools": [BASH]},
+        },
+        {"id": 1, "source": "user", "action": "message", "args": {"content": ISSUE}},
+        first,
+        {
+            "id": 3,
+            "observation": "run",
+            "content": "fees.py",
+            "tool_call_metadata": first["tool_call_metadata"],
+        },
+        action(4, "Done.", call("c2", command="submit")),
+    ]
+    metadata = {"llm_config": {"model": "openai/m"}}
+    return {
+        "instance_id": "",
+        "test_result": {"git_patch": command},
+        "metadata": metadata,
+        "history": history,
+    }
+
+
+def sdk(command):
+    def acts(id, command):
+        tool = {"id": id, "function": {"name": "bash", "arguments": json.dumps({"command": command})}}
+        thought = [{"type": "text", "text": "I act."}]
+        return {
+            "kind": "ActionEvent",
+            "thought": thought,
+            "tool_name": "bash",
+            "tool_call_id": id,
+            "tool_call": tool,
+        }
+
+    seen = {"content": [{"type": "text", "text": "fees.py"}]}
+    said = {"role": "user", "content": [{"type": "text", "text": ISSUE}]}
+    history = [
+        {
+            "kind": "SystemPromptEvent",
+            "system_prompt": {"type": "text", "text": "You fix issues."},
+            "tools": [BASH],
+        },
+        {"kind": "MessageEvent", "source": "user", "llm_message": said},
+        acts("c1", command),
+        {"kind": "ObservationEvent", "tool_call_id": "c1", "observation": seen},
+        acts("c2", "submit"),
+    ]
+    return {"instance_id": "", "test_result": {"git_patch": command}, "history": history}
+
+
+def atif(command):
+    def acts(number, id, command):
+        tool = {"tool_call_id": id, "function_name": "bash", "arguments": {"command": command}}
+        step = {"step_id": number, "source": "agent", "message": "I act.", "tool_calls": [tool]}
+        return {**step, "metrics": {"prompt_tokens": 9, "completion_tokens": 3}}
+
+    seen = {"observation": {"results": [{"source_call_id": "c1", "content": "fees.py"}]}}
+    steps = [
+        {"step_id": 1, "source": "system", "message": "You fix issues."},
+        {"step_id": 2, "source": "user", "message": ISSUE},
+        {**acts(3, "c1", command), **seen},
+        acts(4, "c2", "submit"),
+    ]
+    agent = {"name": "a", "version": "1", "model_name": "m", "tool_definitions": [BASH]}
+    return {"schema_version": "ATIF-v1.8", "agent": agent, "steps": steps}
+
+
+def written(tmp_path, make, name, command):
+    data = make(command)
+    if "instance_id" in data:
+        data["instance_id"] = "fees-1"
+        file = tmp_path / f"{command}.jsonl"
+    else:
+        (tmp_path / command).mkdir()
+        file = tmp_path / command / name
+    file.write_text(json.dumps(data) + "\n")
+    return str(file)
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "tools"),
+    [
+        (traj, "fees-1.traj", True),
+        (mini, "fees-1.traj.json", False),
+        (openhands, "", True),
+        (sdk, "", True),
+        (atif, "fees-1.json", True),
+    ],
+)
+def test_two_trajectories_of_an_instance_export_as_sft_dpo_and_kto(tmp_path, make, name, tools):
+    files = [written(tmp_path, make, name, command) for command in ("ls", "cat")]
+    out = tmp_path / "records.jsonl"
+    assert main(["import", *files, "--out", str(out)]) == 0
+    (record,) = read_trajectories(out)
+    assert record.task.instance_id == "fees-1"
+    assert record.task.problem_statement in (ISSUE, "A demonstration")
+    assert [message.content for message in record.messages if message.sampled].count("shown") == 0
+    assert sum(message.sampled for message in record.messages) == 4
+    assert record.outcome.resolved is None
+    assert all(node.reward is None for node in record.nodes), "nobody measured it"
+    if tools:
+        (answer,) = [m for m in record.messages if m.role == "tool" and m.node == "n0"]
+        assert (answer.content, answer.name) == ("fees.py", "bash")
+    record.evaluations.clear()
+    verdict = {"n0": True, "n1": False}
+    for node, good in verdict.items():
+        record.evaluations.append(_judged(node, good))
+    out.write_text(record.model_dump_json() + "\n")
+    command = [
+        "export",
+        str(out),
+        "--format",
+        "sft,dpo,kto",
+        "--only",
+        "all",
+        "--out",
+        str(tmp_path / "data"),
+    ]
+    assert main(command) == 0
+    rows = {
+        kind: [json.loads(line) for line in (tmp_path / f"data/{kind}/train.jsonl").read_text().splitlines()]
+        for kind in ("sft", "dpo", "kto")
+    }
+    demonstrated = make is traj  # a demonstration is an assistant message that nobody sampled
+    assert len(rows["sft"]) == (0 if demonstrated else 2)
+    assert len(rows["dpo"]) == 1
+    assert "ls" in json.dumps(rows["dpo"][0]["chosen"])
+    assert sorted(row["label"] for row in rows["kto"]) == [False, False, True, True]
+    assert main(["export", "--verify", str(tmp_path / "data")]) == 0
+
+
+def _judged(node, good):
+    from swe_agent.orchestrator.record.schema import Evaluation
+
+    return Evaluation(node=node, kind="hidden", f2p=(int(good), 1), valid=True)
+
+
+def test_a_report_says_who_was_resolved(tmp_path):
+    file = written(tmp_path, mini, "fees-1.traj.json", "ls")
+    report = tmp_path / "report.json"
+    report.write_text(json.dumps({"resolved_ids": ["fees-1"], "unresolved_ids": []}))
+    out = tmp_path / "records.jsonl"
+    assert main(["import", file, "--report", str(report), "--out", str(out)]) == 0
+    (record,) = read_trajectories(out)
+    assert [found.f2p for found in record.evaluations] == [(1, 1)]
+    assert record.totals.cost_usd == 0.5
+    assert record.totals.prompt_tokens == 18
+
+
+def test_our_own_atif_comes_back(tmp_path):
+    pytest.importorskip("atif", reason="needs the package atif")
+    from swe_agent.orchestrator.record.synthetic import synthetic_records
+    from swe_agent.orchestrator.training.export.export import export
+    from swe_agent.orchestrator.training.export.options import ExportOptions
+
+    export(synthetic_records(1, steps=4), ["atif"], tmp_path / "out", ExportOptions(only="all"))
+    out = tmp_path / "records.jsonl"
+    assert main(["import", str(tmp_path / "out/atif/train.jsonl"), "--out", str(out)]) == 0
+    (record,) = read_trajectories(out)
+    assert len(record.nodes) == 2, "both paths of the tree, as one instance"
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("", "empty"),
+        ("{", "line 1 is not JSON"),
+        ('{"a": 1}', "no trajectory of"),
+        ("[1]", "no trajectory of"),
+        ('{"messages": [], "info": {}}', "no message that a model sampled"),
+        ('{"messages": [1], "info": {}}', "malformed"),
+        ('{"history": [{"role": "assistant", "tool_calls": [1]}], "trajectory": []}', "malformed"),
+        ('{"instance_id": "a", "history": [{"kind": "ActionEvent", "tool_call": 3}]}', "malformed"),
+    ],
+)
+def test_what_is_no_trajectory_is_one_line(tmp_path, capsys, text, word):
+    file = tmp_path / "x.traj"
+    file.write_text(text)
+    assert main(["import", str(file), "--out", str(tmp_path / "out.jsonl")]) != 0
+    error = capsys.readouterr().err
+    assert word in error
+    assert len(error.strip().splitlines()) == 1
+    assert not (tmp_path / "out.jsonl").exists()
