@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from swe_agent.orchestrator.solving.check import Verify
-from swe_agent.orchestrator.solving.purchase import LANES, expected_s, file_of
+from swe_agent.orchestrator.solving.purchase import Durations, affordable, file_of
 from swe_agent.tools.patch import Patch
 from swe_agent.tools.testing.impact.change import Change
 from swe_agent.tools.testing.impact.ranking import Impact
@@ -36,16 +36,9 @@ def mirror_of(folder: Path, repo: str) -> Path:
 
 
 def bought(impact: Impact, ranked: list[str], seconds: float) -> set[str]:
-    """The files that fit into the time, nearest first."""
+    """The files that a check without known durations would plan."""
     counts = {path: facts.tests for path, facts in impact.facts.items()}
-    inside: set[str] = set()
-    spent = 0.0
-    for path in ranked:
-        spent += expected_s([path], counts, {}) / LANES
-        if spent > seconds and inside:
-            break
-        inside.add(path)
-    return inside
+    return set(affordable(ranked, Durations(counts), seconds))
 
 
 def measure(row: dict[str, Any], impact: Impact, candidates: list[dict[str, Any]]) -> dict[str, Any]:

@@ -69,6 +69,8 @@ class BaselineMeasured(Event):
     problem: str | None = None  # Why no test ran
     lacking: Sequence[str] = ()  # Modules that tests could not import
     files: Sequence[str] = ()  # Test files that were run to their end
+    durations: dict[str, float] = field(default_factory=dict[str, float])
+    """Test file → seconds it is known to take: what checks are planned by."""
     unrelated: dict[str, str] = field(
         default_factory=dict[str, str]
     )  # Failing test → why it is not the issue's
@@ -93,6 +95,16 @@ class ReproductionAdded(Event):
     targets: Sequence[str]
     files: dict[str, str]
     refused: Sequence[str]
+
+
+@event("check_planned", key=("check",))
+class CheckPlanned(Event):
+    """What a check of a patch runs, decided before it runs anything: `solving.plan.CheckPlan`."""
+
+    check: str  # Of the patch, the tests of the issue and whether it is the final check
+    whole: bool
+    parts: Sequence[Sequence[str]]  # Ids and files of each run, in order
+    budget_s: float
 
 
 @event("toolset", key=("name",))

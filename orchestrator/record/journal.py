@@ -16,11 +16,21 @@ from typing import Any, TypeVar
 from ...agents.journal import RecordedTool
 from ...tools.errors import RecordError
 from .event import SEARCH, TYPES, Event, Line
-from .events import Assessed, BaselineMeasured, Called, Cleaned, Reproduced, RolledOut, Said, ToolUsed
+from .events import (
+    Assessed,
+    BaselineMeasured,
+    Called,
+    CheckPlanned,
+    Cleaned,
+    Reproduced,
+    RolledOut,
+    Said,
+    ToolUsed,
+)
 
 E = TypeVar("E", bound=Event)
 Name = tuple[Any, ...]
-_KEPT = (Assessed, BaselineMeasured, Cleaned, Reproduced, RolledOut)
+_KEPT = (Assessed, BaselineMeasured, CheckPlanned, Cleaned, Reproduced, RolledOut)
 """What `recall` answers."""
 
 

@@ -22,7 +22,7 @@ from ...tools.testing.report import Baseline, Outcome, TestReport, TestResult
 from ...tools.testing.runner import TestRunner
 from ...tools.workspace import Workspace
 from .base_knowledge import BaseKnowledge, KnowledgeCache
-from .purchase import MOST_ASKED, buy, chunks, file_of, without_cut
+from .purchase import MOST_ASKED, Durations, buy, chunks, file_of, without_cut
 from .relevance import Belonging, Failing, belonging
 
 CAP_S = 600.0
@@ -52,6 +52,7 @@ class BaseCommit:
     known: BaseKnowledge = field(default_factory=BaseKnowledge)
     stop: threading.Event = field(default_factory=threading.Event)
     _lock: threading.RLock = field(default_factory=threading.RLock)
+    _planned_by: dict[str, float] | None = None
 
     @property
     def baseline(self) -> Baseline:
@@ -82,11 +83,29 @@ class BaseCommit:
         self.note(reports[0].results, () if cut else self._files_of(reports[0].results))
         return self.baseline
 
-    def adopt(self, baseline: Baseline, *, whole: bool, files: Collection[str] = ()) -> None:
-        """Take over what was measured before: `files` were run to their end."""
+    def adopt(
+        self,
+        baseline: Baseline,
+        *,
+        whole: bool,
+        files: Collection[str] = (),
+        durations: Mapping[str, float] | None = None,
+    ) -> None:
+        """Take over what was measured before: `files` were run to their end, and checks are planned by `durations`."""
         self.take(baseline, whole=whole)
         with self._lock:
             self.known.files |= set(files)
+            self.known.durations |= durations or {}
+            self._planned_by = dict(durations or {})
+
+    @property
+    def durations(self) -> Durations:
+        """What checks are planned by: what was known before anybody thought, and nothing that is learned later, so that
+        a plan depends neither on the order of the checks nor on the machine."""
+        with self._lock:
+            if self._planned_by is None:
+                self._planned_by = dict(self.known.durations)
+        return Durations(self.counts, self._planned_by)
 
     async def look(
         self, *, whole: bool = False, left_s: float | None = None, longest_s: float = LOOK_S
@@ -118,7 +137,7 @@ class BaseCommit:
         if self.small:
             return await self.measure(1, left_s=left_s)
         files = [file for file in self.nearest(None) if file not in self.known.files]
-        plan = [tuple(part) for part in chunks(files, self.counts, self.known.durations)]
+        plan = chunks(files, self.durations)
         budget = CAP_S if left_s is None else min(CAP_S, left_s)
         done = 0
 
@@ -134,7 +153,7 @@ class BaseCommit:
             bought = await asyncio.to_thread(
                 buy,
                 *(self.runner, self.workspace, plan),
-                budget_s=budget,
+                wall_s=budget,
                 cold=True,
                 stop=self.stop,
                 on_part=heard,
@@ -236,14 +255,27 @@ class BaseCommit:
 
     def note(self, results: Mapping[str, TestResult], files: Iterable[str]) -> None:
         """Remember which files were run to their end on the base, and how long they took."""
-        took: dict[str, float] = {}
-        for test, result in results.items():
-            if (home := self.home(test)) and result.duration_s is not None:
-                took[home] = took.get(home, 0.0) + result.duration_s
+        ended = set(files)
+        self.note_durations(results, ended)
         with self._lock:
             self.known.failures |= {test: result for test, result in results.items() if result.outcome.bad}
-            self.known.durations |= took
-            self.known.files |= set(files)
+            self.known.files |= ended
+
+    def note_durations(self, results: Mapping[str, TestResult], files: Collection[str]) -> None:
+        """Remember how long files of the commit took that were run to their end and in which nothing failed; the
+        shortest counts, for it was disturbed least."""
+        took, bad = dict[str, float](), set[str]()
+        for test, result in results.items():
+            if (home := self.home(test)) and home in files and home in self.counts:
+                took[home] = took.get(home, 0.0) + (result.duration_s or 0.0)
+                bad |= {home} if result.outcome.bad else set()
+        with self._lock:
+            before = self.known.durations
+            self.known.durations |= {
+                file: min(seconds, before.get(file, seconds))
+                for file, seconds in took.items()
+                if file not in bad
+            }
 
     def _files_of(self, tests: Iterable[str]) -> set[str]:
         return {home for test in tests if (home := self.home(test))}

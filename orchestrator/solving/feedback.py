@@ -10,7 +10,7 @@ from ...tools.errors import PatchError
 from ...tools.patch import Patch
 from ...tools.testing.report import Comparison, TestReport
 from ...tools.workspace import Workspace
-from .purchase import buy, chunks
+from .purchase import buy, wall_of
 from .suite import Suite
 
 
@@ -42,8 +42,8 @@ class Feedback:
         except PatchError:
             patch = Patch("")
         ranked = suite.commit.nearest(patch)
-        plan = chunks(ranked, suite.commit.counts, suite.commit.known.durations)
-        bought = buy(suite.runner, workspace, plan, budget_s=budget, cold=cold, stop=suite.commit.stop)
+        plan, wall = suite.nearby(ranked, budget), min(wall_of(budget), timeout or wall_of(budget))
+        bought = buy(suite.runner, workspace, plan.parts, wall_s=wall, cold=cold, stop=suite.commit.stop)
         chosen = (
             f"{len(bought.files)} of {len(ranked)} test files were run, nearest to the change first; name test files "
             "to run others"

@@ -1,13 +1,17 @@
-"""Purchase: test files run nearest first, on two forks at a time, until they are all run or the time is spent."""
+"""Purchase: test files run nearest first, on two forks at a time. What is run is decided before anything runs, from
+expected durations: a loaded machine makes a check longer, never smaller."""
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from statistics import median
 
 from ...tools.testing.report import ENDED_EARLY, Outcome, TestReport, TestResult
 from ...tools.testing.runner import TestRunner
@@ -20,8 +24,16 @@ _CHUNK_S = 8.0
 """Expected length of one run: longer ones save start-up, shorter ones lose less to the end of the time."""
 _TEST_S = 0.05
 """A test whose duration is not known is expected to take so long."""
+_START_S = 1.0
+"""What every run costs beside its tests."""
 _LEAST_S = 3.0
 """With less time left no further run is begun."""
+_WALL = 1.4
+"""A check that takes so many times what was planned is cut off, and says so."""
+_LEFT_S = 0.2
+"""Less time than any file takes."""
+_ENOUGH = 5
+"""Files whose durations are known, before they say something of the others."""
 _CUT = "did not finish"
 
 
@@ -57,24 +69,69 @@ class Bought:
         )
 
 
-def expected_s(files: Sequence[str], tests: Mapping[str, int], durations: Mapping[str, float]) -> float:
-    """How long the files are likely to take, in seconds."""
-    return sum(durations.get(file, 0.2 + _TEST_S * tests.get(file, 10)) for file in files)
+@dataclass(frozen=True)
+class Durations:
+    """How long test files are expected to take, in seconds, on a machine that has nothing else to do."""
+
+    tests: Mapping[str, int]
+    """Test file → tests in it, as far as reading tells."""
+    known: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Test file → seconds, measured."""
+
+    @cached_property
+    def per_test_s(self) -> float:
+        """Of a test whose duration is not known: the median of the known files, where there are some."""
+        seen = [self.known[file] / self.tests[file] for file in self.known if self.tests.get(file)]
+        return min(2.0, max(0.01, median(seen))) if len(seen) >= _ENOUGH else _TEST_S
+
+    def of(self, files: Iterable[str]) -> float:
+        """Of all of them together."""
+        return sum(
+            self.known.get(file, 0.2 + self.per_test_s * max(1, self.tests.get(file, 10))) for file in files
+        )
 
 
-def chunks(
-    files: Sequence[str], tests: Mapping[str, int], durations: Mapping[str, float]
-) -> list[tuple[str, ...]]:
+def chunks(files: Iterable[str], durations: Durations) -> list[tuple[str, ...]]:
     """The files in order, cut into runs: the first ones short, so that the nearest are heard soon."""
     made: list[tuple[str, ...]] = []
     current: list[str] = []
     for file in files:
         current.append(file)
         limit = _CHUNK_S * min(1.0, (1 + len(made)) / 4)
-        if expected_s(current, tests, durations) >= limit or len(current) >= 40:
+        if durations.of(current) >= limit or len(current) >= 40:
             made.append(tuple(current))
             current = []
     return [*made, tuple(current)] if current else made
+
+
+def affordable(files: Iterable[str], durations: Durations, budget_s: float) -> list[str]:
+    """The nearest files that two lanes are expected to finish within `budget_s` seconds, in order; at least one. One
+    that is too long for what is left is passed over."""
+    chosen, left = list[str](), LANES * budget_s
+    for file in files:
+        cost = durations.of([file])
+        cost += _START_S * min(1.0, cost / _CHUNK_S)
+        if not chosen or cost <= min(left, budget_s):
+            chosen.append(file)
+            left -= cost
+        if left < _LEFT_S:
+            break
+    return chosen
+
+
+def patience(seconds: float) -> float:
+    """So many seconds of a machine that has nothing else to do: more of one that has more to do than cores."""
+    try:
+        load = os.getloadavg()[0] / (os.cpu_count() or 1)
+    except OSError:
+        load = 1.0
+    return seconds * min(4.0, max(1.0, load))
+
+
+def wall_of(budget_s: float) -> float:
+    """Longest that what is planned to take `budget_s` seconds may take, in seconds; what is not run by then is said
+    not to be."""
+    return patience(_WALL * budget_s)
 
 
 def buy(
@@ -82,14 +139,15 @@ def buy(
     workspace: Workspace,
     plan: Sequence[Sequence[str]],
     *,
-    budget_s: float,
+    wall_s: float,
     cold: bool,
     stop: threading.Event | None = None,
     on_part: Callable[[TestReport], bool] | None = None,
 ) -> Bought:
     """Run the parts of `plan` (selections of files and ids), two at a time, each on a fork of `workspace`. The first
-    part is always run. `on_part` hears of each and may say that it is enough. Blocking. Raises: SandboxError."""
-    ends = time.monotonic() + budget_s
+    part is always run; after `wall_s` seconds no other is. `on_part` hears of each and may say that it is enough.
+    Blocking. Raises: SandboxError."""
+    ends = time.monotonic() + wall_s
     left, lock, bought, done = deque(enumerate(plan)), threading.Lock(), Bought(), dict[int, list[str]]()
     enough = threading.Event()
 
@@ -99,22 +157,37 @@ def buy(
                 if not left or (left[0][0] > 0 and ends - time.monotonic() < _LEAST_S):
                     return
                 number, part = left.popleft()
-            room = max(_LEAST_S, ends - time.monotonic())
-            with workspace.fork() as fork:
-                report = runner.run(fork, part, timeout=room, cold=cold)
-            with lock:
-                done[number] = _add(bought, part, report)
-            if on_part is not None and on_part(report):
-                enough.set()
+            for some, report in _heard(runner, workspace, part, ends, cold):
+                with lock:
+                    done.setdefault(number, []).extend(_add(bought, some, report))
+                if on_part is not None and on_part(report):
+                    enough.set()
 
     started = time.monotonic()
     lanes = LANES if workspace.sandbox.kind != "plain" else 1
     with ThreadPoolExecutor(lanes) as pool:
         for future in [pool.submit(lane) for _ in range(min(lanes, len(plan)))]:
             future.result()
+    bought.timed_out |= bool(left) and not enough.is_set()
     bought.duration_s = time.monotonic() - started
     bought.files = [file for number in sorted(done) for file in done[number]]
     return bought
+
+
+def _heard(
+    runner: TestRunner, workspace: Workspace, part: Sequence[str], ends: float, cold: bool
+) -> Iterator[tuple[Sequence[str], TestReport]]:
+    """One run; where nothing could be collected, its halves: a conftest that cannot be imported ends a run for all the
+    files that were asked for with it."""
+    room = max(_LEAST_S, ends - time.monotonic())
+    with workspace.fork() as fork:
+        report = runner.run(fork, part, timeout=room, cold=cold)
+    if len(part) == 1 or report.timed_out or not set(part) <= set(report.unknown):
+        yield part, report
+        return
+    middle = len(part) // 2
+    for half in (part[:middle], part[middle:]):
+        yield from _heard(runner, workspace, half, ends, cold)
 
 
 def _add(bought: Bought, part: Sequence[str], report: TestReport) -> list[str]:

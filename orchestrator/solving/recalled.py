@@ -7,9 +7,11 @@ from dataclasses import asdict
 
 from ... import __version__
 from ...tools.testing.report import Baseline, Outcome
-from ..record.events import BaselineMeasured, Evaluated, Reproduced, RunStarted
+from ..record.events import BaselineMeasured, CheckPlanned, Evaluated, Reproduced, RunStarted
+from ..record.recorder import Recorder
 from ..request import SolveRequest
 from .judges import Judgement
+from .plan import CheckPlan
 from .relevance import Belonging
 from .reproduce import Reproduction
 from .suite import Suite
@@ -26,6 +28,7 @@ def baseline_event(suite: Suite, shown: Belonging) -> BaselineMeasured:
         problem=baseline.problem,
         lacking=list(baseline.lacking),
         files=sorted(suite.commit.known.files),
+        durations={file: round(seconds, 3) for file, seconds in suite.commit.durations.known.items()},
         unrelated=dict(shown.unrelated),
     )
 
@@ -39,6 +42,24 @@ def baseline_from(event: BaselineMeasured) -> Baseline:
         event.problem,
         tuple(event.lacking),
     )
+
+
+class RecordedPlans:
+    """Plans of checks, in the log the moment they are made: see `plan.Plans`."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def recall(self, check: str) -> CheckPlan | None:
+        known = self._recorder.recall(CheckPlanned, check)
+        if known is None:
+            return None
+        return CheckPlan(known.whole, tuple(tuple(part) for part in known.parts), known.budget_s)
+
+    def keep(self, check: str, plan: CheckPlan) -> None:
+        self._recorder.append(
+            CheckPlanned(check=check, whole=plan.whole, parts=plan.parts, budget_s=plan.budget_s)
+        )
 
 
 def reproduction_event(found: Reproduction) -> Reproduced:

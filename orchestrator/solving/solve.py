@@ -40,6 +40,7 @@ from .outcome import Found, conclude, no_test
 from .oversight import oversee
 from .prepare import Prepared, copy_repository, prepare, read_tests
 from .recalled import (
+    RecordedPlans,
     baseline_event,
     baseline_from,
     reproduction_event,
@@ -158,6 +159,7 @@ class _Run:
             issue=f"{request.issue.text}\n\n{request.issue.discussion}",
             verify=Verify.of(request.verify),
             cache=KnowledgeCache(cache_root() / "base", prepared.base_commit, prepared.project),
+            plans=RecordedPlans(self._recorder),
             left_s=self._left_s,
         )
         try:
@@ -248,7 +250,9 @@ class _Run:
         Raises: BudgetExceeded."""
         known = self._recorder.recall(BaselineMeasured)
         if known is not None:
-            suite.commit.adopt(baseline_from(known), whole=known.whole, files=known.files)
+            suite.commit.adopt(
+                baseline_from(known), whole=known.whole, files=known.files, durations=known.durations
+            )
             self._shown = Belonging(suite.baseline.failing - known.unrelated.keys(), {}, known.unrelated)
         else:
             self._say("progress", {"line": "tests on the base commit"})

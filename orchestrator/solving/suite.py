@@ -20,7 +20,8 @@ from ...tools.workspace import Workspace
 from .base_commit import CAP_S, BaseCommit
 from .base_knowledge import KnowledgeCache
 from .check import Check, Evidence, Verify
-from .purchase import MOST_ASKED, buy, chunks, file_of, without_cut
+from .plan import CheckPlan, NoPlans, Plans, check_key
+from .purchase import MOST_ASKED, affordable, buy, chunks, file_of, patience, wall_of, without_cut
 
 ASK_S = 30.0
 """Longest the base is asked about what fails on one candidate."""
@@ -43,15 +44,17 @@ class Suite:
         issue: str = "",
         verify: Verify | None = None,
         cache: KnowledgeCache | None = None,
+        plans: Plans | None = None,
         left_s: Callable[[bool], float | None] = lambda final: None,
     ) -> None:
         """`base` is the untouched workspace on the base commit. Without `impact` test files are not ranked, and the
-        suite is always run whole. The issue's words help to rank. `left_s` gives the seconds that the run still has, for
-        the final check or before it (None: no limit)."""
+        suite is always run whole. The issue's words help to rank. `plans` remembers what a check was to run. `left_s`
+        gives the seconds that the run still has, for the final check or before it (None: no limit)."""
         self.runner = runner
         self.base = base
         self.impact = impact
         self.verify = verify or Verify()
+        self._plans = plans or NoPlans()
         self.commit = BaseCommit(runner, base, impact, issue, cache)
         runner.limit_s = self.verify.test_s
         self._left_s = left_s
@@ -77,7 +80,7 @@ class Suite:
         self, workspace: Workspace, patch: Patch, targets: Collection[str], *, final: bool = False
     ) -> Check:
         """Run tests on forks of `workspace`: the whole suite where it is known to fit the time, else the targets and
-        then the files nearest to the patch until the time is spent. A final check is always cold.
+        then the files nearest to the patch that are expected to fit it. A final check is always cold.
 
         Raises: SandboxError; asyncio.CancelledError (no further run is begun then).
         """
@@ -88,24 +91,22 @@ class Suite:
             raise
 
     def _check(self, workspace: Workspace, patch: Patch, targets: frozenset[str], final: bool) -> Check:
-        budget = self.room(final)
-        self._know_small(budget)
         ranked = [] if self.impact is None else self.commit.nearest(patch)
-        whole = self.fits(budget)
-        if whole:
+        plan, whole = self._plan(patch, targets, final, ranked), False
+        if plan.whole:
             unhurried = self.verify.whole or self.commit.indivisible
-            longest = self._left_s(final) if unhurried else 1.5 * budget
-            report = self.commit.run(workspace, (), longest, final)
-            files = [] if report.timed_out else ranked
+            limit = self._left_s(final) if unhurried else self._within(wall_of(plan.budget_s), final)
+            report = self.commit.run(workspace, (), limit, final)
+            whole = not report.timed_out
+            files = ranked if whole else []
         else:
-            own = sorted(targets)
-            plan = [*([own] if own else []), *chunks(ranked, self.commit.counts, self.commit.known.durations)]
-            bought = buy(self.runner, workspace, plan, budget_s=budget, cold=final, stop=self.commit.stop)
+            wall, stop = self._within(wall_of(plan.budget_s), final), self.commit.stop
+            bought = buy(self.runner, workspace, plan.parts, wall_s=wall, cold=final, stop=stop)
             report, run = bought.report(), set(bought.files)
             files = [file for file in ranked if file in run]
+        self.commit.note_durations(report.results, set(files) - set(patch.files))
         report = without_cut(report)
-        whole = whole and not report.timed_out
-        unknown = self._ask(report, patch, self._within(ASK_S, final))
+        unknown = self._ask(report, patch, self._within(patience(ASK_S), final))
         partial = not (whole and self.whole)
         comparison = self._compared(report, files, partial)
         again = self._settle(workspace, comparison.broken, final)
@@ -113,6 +114,24 @@ class Suite:
         unknown -= self.baseline.flaky
         evidence = self._evidence(report, files, patch, targets, whole, ranked)
         return Check(comparison, report, targets, targets & report.passing, evidence, frozenset(unknown))
+
+    def _plan(self, patch: Patch, targets: frozenset[str], final: bool, ranked: Sequence[str]) -> CheckPlan:
+        """What the check runs: as it was planned before, or decided now, before anything runs."""
+        key = check_key(patch, targets, final=final)
+        plan = self._plans.recall(key)
+        budget = self.room(final)
+        if plan is None or plan.whole:
+            self._know_small(budget)
+        if plan is None:
+            plan = CheckPlan(True, (), budget) if self.fits(budget) else self.nearby(ranked, budget, targets)
+            self._plans.keep(key, plan)
+        return plan
+
+    def nearby(self, ranked: Sequence[str], budget_s: float, targets: Collection[str] = ()) -> CheckPlan:
+        """The targets, and the nearest files that are expected to fit the time."""
+        durations = self.commit.durations
+        files = chunks(affordable(ranked, durations, budget_s), durations)
+        return CheckPlan(False, (*([tuple(sorted(targets))] if targets else []), *files), budget_s)
 
     def room(self, final: bool = False) -> float:
         """Seconds that one check may take: what `verify` buys, within what the run has left."""
@@ -143,14 +162,14 @@ class Suite:
         if self.verify.whole or self.commit.indivisible:
             self.commit.learn((), CAP_S)
         elif self.commit.small:
-            self.commit.learn((), budget_s)
+            self.commit.learn((), self._within(patience(budget_s)))
         self._tried = True
 
     def failing_on_base(self, tests: Collection[str]) -> set[str]:
         """Those of `tests` that fail on the base commit, which is asked where it is not known. Blocking."""
         open_ = [test for test in tests if not self._is_known(test)]
         if open_:
-            self.commit.learn(sorted(open_), self._within(ASK_S), runs=2)
+            self.commit.learn(sorted(open_), self._within(patience(ASK_S)), runs=2)
         return set(tests) & self.baseline.failing
 
     def against_base(self, report: TestReport, *, partial: bool) -> Comparison:
@@ -220,7 +239,7 @@ class Suite:
     def _flip_on_base(self, open_: Sequence[str]) -> set[str]:
         """(One that always fails when it is run without the others proves nothing.)"""
         seen = {test: set[bool]() for test in open_}
-        left, flaky = self._within(ASK_S), set[str]()
+        left, flaky = self._within(patience(ASK_S)), set[str]()
         for _ in range(RERUNS if self.whole else 2):
             asked = [test for test in open_ if test not in flaky]
             report = without_cut(self.commit.run(self.base, asked, max(1.0, left), True))
@@ -237,7 +256,7 @@ class Suite:
         """Those that pass on the candidate when asked again, and whose file does not fail again there."""
         if not tests:
             return set()
-        longest = self._within(ASK_S)
+        longest = self._within(patience(ASK_S))
         alone = self.commit.run(workspace, tests, longest, True)
         passing = [test for test in tests if test in alone.passing]
         if not passing:
