@@ -204,7 +204,9 @@ class Suite:
     def _ask(self, report: TestReport, patch: Patch, longest_s: float) -> set[str]:
         """Run on the base what fails and is not known there, twice; also the test files that the patch changes, which
         may have lost tests. Returns the failing tests that remain unknown."""
-        failing = {test for test in report.failing if self.commit.has(test) and not self._is_known(test)}
+        failing = {
+            test for test in report.failing if test and self.commit.has(test) and not self._is_known(test)
+        }
         changed = [] if patch.is_empty else [file for file in patch.files if file in self.commit.counts]
         asked = sorted(failing) if len(failing) <= MOST_ASKED else sorted({file_of(t) for t in failing})
         asked += [file for file in changed if file not in self.commit.known.files and file not in asked]

@@ -396,7 +396,8 @@ def test_wheel_holds_the_package(tmp_path: Path) -> None:
     for needed in (
         "prompts/coder.md",
         "examples/parking/repo/parking/tariff.py",
-        "orchestrator/report/page.html",
+        "orchestrator/pages/run.html",
+        "orchestrator/pages/page.js",
         "py.typed",
     ):
         assert f"swe_agent/{needed}" in names
