@@ -137,7 +137,7 @@ def solve(bug: Bug, archive: Path, folder: Path, options: argparse.Namespace) ->
     released, root = unpack(archive, folder / "released"), unpack(archive, folder / "seeded")
     seed(bug, root)
     if printed(bug.probe, root) == printed(bug.probe, released):
-        raise BadBug(f"the probe does not see the bug")
+        raise BadBug("the probe does not see the bug")
     issue = folder / "issue.md"
     issue.write_text(bug.issue, encoding="utf-8")
     command = [*options.command, "solve", "--file", str(issue), "--repo", str(root), "--json",
