@@ -1,7 +1,7 @@
 """How many known bugs does the offline repair engine fix, how right are its first patches, how fast is it?
 
-    python bench/offline_repair.py quixbugs CHECKOUT --limit 60 --out DIR
-    python bench/offline_repair.py humanevalfix FILE.jsonl --limit 60 --out DIR
+    python bench/offline_repair.py quixbugs CHECKOUT --out DIR
+    python bench/offline_repair.py humanevalfix FILE.jsonl --out DIR
     python bench/offline_repair.py speed
 
 Every task is a git repository of its own, worked on in a real sandbox through `propose`. Results are kept
@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from repair_check import check
 from repair_tasks import Task, humanevalfix, quixbugs
 
-from swe_agent.agents.offline.propose import propose
+from swe_agent.agents.offline.propose import EFFORT, propose
 from swe_agent.tools.project.spec import Project, TestCommand
 from swe_agent.tools.sandbox import SandboxSpec, open_sandbox
 from swe_agent.tools.workspace import Workspace
@@ -75,7 +75,7 @@ def solve(task: Task, project: Project, arguments: argparse.Namespace) -> dict[s
             task.failing,
             k=1,
             issue_text=task.issue,
-            time_limit_s=arguments.limit,
+            effort=arguments.limit,
             seed=arguments.seed,
             workers=arguments.workers,
         )
@@ -175,7 +175,7 @@ def main() -> None:
     for name in ("quixbugs", "humanevalfix"):
         command = commands.add_parser(name)
         command.add_argument("data", type=Path, help="checkout" if name == "quixbugs" else "JSON lines file")
-        command.add_argument("--limit", type=float, default=60.0, help="seconds for each task")
+        command.add_argument("--limit", type=int, default=EFFORT, help="candidates for each task at most")
         command.add_argument(
             "--out", type=Path, required=True, help="folder for results; the same one resumes"
         )

@@ -31,6 +31,10 @@ MANIFEST = Path(__file__).with_name("unprepared.toml")
 IDENTITY = ("-c", "user.name=bench", "-c", "user.email=bench@localhost", "-c", "gc.auto=0")
 
 
+class BadBug(Exception):
+    """An entry of the manifest that is none: its edit does not fit, or its probe does not see it."""
+
+
 @dataclass(frozen=True)
 class Release:
     """A source distribution."""
@@ -106,11 +110,11 @@ def unpack(archive: Path, folder: Path) -> Path:
 
 
 def seed(bug: Bug, root: Path) -> None:
-    """Make the edit and commit the tree. Raises: SystemExit when the edit does not fit."""
+    """Make the edit and commit the tree. Raises: BadBug when the edit does not fit."""
     path = root / bug.file
     text = path.read_text(encoding="utf-8")
     if text.count(bug.before) != 1:
-        raise SystemExit(f"{bug.id}: the text before the edit is found {text.count(bug.before)} times")
+        raise BadBug(f"the text before the edit is found {text.count(bug.before)} times")
     path.write_text(text.replace(bug.before, bug.after), encoding="utf-8")
     for command in (["init", "-q"], ["add", "-A", "-f"], ["commit", "-qm", "release"]):
         subprocess.run(["git", *IDENTITY, *command], cwd=root, check=True, capture_output=True)
@@ -133,7 +137,7 @@ def solve(bug: Bug, archive: Path, folder: Path, options: argparse.Namespace) ->
     released, root = unpack(archive, folder / "released"), unpack(archive, folder / "seeded")
     seed(bug, root)
     if printed(bug.probe, root) == printed(bug.probe, released):
-        raise SystemExit(f"{bug.id}: the probe does not see the bug")
+        raise BadBug("the probe does not see the bug")
     issue = folder / "issue.md"
     issue.write_text(bug.issue, encoding="utf-8")
     command = [*options.command, "solve", "--file", str(issue), "--repo", str(root), "--json",
@@ -188,7 +192,11 @@ def run(options: argparse.Namespace) -> None:
         subprocess.run(["rm", "-rf", str(folder)], check=True)
         for name in ("released", "seeded"):
             (folder / name).mkdir(parents=True)
-        row = rows[bug.id] = solve(bug, archive, folder, options)
+        try:
+            row = rows[bug.id] = solve(bug, archive, folder, options)
+        except (BadBug, subprocess.TimeoutExpired) as error:  # the other bugs are asked all the same
+            print(f"{number}/{len(wanted)} {bug.id}: not counted, {error}", file=sys.stderr)
+            continue
         with log.open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(row)) + "\n")
         print(f"{number}/{len(wanted)} {bug.id}: {row.verdict}, {row.seconds:.0f} s", file=sys.stderr)

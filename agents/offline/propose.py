@@ -26,7 +26,7 @@ from .edits import unique_edits
 from .hints import hints
 from .package import engine_archive
 
-EFFORT = 20_000
+EFFORT = 8_000
 """Candidates of one search, unless the caller says otherwise."""
 LONGEST_S = 3600.0
 _GRACE_S = 300.0
@@ -133,6 +133,7 @@ def propose(
         "seed": seed,
         "workers": workers or len(os.sched_getaffinity(0)),
         "hints": hints(issue_text, editable),
+        "issue": issue_text[:20_000],
         "arguments": runner_options(project.test_command.command),
         "tops": unittest_tops(project.test_command.command),
         "skip": 0,

@@ -131,7 +131,7 @@ class SearchSettings(Group):
     max_steps: Annotated[Count, Flag("Model calls of one role turn.", advanced=True)] = 100
     effort: Annotated[
         Count, Flag("Candidates that one search of the offline model tries at most.", advanced=True)
-    ] = 20_000
+    ] = 8_000
     critic_samples: Annotated[
         Count, Flag("Times the Critic scores a patch; 1: its review's own scores.", advanced=True)
     ] = 1

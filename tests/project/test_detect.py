@@ -52,6 +52,19 @@ RUNNERS = {
     "tox": ({"tox.ini": "[testenv]\ncommands = python -m unittest discover -v {posargs}\n"}, "python -m unittest discover -v", "unittest"),
     "make, one command": ({"Makefile": "test:\n\t@python3 -m unittest discover -s t\n"}, "python -m unittest discover -s t", "unittest"),
     "make, a recipe": ({"Makefile": "all:\n\ttrue\ntest: all\n\t./a\n\t./b\n"}, "make test", "custom"),
+    "make, in one word": (
+        {"makefile": "test:\n\tpython3 -munittest\n\ncoverage:\n\tcoverage run -m unittest\n", "tests.py": "import unittest\n"},
+        "python -m unittest", "unittest",
+    ),
+    "make, under coverage": (
+        {"Makefile": "check:\n\t@echo tests\n\tcoverage run --branch -m unittest discover t\n\tcoverage report -m\n"},
+        "python -m unittest discover t", "unittest",
+    ),
+    "make, that starts tox": (
+        {"Makefile": "test:\n\ttox\n", "tests/test_a.py": "from unittest import TestCase\n"},
+        "python -m unittest discover -s tests", "unittest",
+    ),
+    "tests.py, for pytest": ({"a.py": "", "tests.py": "import pytest\n"}, "python -m pytest -o python_files=tests.py", "pytest"),
     "a manage.py below": (
         {"api/manage.py": "import django\n", "api/shop/tests.py": "import unittest\n"},
         "cd api && python manage.py test", "django",

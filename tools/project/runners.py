@@ -12,6 +12,13 @@ from .spec import Inference, Runner, TestCommand
 PYTEST = "python -m pytest"
 UNITTEST = "python -m unittest discover"
 _SHELL = set("|&;<>()$`\n")
+_COVERAGE = re.compile(r"^(?:(?:\S*python\S*|\$\S+) -m )?coverage run (?:-\S+ )*?-m ?")
+_SAYS = re.compile(
+    r"(?:(?:\S*python\S*|\$\S+) -m )?(?:echo|coverage (?:report|html|xml|combine|erase)|flake8|ruff|black|mypy|pylint|"
+    r"isort|pyflakes|pycodestyle)\b"
+)
+"""Lines of a recipe that print, measure or check style: what the tests come to does not hang on them."""
+_STARTS_TESTS = re.compile(r"^(?:\S*python\S* -m )?(?:tox|nox|nosetests|nose2|hatch|trial|green)\b|\bsetup\.py\s+test\b")
 _PLACES = ("PATH", "PYTHONPATH", "PYTHONHOME", "HOME", "TMPDIR", "VIRTUAL_ENV")
 
 
@@ -25,6 +32,7 @@ def find_test_command(manifest: Manifest, wanted: str | None = None) -> tuple[Te
         *_django(manifest),
         *_pytest_signs(manifest),
         *_commands_of_others(manifest),
+        *_make(manifest),
         *_unittest(manifest),
         *_doctests(manifest),
         *_other_languages(manifest),
@@ -62,11 +70,11 @@ def _tox_environment(manifest: Manifest) -> dict[str, str]:
 
 def runner_of(command: str) -> Runner:
     """How a command's results are read."""
-    if re.search(r"(^|[\s/;&|])(py\.test|pytest)(\s|$)|-m\s+pytest\b", command):
+    if re.search(r"(^|[\s/;&|])(py\.test|pytest)(\s|$)|-m\s*pytest\b", command):
         return "pytest"
     if re.search(r"\bmanage\.py\s+(\S+\s+)*?test\b|(^|[\s/])runtests\.py\b", command):
         return "django"
-    if re.search(r"-m\s+unittest\b|\bsetup\.py\s+test\b", command):
+    if re.search(r"-m\s*unittest\b|\bsetup\.py\s+test\b", command):
         return "unittest" if "unittest" in command else "custom"
     return "custom"
 
@@ -121,34 +129,26 @@ def _pytest_configuration(manifest: Manifest) -> list[str]:
 
 def _pytest_signs(manifest: Manifest) -> list[tuple[str, str]]:
     if _pytest_configuration(manifest):
-        return [(PYTEST, "pytest is configured")]
+        return [(_pytest(manifest), "pytest is configured")]
     conftest = next((p for p in manifest.python_files if p.rsplit("/", 1)[-1] == "conftest.py"), None)
     if conftest:
-        return [(PYTEST, f"{conftest} is pytest's")]
+        return [(_pytest(manifest), f"{conftest} is pytest's")]
     for path in manifest.test_files[:300]:
         if re.search(r"^\s*(import|from)\s+pytest\b", manifest.text(path), re.MULTILINE):
-            return [(PYTEST, f"{path} imports pytest")]
+            return [(_pytest(manifest), f"{path} imports pytest")]
     metadata = "\n".join(
         manifest.text(p) for p in ("pyproject.toml", "setup.cfg", "setup.py", "tox.ini", "noxfile.py")
     )
     if re.search(r"""["'\s]pytest\b(?!-)""", metadata):
-        return [(PYTEST, "the packaging files name pytest")]
+        return [(_pytest(manifest), "the packaging files name pytest")]
     return []
 
 
 def _commands_of_others(manifest: Manifest) -> list[tuple[str, str]]:
-    """A Makefile's `test` target or tox's commands. One that is a single Python test command is taken as
-    it stands, so that its results can be read test by test; any other Makefile target runs through make."""
-    found: list[tuple[str, str]] = []
-    text = manifest.text("Makefile") or manifest.text("makefile") or manifest.text("GNUmakefile")
-    match = re.search(r"^(tests?|check)\s*:[^=\n]*\n((?:\t.*\n?|\s*\n)+)", text, re.MULTILINE)
-    if match:
-        recipe = [line.strip().lstrip("@-") for line in match[2].splitlines() if line.strip()]
-        usable = [line for line in recipe if runner_of(line) != "custom" and is_simple(line)]
-        why = f"the Makefile's {match[1]} target"
-        found.append(
-            (_python(usable[0]), why) if len(recipe) == len(usable) == 1 else (f"make {match[1]}", why)
-        )
+    """A Makefile's `test` target or tox's commands: a single Python test command, so that its results can be read
+    test by test."""
+    recipe, target = _recipe(manifest)
+    found = [(_python(line), f"the Makefile's {target} target") for line in _readable(recipe)]
     commands = manifest.cfg(manifest.tox, "testenv", "commands").replace("\\\n", " ")
     for line in commands.splitlines():
         line = re.sub(r"\{posargs:?([^}]*)\}", r"\1", line.strip().lstrip("-"))
@@ -156,13 +156,40 @@ def _commands_of_others(manifest: Manifest) -> list[tuple[str, str]]:
         if runner_of(line) != "custom" and is_simple(line) and "{" not in line:
             found.append((_python(line), "tox's commands"))
             break
-    return found if not match else sorted(found, key=lambda item: item[0].startswith("make "))
+    return found
+
+
+def _make(manifest: Manifest) -> list[tuple[str, str]]:
+    """A `test` target that is more than one test command: it runs through make, and comes to one result. Where
+    tests are written for unittest or pytest and the target does nothing but start them, they are run as such."""
+    recipe, target = _recipe(manifest)
+    if not recipe or (manifest.test_files and all(_STARTS_TESTS.search(line) for line in recipe)):
+        return []
+    return [(f"make {target}", f"the Makefile's {target} target")]
+
+
+def _recipe(manifest: Manifest) -> tuple[list[str], str]:
+    """The lines of the Makefile's test target that matter, and its name."""
+    text = next((t for name in ("Makefile", "makefile", "GNUmakefile") if (t := manifest.text(name))), "")
+    match = re.search(r"^(tests?|check)\s*:[^=\n]*\n((?:\t.*\n?|\s*\n)+)", text, re.MULTILINE)
+    if match is None:
+        return [], ""
+    lines = [line.strip().lstrip("@-") for line in match[2].splitlines() if line.strip()]
+    return [line for line in lines if not _SAYS.match(line)], match[1]
+
+
+def _readable(recipe: list[str]) -> list[str]:
+    """The recipe's one line, when that is a test command, maybe under coverage."""
+    lines = [_COVERAGE.sub("python -m ", line) for line in recipe]
+    good = len(lines) == 1 and runner_of(lines[0]) != "custom" and is_simple(lines[0])
+    return lines if good else []
 
 
 def _python(command: str) -> str:
     words = shlex.split(command)
     if words and re.fullmatch(r"\$?[({]?PYTHON[)}]?|python3?(\.\d+)?", words[0]):
         words[0] = "python"
+    words = [part for word in words for part in (("-m", word[2:]) if word[:2] == "-m" and word[2:] else (word,))]
     return shlex.join(words)
 
 
@@ -176,12 +203,17 @@ def _unittest(manifest: Manifest) -> list[tuple[str, str]]:
             folder = path.rsplit("/", 1)[0] if "/" in path else "."
             return [(_discover(manifest, folder), f"{path} uses unittest")]
     if manifest.test_files:
-        names = {path.rsplit("/", 1)[-1] for path in manifest.test_files}
-        found = any(name.startswith("test_") or name.endswith("_test.py") for name in names)
-        # pytest does not look into `tests.py` by itself.
-        patterns = "" if found else f" -o python_files={shlex.quote(' '.join(sorted(names)[:20]))}"
-        return [(f"{PYTEST}{patterns}", f"{manifest.test_files[0]} looks like a test")]
+        return [(_pytest(manifest), f"{manifest.test_files[0]} looks like a test")]
     return []
+
+
+def _pytest(manifest: Manifest) -> str:
+    """pytest's command; it does not look into `tests.py` by itself."""
+    names = {path.rsplit("/", 1)[-1] for path in manifest.test_files}
+    usual = not names or any(name.startswith("test_") or name.endswith("_test.py") for name in names)
+    if usual or any("python_files" in text for text in _pytest_configuration(manifest)):
+        return PYTEST
+    return f"{PYTEST} -o python_files={shlex.quote(' '.join(sorted(names)[:20]))}"
 
 
 def _doctests(manifest: Manifest) -> list[tuple[str, str]]:

@@ -41,7 +41,9 @@ class Donors:
         self.strings: List[str] = []
         self.displays: List[List[str]] = []
         self.globals = names_bound(file.tree)
+        self.modules = modules_bound(file.tree)
         self.unary: List[str] = []
+        self.functions: Dict[str, List[ast.FunctionDef]] = {}
         for node in ast.walk(file.tree):
             self._take(node)
         self.exceptions = list(dict.fromkeys(self.exceptions))
@@ -64,7 +66,8 @@ class Donors:
         elif isinstance(node, (ast.List, ast.Tuple, ast.Set)) and 1 < len(node.elts) <= 40:
             if all(isinstance(item, (ast.Name, ast.Attribute)) for item in node.elts):
                 self.displays.append([self.text(item) for item in node.elts])
-        elif isinstance(node, ast.FunctionDef) and isinstance(node.args, ast.arguments):
+        elif isinstance(node, ast.FunctionDef):
+            self.functions.setdefault(node.name, []).append(node)
             required = len(node.args.args) - len(node.args.defaults)
             if node.col_offset == 0 and required <= 1 <= len(node.args.args):
                 self.unary.append(node.name)
@@ -121,6 +124,12 @@ def names_bound(tree: ast.Module) -> FrozenSet[str]:
                 n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
             ]
     return frozenset(found)
+
+
+def modules_bound(tree: ast.Module) -> FrozenSet[str]:
+    """Names by which `import` statements bind modules."""
+    imports = [alias for node in tree.body if isinstance(node, ast.Import) for alias in node.names]
+    return frozenset((alias.asname or alias.name).partition(".")[0] for alias in imports)
 
 
 def _names(node: ast.AST, text: object) -> Iterator[str]:

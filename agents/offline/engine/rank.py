@@ -3,20 +3,50 @@
 from __future__ import annotations
 
 import ast
+import re
+from collections import Counter
 from collections.abc import Sequence
+from typing import FrozenSet, List
 
 from .candidate import Candidate
 from .chunk import Chunk, SourceFile
 from .plan import Numbered
 
+_TOKEN = re.compile(r"[A-Za-z_]\w*|\d+(?:\.\d+)?")
 
-def rank(found: Sequence[Numbered], files: dict[str, SourceFile]) -> list[Candidate]:
-    """The search's own order, but the faulty function comes before its callers: what bends an argument of a call
-    stands behind what mends the function that is called."""
-    rest = [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]
-    mended = {_function(candidate.edits[0][0]) for candidate in rest}
-    bends = [bool(_called_around(candidate) & mended) for candidate in rest]
-    return [c for c, bent in zip(rest, bends) if not bent] + [c for c, bent in zip(rest, bends) if bent]
+
+def rank(
+    found: Sequence[Numbered], files: dict[str, SourceFile], said: FrozenSet[str] = frozenset()
+) -> list[Candidate]:
+    """The search's own order, but what brings in a name or value that the issue says (`said`) goes first, and the
+    faulty function before its callers: what bends an argument of a call stands behind what mends the function that
+    is called."""
+    plan = [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]
+    mended = {_function(candidate.edits[0][0]) for candidate in plan}
+    keys = [(bool(_called_around(c) & mended), not (_brought(c) & said)) for c in plan]
+    return [plan[at] for at in sorted(range(len(plan)), key=lambda at: (keys[at], at))]
+
+
+def telling(text: str) -> FrozenSet[str]:
+    """Words of an issue that an edit hardly brings in by chance: numbers, names of several parts, exceptions."""
+    words = set(_TOKEN.findall(text))
+    return frozenset(
+        word
+        for word in words
+        if (word[0].isdigit() and len(word) > 1)
+        or "_" in word.strip("_")
+        or word.endswith(("Error", "Exception"))
+    )
+
+
+def _brought(candidate: Candidate) -> FrozenSet[str]:
+    """Tokens that the edits add."""
+    added: List[str] = []
+    for base, text in candidate.edits:
+        more = Counter(_TOKEN.findall(text))
+        more.subtract(_TOKEN.findall(base.text))
+        added += [token for token, count in more.items() if count > 0]
+    return frozenset(added)
 
 
 def _function(chunk: Chunk) -> str:

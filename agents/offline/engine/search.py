@@ -19,7 +19,7 @@ from .guard import Checkout
 from .outcomes import green
 from .plan import Numbered, Plan, keep_first, nothing
 from .pool import Pool
-from .rank import rank
+from .rank import rank, telling
 from .spectrum import Spectrum
 from .templates import Context, mutants
 
@@ -219,14 +219,16 @@ class Search:
         self.progress()
 
     def judge_fresh(self, found: Sequence[Numbered], key: str = "") -> None:
-        """Fresh runs of the tests as they are written."""
-        answers = self.session.fresh.run([self.fresh_job(c) for _, c in found], lambda: self.time_up)
-        for (number, candidate), outcomes in zip(found, answers):
-            if outcomes and green(outcomes, self.failing, self.keep):
-                self.accept(number, candidate, key or str(number))
+        """Fresh runs of the tests as they are written: the failing ones, and where they pass all."""
+        for keep in ([], self.keep) if self.keep else ([],):
+            jobs = [self.fresh_job(candidate, keep) for _, candidate in found]
+            answers = self.session.fresh.run(jobs, lambda: self.time_up)
+            found = [pair for pair, seen in zip(found, answers) if seen and green(seen, self.failing, keep)]
+        for number, candidate in found:
+            self.accept(number, candidate, key or str(number))
 
-    def fresh_job(self, candidate: Candidate) -> dict[str, Any]:
-        targets = self.failing + self.keep
+    def fresh_job(self, candidate: Candidate, keep: Sequence[str]) -> dict[str, Any]:
+        targets = [*self.failing, *keep]
         if len(targets) > _MOST_IDS and all("::" in test for test in targets):
             targets = sorted({test.partition("::")[0] for test in targets})
         return {
@@ -274,7 +276,7 @@ class Search:
                 one.score * two.score,
                 one.line,
                 one.gained + two.gained,
-            )
+            )  # fmt: skip
             for at, one in enumerate(best)
             for two in best[at + 1 :]
             if one.edits[0][0].key != two.edits[0][0].key
@@ -326,7 +328,7 @@ class Search:
         size = max(1, self.session.workers)
         for at in range(0, len(ranked), size):
             part = ranked[at : at + size]
-            answers = self.session.fresh.run([self.fresh_job(c) for c in part], lambda: False)
+            answers = self.session.fresh.run([self.fresh_job(c, self.keep) for c in part], lambda: False)
             kept += [c for c, seen in zip(part, answers) if seen and green(seen, self.failing, self.keep)]
             if len(kept) >= self.request["k"]:
                 break
@@ -335,7 +337,8 @@ class Search:
     def report(self) -> None:
         result = self.session.result
         start = time.monotonic()
-        best = self.finalists(rank(self.plan.plausible, self.files))
+        said = telling(self.request.get("issue", ""))
+        best = self.finalists(rank(self.plan.plausible, self.files, said))
         self.note("finalists", start)
         result["plausible"] = [c.to_json(self.files, i + 1) for i, c in enumerate(best[: self.request["k"]])]
         if result["status"] == "error":

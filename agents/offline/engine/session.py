@@ -267,7 +267,7 @@ class Session:
 
 def main(request_path: str) -> int:
     """Run a request. Its fields: root, failing (test ids), editable and tracked (paths), time_limit_s, k,
-    effort (candidates), seed, workers, hints {files, functions, lines, words}, arguments (for pytest), tops (folders, relative
+    effort (candidates), seed, workers, hints {files, functions, lines, words}, issue (text), arguments (for pytest), tops (folders, relative
     to the root, that unittest imports tests from), scratch, result."""
     with open(request_path, encoding="utf-8") as handle:
         request = json.load(handle)

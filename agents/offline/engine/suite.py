@@ -143,6 +143,7 @@ class Suite:
         if error is not None and type(error).__name__ in (*_OUTCOMES, "SkipTest"):
             skipped, error = True, None
         try:
+            told(item, error)
             item.ihook.pytest_runtest_teardown(item=item, nextitem=None)
         except (Stop, KeyboardInterrupt):
             raise
@@ -172,6 +173,27 @@ def warning_filters(item: Any) -> Any:
         return catch_warnings_for_item(config=item.config, ihook=item.ihook, when="runtest", item=item)
     except (ImportError, AttributeError, TypeError):
         return contextlib.nullcontext()
+
+
+def told(item: Any, error: BaseException | None) -> None:
+    """What fixtures find out about the test when they are torn down: `tmp_path` keeps or removes its folder by the
+    report of the call, and a conftest may have made reports known to its own fixtures."""
+    try:
+        from _pytest.runner import CallInfo
+        from _pytest.tmpdir import tmppath_result_key
+    except ImportError:
+        return  # an older pytest: its tmp_path does not ask
+    item.stash.setdefault(tmppath_result_key, {})["call"] = error is None
+    hooks = [hook.plugin_name for hook in item.ihook.pytest_runtest_makereport.get_hookimpls()]
+    if any("conftest" in str(name) for name in hooks):
+
+        def call() -> None:
+            if error is not None:
+                raise error
+
+        for when, what in (("setup", lambda: None), ("call", call)):
+            seen = CallInfo.from_call(what, when=when)  # type: ignore[arg-type]
+            item.ihook.pytest_runtest_makereport(item=item, call=seen)
 
 
 def _copied(table: dict[str, Any]) -> dict[str, Any]:

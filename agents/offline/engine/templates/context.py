@@ -18,17 +18,8 @@ _BINOP_LEVEL = {
 _NUMERIC = ("int", "float", "bool", "complex")
 _STR_TO_BOOL = ("isdigit", "isalpha", "isalnum", "isupper", "islower", "isspace", "startswith", "endswith")
 _STR_TO_STR = (
-    "upper",
-    "lower",
-    "strip",
-    "lstrip",
-    "rstrip",
-    "replace",
-    "join",
-    "title",
-    "capitalize",
-    "swapcase",
-)
+    "upper", "lower", "strip", "lstrip", "rstrip", "replace", "join", "title", "capitalize", "swapcase",
+)  # fmt: skip
 _TO_INT = ("len", "int", "ord", "hash", "id", "count", "index", "find", "rfind", "bit_length")
 
 
@@ -149,6 +140,7 @@ class Context:
         self.file_checks: list[Check] = donors.checks if donors else []
         self.unary_functions: list[str] = donors.unary if donors else []
         self.displays: list[list[str]] = donors.displays if donors else []
+        self.modules = donors.modules if donors else frozenset()
         self.reachable = {*self.bound, "self", "cls", *(donors.globals if donors else ())}
         attributes = [text for text in self.pool if text.startswith("self.") and text.count(".") == 1]
         owner = next(iter(self.types.get("self", [])), "")

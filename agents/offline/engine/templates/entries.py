@@ -66,7 +66,7 @@ def _items(ctx: Context, node: ast.Dict) -> Iterator[tuple[str, str, float]]:
             if not _new(key, known):
                 continue
             for value in _named_alike(values, key.rpartition(".")[2]):
-                yield key, value, 0.3
+                yield key, value, 0.8 if word == key else 0.3
         return
     if not (isinstance(first, ast.Constant) and isinstance(first.value, str)):
         return
@@ -74,7 +74,7 @@ def _items(ctx: Context, node: ast.Dict) -> Iterator[tuple[str, str, float]]:
     for word in ctx.issue_words[:_MOST]:
         if _new(repr(word), known):
             for value, near in _nearest(word, keys, node, ctx):
-                yield repr(word), value, 0.35 if near else 0.08
+                yield repr(word), value, 0.6 if near else 0.08
 
 
 def _new(key: str, known: set[str]) -> bool:

@@ -25,6 +25,8 @@ def names(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
 
 
 def _load(ctx: Context, node: ast.Name) -> Iterator[Edit | None]:
+    if node.id in ctx.modules and node.id not in ctx.bound:
+        return  # a module is never mistaken for a value
     kind = ctx.kind(node)
     exact = ctx.same_kind(kind, node.id)
     line = ctx.chunk.line(node)
