@@ -7,26 +7,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..record.event import Line, read
-from ..record.events import (
+from ..record.decisions import (
     Assessed,
-    BaselineMeasured,
-    Called,
-    Cleaned,
     Decision,
     Evaluated,
-    Inference,
     NodeFinished,
     NodeOpened,
     Patched,
-    Resumed,
     RolledOut,
-    RunStarted,
-    Said,
     Selected,
-    ToolUsed,
     Vote,
 )
+from ..record.event import Line, read
+from ..record.events import BaselineMeasured, Called, Cleaned, Inference, Resumed, RunStarted, Said, ToolUsed
 from ..record.log import read_events
 from ..record.totals import CallTotals
 from ..report.run_list import RunLine, describe

@@ -15,18 +15,9 @@ from typing import Any, TypeVar
 
 from ...agents.journal import RecordedTool
 from ...tools.errors import RecordError
+from .decisions import Assessed, RolledOut
 from .event import SEARCH, TYPES, Event, Line
-from .events import (
-    Assessed,
-    BaselineMeasured,
-    Called,
-    CheckPlanned,
-    Cleaned,
-    Reproduced,
-    RolledOut,
-    Said,
-    ToolUsed,
-)
+from .events import BaselineMeasured, Called, CheckPlanned, Cleaned, Reproduced, Said, ToolUsed
 
 E = TypeVar("E", bound=Event)
 Name = tuple[Any, ...]

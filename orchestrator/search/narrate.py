@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ..record.event import Event
-from ..record.events import (
+from ..record.decisions import (
     Decision,
     Duplicate,
     Evaluated,
@@ -15,6 +14,7 @@ from ..record.events import (
     Settled,
     Vote,
 )
+from ..record.event import Event
 from .config import Weights
 from .node import Evaluation
 from .policy import Choice

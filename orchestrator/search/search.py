@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ...tools.errors import BudgetExceeded, CredentialsError, ModelError, SandboxError
-from ..record.events import Assessed
+from ..record.decisions import Assessed
 from .config import SearchConfig
 from .cost import Cost
 from .early_stop import stop_reason

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 
 from ...tools.errors import BudgetExceeded, CredentialsError, ModelError, RecordError, SandboxError
-from ..record.events import RolledOut
+from ..record.decisions import RolledOut
 from .config import SearchConfig
 from .node import Rollout, Status
 from .recorded import rollout_from, rollout_to

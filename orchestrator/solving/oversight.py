@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from ...tools.audit import Flag, audit
+from ...tools.automation import automations
 from ...tools.errors import RecordError
 from ...tools.project.names import package_names
 from ..record.events import Audited
@@ -66,3 +67,11 @@ def _arguments(value: object) -> Mapping[str, Any]:
 
 def _words(flags: Iterable[Flag]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(f"{flag.kind}: {flag.evidence}" for flag in flags))
+
+
+def cautions(patch: str, mask: Callable[[str], str]) -> Iterator[str]:
+    """What a person should look at before the patch is published, a line each."""
+    if mask(patch) != patch:
+        yield "the patch shows what looks like a secret; look before publishing"
+    for path in automations(patch):
+        yield f"the patch changes {path}, which a forge or a commit runs: look at it"

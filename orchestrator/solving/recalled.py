@@ -7,7 +7,8 @@ from dataclasses import asdict
 
 from ... import __version__
 from ...tools.testing.report import Baseline, Outcome
-from ..record.events import BaselineMeasured, CheckPlanned, Evaluated, Reproduced, RunStarted
+from ..record.decisions import Evaluated
+from ..record.events import BaselineMeasured, CheckPlanned, Reproduced, RunStarted
 from ..record.recorder import Recorder
 from ..request import SolveRequest
 from .judges import Judgement

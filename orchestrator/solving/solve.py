@@ -10,21 +10,13 @@ from typing import Any
 from ... import __version__
 from ...agents.budget import Budget
 from ...agents.models.factory import check_model
-from ...tools.automation import automations
 from ...tools.errors import BudgetExceeded, SweAgentError
 from ...tools.patch import Patch
 from ...tools.project.names import package_names
 from ...tools.secrets import Masker, host_secrets
 from ...tools.testing.impact.ranking import Impact
 from ...tools.testing.runner import TestRunner
-from ..record.events import (
-    BaselineMeasured,
-    Cleaned,
-    Concluded,
-    Reproduced,
-    Resumed,
-    RunFinished,
-)
+from ..record.events import BaselineMeasured, Cleaned, Concluded, Reproduced, Resumed, RunFinished
 from ..record.journal import Journal
 from ..record.log import EventLog, read_events
 from ..record.recorder import Listener, Recorder
@@ -37,7 +29,7 @@ from .feedback import Feedback
 from .instructions import tell_instructions
 from .judges import Judgement, judge
 from .outcome import Found, conclude, no_test
-from .oversight import oversee
+from .oversight import cautions, oversee
 from .prepare import Prepared, copy_repository, prepare, read_tests
 from .recalled import (
     RecordedPlans,
@@ -339,12 +331,8 @@ class _Run:
             )
         )
         self._recorder.append(RunFinished(totals=dict(result.totals)))
-        if self._mask(result.patch) != result.patch:
-            self._say("warning", {"line": "the patch shows what looks like a secret; look before publishing"})
-        for path in automations(result.patch):
-            self._say(
-                "warning", {"line": f"the patch changes {path}, which a forge or a commit runs: look at it"}
-            )
+        for line in cautions(result.patch, self._mask):
+            self._say("warning", {"line": line})
         self._run.replace("patch.diff", result.patch)
         self._summary(result.status, result)
         self._run.clear_work()

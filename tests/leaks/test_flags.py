@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from swe_agent.orchestrator.record.build import build_record
-from swe_agent.orchestrator.record.events import NodeOpened, RunStarted, ToolUsed
+from swe_agent.orchestrator.record.decisions import NodeOpened
+from swe_agent.orchestrator.record.events import RunStarted, ToolUsed
 from swe_agent.orchestrator.record.journal import Journal
 from swe_agent.orchestrator.record.log import EventLog, read_events
 from swe_agent.orchestrator.record.recorder import Recorder

@@ -8,18 +8,8 @@ from swe_agent.agents.message import Message, ToolCall, system, tool_result, use
 from swe_agent.agents.models.calls import Call, Sampling, Usage
 from swe_agent.agents.models.prompt_digest import prompt_sha256
 from swe_agent.orchestrator.record.build import build_record, build_run
-from swe_agent.orchestrator.record.events import (
-    Agent,
-    Concluded,
-    Evaluated,
-    NodeFinished,
-    NodeOpened,
-    Patched,
-    RunFinished,
-    RunStarted,
-    Selected,
-    Toolset,
-)
+from swe_agent.orchestrator.record.decisions import Evaluated, NodeFinished, NodeOpened, Patched, Selected
+from swe_agent.orchestrator.record.events import Agent, Concluded, RunFinished, RunStarted, Toolset
 from swe_agent.orchestrator.record.journal import Journal
 from swe_agent.orchestrator.record.log import EventLog, read_events
 from swe_agent.orchestrator.record.recorder import Recorder

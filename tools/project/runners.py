@@ -18,7 +18,9 @@ _SAYS = re.compile(
     r"isort|pyflakes|pycodestyle)\b"
 )
 """Lines of a recipe that print, measure or check style: what the tests come to does not hang on them."""
-_STARTS_TESTS = re.compile(r"^(?:\S*python\S* -m )?(?:tox|nox|nosetests|nose2|hatch|trial|green)\b|\bsetup\.py\s+test\b")
+_STARTS_TESTS = re.compile(
+    r"^(?:\S*python\S* -m )?(?:tox|nox|nosetests|nose2|hatch|trial|green)\b|\bsetup\.py\s+test\b"
+)
 _PLACES = ("PATH", "PYTHONPATH", "PYTHONHOME", "HOME", "TMPDIR", "VIRTUAL_ENV")
 
 
@@ -189,7 +191,9 @@ def _python(command: str) -> str:
     words = shlex.split(command)
     if words and re.fullmatch(r"\$?[({]?PYTHON[)}]?|python3?(\.\d+)?", words[0]):
         words[0] = "python"
-    words = [part for word in words for part in (("-m", word[2:]) if word[:2] == "-m" and word[2:] else (word,))]
+    words = [
+        part for word in words for part in (("-m", word[2:]) if word[:2] == "-m" and word[2:] else (word,))
+    ]
     return shlex.join(words)
 
 
