@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ from ...tools.patch import Patch
 from ...tools.project.opening import Opening, open_workspace
 from ...tools.testing.runner import TestRunner
 from ...tools.testing.test_files import is_test_file
-from ...tools.workspace import Workspace
 from .base_knowledge import KnowledgeCache
-from .check import Check, Verify
+from .check import Verify
+from .judges import Judgement, judge
 from .prepare import read_tests
+from .purchase import file_of
 from .run_directory import cache_root
 from .suite import Suite
 
@@ -48,7 +49,8 @@ class VerifyRequest:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The verdict. `exit_code` 0: nothing that was run broke and every named test passes; else 4."""
+    """The verdict, by the base's own tests and configuration. `exit_code` 0: nothing that was run broke, every named
+    test passes and nothing reaches for the judge; else 4."""
 
     exit_code: int
     status: str
@@ -57,12 +59,16 @@ class Verification:
     """Named tests, and tests that the patch brings or changes, that fail without its other changes and pass with
     them; and others known to fail on the base."""
     broken: tuple[str, ...]
+    contradicted: tuple[str, ...]
+    """Tests of the base that the patch breaks as they were, and that pass as the patch changes them."""
     still_failing: tuple[str, ...]
     failed_targets: tuple[str, ...]
     """Named tests that do not pass."""
     unknown: tuple[str, ...]
     """Failing tests that could not be asked of the base in time."""
     flaky: tuple[str, ...]
+    marks: tuple[str, ...]
+    """Signs that the patch reaches for its judge."""
     scope: str
     """What was run of what can reach the change."""
     tests_run: int
@@ -108,33 +114,59 @@ async def _verify(
         with TestRunner(project) as runner:
             cache = KnowledgeCache(cache_root() / "base", base, project)
             suite = Suite(runner, workspace, impact, verify=Verify.of(request.verify), cache=cache)
-            return await _judge(suite, patch, request.tests, base, on_line)
+            return await _judge(suite, patch, request.tests, project.test_command.command, base, on_line)
     finally:
         await asyncio.shield(asyncio.to_thread(workspace.close))
 
 
 async def _judge(
-    suite: Suite, patch: Patch, named: Collection[str], base: str, on_line: Callable[[str], None]
+    suite: Suite,
+    patch: Patch,
+    named: Collection[str],
+    command: str,
+    base: str,
+    on_line: Callable[[str], None],
 ) -> Verification:
-    fork = await asyncio.to_thread(_patched, suite.base, patch)
-    try:
-        on_line("tests that the patch brings, without its other changes")
-        red = await asyncio.to_thread(_red_without, suite, patch, named)
-        on_line("tests near the change, with the patch")
-        check = await suite.check(fork, patch, red | frozenset(named), final=True)
-    finally:
-        await asyncio.shield(asyncio.to_thread(fork.close))
-    return _verdict(check, red, frozenset(named), suite, base)
+    on_line("tests that the patch brings, without its other changes")
+    red = await asyncio.to_thread(_red_without, suite, patch, named)
+    own = frozenset(part.path for part in patch.parsed if is_test_file(part.path))
+    on_line("tests near the change, with the patch and the base's own tests")
+    targets = frozenset(test for test in (red | frozenset(named)) if file_of(test) not in own)
+    judged = await judge(suite, patch, {}, targets, command)
+    apart = await asyncio.to_thread(_apart, suite, patch, sorted(own & set(judged.held_back)), named)
+    return _verdict(judged, _Asked(red, frozenset(named), own, apart), suite, base)
 
 
-def _patched(base: Workspace, patch: Patch) -> Workspace:
-    fork = base.fork()
-    try:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the verdict is about: tests that fail without the patch's other changes, named tests, test files that
+    the patch changes, and what passes of those on the whole patch."""
+
+    red: frozenset[str]
+    named: frozenset[str]
+    own: frozenset[str]
+    passing: frozenset[str]
+
+    def not_passing(self) -> frozenset[str]:
+        """Named tests of the changed files of which nothing passes."""
+        mine = (test for test in self.named if file_of(test) in self.own)
+        shown = {*self.passing, *map(file_of, self.passing)}
+        return frozenset(test for test in mine if test not in shown)
+
+
+def _apart(suite: Suite, patch: Patch, own: Sequence[str], named: Collection[str]) -> frozenset[str]:
+    """What passes on the patch as it is, of the test files that it brings or changes."""
+    files = {path for path in own if _collected(path)} | {test for test in named if file_of(test) in own}
+    if not files:
+        return frozenset()
+    with suite.base.fork() as fork:
         fork.apply(patch)
-    except BaseException:
-        fork.close()
-        raise
-    return fork
+        there = sorted(
+            test for test in files if fork.sandbox.exec(["test", "-f", file_of(test)]).exit_code == 0
+        )
+        if not there:
+            return frozenset()
+        return frozenset(suite.runner.run(fork, there, timeout=suite.verify.final_s, cold=True).passing)
 
 
 def _red_without(suite: Suite, patch: Patch, named: Collection[str]) -> frozenset[str]:
@@ -157,40 +189,49 @@ def _collected(file: str) -> bool:
     return name.endswith(".py") and name not in ("conftest.py", "__init__.py")
 
 
-def _verdict(
-    check: Check, red: frozenset[str], named: frozenset[str], suite: Suite, base: str
-) -> Verification:
+def _verdict(judged: Judgement, asked: _Asked, suite: Suite, base: str) -> Verification:
+    check = judged.check
     comparison = check.comparison
-    fixed = (red & check.passed_targets) | comparison.fixed
-    failed = frozenset(test for test in check.failed_targets if test in named)
-    still = (comparison.still_failing | (red - check.passed_targets)) - fixed - comparison.broken
-    broken = comparison.broken
-    ran = check.evidence.tests_run + len(check.passed_targets)
-    ok = not broken and not failed and not check.unknown and ran > 0
+    passed = check.passed_targets | asked.passing
+    fixed = (asked.red & passed) | comparison.fixed
+    failed = (check.failed_targets & asked.named) | asked.not_passing()
+    contradicted = frozenset(test for test in comparison.broken if test in asked.passing)
+    broken = comparison.broken - contradicted
+    still = (comparison.still_failing | (asked.red - passed)) - fixed - comparison.broken
+    ran = check.evidence.tests_run + len(check.passed_targets) + len(asked.passing)
+    ok = not (comparison.broken or failed or check.unknown or judged.marks) and ran > 0
+    counts = {
+        "fixed": len(fixed),
+        "broken": len(broken),
+        "existing tests contradict the patch, which changes them: look at them": len(contradicted),
+        "named tests do not pass": len(failed),
+        "failing that could not be compared with the base": len(check.unknown),
+    }
 
-    def listed(tests: frozenset[str]) -> tuple[str, ...]:
+    def listed(tests: Collection[str]) -> tuple[str, ...]:
         return tuple(sorted(tests)[:LONGEST_LIST])
 
     return Verification(
         0 if ok else 4,
-        _status(ok, len(fixed), len(broken), len(failed), len(check.unknown), check, ran),
+        _status(ok, counts, judged, ran),
         ok,
         fixed=listed(fixed),
         broken=listed(broken),
+        contradicted=listed(contradicted),
         still_failing=listed(still),
         failed_targets=listed(failed),
         unknown=listed(check.unknown),
         flaky=tuple(sorted(suite.baseline.flaky)),
+        marks=judged.marks,
         scope=check.evidence.words(),
         tests_run=ran,
         base_commit=base,
     )
 
 
-def _status(ok: bool, fixed: int, broken: int, failed: int, unknown: int, check: Check, ran: int) -> str:
+def _status(ok: bool, counts: Mapping[str, int], judged: Judgement, ran: int) -> str:
     if not ran:
         return "not verified: no test that can reach the change could be run; name one with --test"
-    parts = [f"{fixed} fixed", f"{broken} broken"]
-    parts += [f"{failed} named tests do not pass"] if failed else []
-    parts += [f"{unknown} failing that could not be compared with the base"] if unknown else []
-    return f"{'passes' if ok else 'not verified'}: {', '.join(parts)}; run: {check.evidence.words()}"
+    parts = [f"{count} {what}" for what, count in counts.items() if count or what in ("fixed", "broken")]
+    parts += [f"it reaches for its judge ({mark})" for mark in judged.marks[:3]]
+    return f"{'passes' if ok else 'not verified'}: {', '.join(parts)}; run: {judged.check.evidence.words()}"

@@ -46,6 +46,47 @@ def test_a_named_test_that_stays_red(swe_agent: Run, parking: Path) -> None:
     assert done.json["broken"] == []
 
 
+def test_a_patch_decides_nothing(swe_agent: Run, parking: Path) -> None:
+    """Weakened tests, a hook and a skipped suite leave a broken product broken; a new test counts apart."""
+    tests = next(parking.glob("tests/test_*.py"))
+    change(parking, WRONG.replace("+ 1", "+ 2"))
+    tests.write_text("def test_nothing():\n    assert True\n")
+    (parking / "conftest.py").write_text(
+        "def pytest_runtest_makereport(item, call):\n"
+        "    from _pytest.reports import TestReport\n"
+        "    report = TestReport.from_item_and_call(item, call)\n"
+        "    report.outcome = 'passed'\n"
+        "    return report\n"
+    )
+    git(parking, "add", "-A")
+    bent = swe_agent("verify", "--repo", parking, "--staged", "--json")
+    assert bent.code == 4, bent.out
+    assert bent.json["broken"]
+    git(parking, "reset", "-q", "--hard")
+    change(parking, RIGHT)
+    (tests.parent / "test_more.py").write_text("def test_more():\n    assert True\n")
+    git(parking, "add", "-A")
+    named = f"{tests.parent.name}/test_more.py::test_more"
+    honest = swe_agent("verify", "--repo", parking, "--staged", "--test", named, "--json")
+    assert honest.code == 0, honest.out
+    assert honest.json["failed_targets"] == honest.json["broken"] == honest.json["marks"] == []
+
+
+def test_an_existing_test_that_the_patch_has_to_change_is_said(swe_agent: Run, parking: Path) -> None:
+    change(parking, WRONG.replace("+ 1", "+ 2"))
+    broken = swe_agent("verify", "--repo", parking, "--json").json["broken"]
+    tests = parking / broken[0].partition("::")[0]
+    text = tests.read_text()
+    name = broken[0].rpartition("::")[2].partition("[")[0]
+    start = text.index(f"def {name}(")
+    end = text.find("\n\n", start)
+    tests.write_text(text[:start] + f"def {name}():\n    assert True" + (text[end:] if end > 0 else "\n"))
+    done = swe_agent("verify", "--repo", parking, "--json")
+    assert done.code == 4
+    assert broken[0] in done.json["contradicted"]
+    assert "contradict the patch, which changes them" in done.json["status"]
+
+
 def test_a_pull_request(swe_agent: Run, parking: Path, tmp_path: Path) -> None:
     with ForgeServer(tmp_path) as forge:
         forge.add_repository("octo/parking", source=parking)
