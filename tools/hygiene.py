@@ -100,6 +100,7 @@ def clean_patch(
     at_root = _root_tests(workspace) if any(section.new for section in sections) else False
     kept: list[_Section] = []
     removed = [Removed(path, "artefact, or file over 1 MiB") for path in workspace.too_large]
+    removed += [Removed(path, "git repository of its own") for path in workspace.left_out]
     for section in sections:
         reason = (
             _foreign(section)

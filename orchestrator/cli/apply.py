@@ -6,12 +6,14 @@ from pathlib import Path
 
 import typer
 
+from .names import run_names
+
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def apply(
-    run: str = typer.Argument(help="A run: a path, a name, or last."),
+    run: str = typer.Argument(help="A run: a path, a name, or last.", autocompletion=run_names),
     repo: Path = typer.Option(None, help="Checkout to change (default: the one that was solved)."),
     undo: bool = typer.Option(False, "--undo", help="Take the last application back."),
 ) -> int:

@@ -86,7 +86,8 @@ def evaluate(settings: EvalSettings) -> int:
     """Grade predictions against a dataset.
 
     `gold` and `empty` are built in: an instance is trusted when gold resolves it and empty does not.
-    Exit 0: every prediction was judged; 9: the infrastructure failed on some, call it again.
+    Exit 0: every prediction was judged; 9: the infrastructure failed on some (call it
+    again), or a gold solution does not resolve.
     """
     from .eval_run import evaluate_all, run_compare
 

@@ -111,7 +111,28 @@ def evaluate_all(settings: EvalSettings) -> int:
         print(by_repository(instances, [report.grades for report in reports]), end="")
     else:
         _print_summary(result)
-    return ExitCode.PARTLY if any(report.ids("infrastructure") for report in reports) else ExitCode.OK
+    doubts = [
+        line
+        for source, report in zip(settings.sources, reports, strict=True)
+        for line in _doubts(source, report)
+    ]
+    for line in doubts:
+        print(f"swe-agent: {line}", file=sys.stderr)
+    partly = doubts or any(report.ids("infrastructure") for report in reports)
+    return ExitCode.PARTLY if partly else ExitCode.OK
+
+
+def _doubts(source: object, report: RunReport) -> list[str]:
+    """Instances whose own solution does not resolve here: nothing that is graded on them can be trusted."""
+    if str(source) != "gold":
+        return []
+    failed = report.ids("unresolved", "empty", "patch_failed", "timeout")
+    if not failed:
+        return []
+    lines = [f"{len(failed)} gold solutions do not resolve here; leave these instances out of every figure:"]
+    return lines + [
+        f"  {name}: {report.grades[name].reason or report.grades[name].status}" for name in failed
+    ]
 
 
 class Terminated(BaseException):

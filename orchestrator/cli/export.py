@@ -7,20 +7,35 @@ from typing import Annotated
 
 import typer
 
+from .names import format_names, run_names
+
 app = typer.Typer(add_completion=False)
+
+NEEDS = {
+    "sft": "no path that --only keeps",
+    "sft_pc": "no path that --only keeps",
+    "sft_tokens": "no path that --only keeps has token ids of the endpoint",
+    "dpo": "it needs two attempts at one prompt whose rewards differ by --min-margin (--samples makes them)",
+    "reward": "it needs two attempts at one prompt whose rewards differ by --min-margin (--samples makes them)",
+    "rollouts": "no sample has token ids of the endpoint",
+}
+"""What a kind needs that the runs did not hold."""
 
 
 @app.command()
 def export(
     runs: Annotated[
         list[Path] | None,
-        typer.Argument(help="Run directories, batch directories or .jsonl files of records."),
+        typer.Argument(
+            help="Run directories, batch directories or .jsonl files of records.", autocompletion=run_names
+        ),
     ] = None,
     format: Annotated[
         list[str] | None,
         typer.Option(
             "--format",
             "-f",
+            autocompletion=format_names,
             help="sft, sft_pc, sft_tokens, dpo, kto, reward, orm, prm, grpo, rollouts, atif, preds or all; repeatable.",
         ),
     ] = None,
@@ -106,7 +121,12 @@ def export(
     for kind, reasons in done.manifest["dropped"].items():
         if reasons:
             why = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
-            typer.echo(f"swe-agent: {kind}: left out {why}", err=True)
+            hint = " (--include-offline keeps them)" if "offline" in reasons else ""
+            typer.echo(f"swe-agent: {kind}: left out {why}{hint}", err=True)
+        elif not any(count for name, count in done.rows.items() if name.startswith(f"{kind}/")):
+            typer.echo(
+                f"swe-agent: {kind}: no rows; {NEEDS.get(kind, 'the runs hold nothing of it')}", err=True
+            )
     if done.manifest["redacted"]:
         typer.echo(f"swe-agent: secrets removed: {done.manifest['redacted']}", err=True)
     if parquet:

@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 
 from ..settings.flag import Group, bare, choices_of, duration, fields_of, flag_of, group_of, key_of
 from ..settings.sources import Setting, resolve
+from .names import model_names, run_names
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -91,20 +92,6 @@ def _completion(name: str, field: FieldInfo) -> Callable[[str], list[str]] | Non
         if choices
         else None
     )
-
-
-def run_names(incomplete: str) -> list[str]:
-    """Names of runs, newest first, for completion."""
-    from ..solving.run_directory import all_runs
-
-    names = ["last", *(run.path.name for run in reversed(all_runs()))]
-    return [name for name in names if name.startswith(incomplete)]
-
-
-def model_names(incomplete: str) -> list[str]:
-    """What a model's name may begin with, for completion."""
-    known = ("offline/repair", "openai/", "anthropic/", "gemini/", "hosted_vllm/", "openrouter/", "ollama/")
-    return [name for name in known if name.startswith(incomplete)]
 
 
 class GroupedCommand(TyperCommand):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import typer
 
+from .names import run_names
+
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def pr(
-    run: str = typer.Argument(help="A run: a path, a name, or last."),
+    run: str = typer.Argument(help="A run: a path, a name, or last.", autocompletion=run_names),
     ready: bool = typer.Option(False, "--ready", help="No draft."),
     fork: str = typer.Option("auto", help="auto or never: push to a fork without push permission."),
     force: bool = typer.Option(

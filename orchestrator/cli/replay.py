@@ -6,12 +6,14 @@ from pathlib import Path
 
 import typer
 
+from .names import run_names
+
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def replay(
-    run: str = typer.Argument(help="A finished run: a path, a name, or last."),
+    run: str = typer.Argument(help="A finished run: a path, a name, or last.", autocompletion=run_names),
     repo: Path = typer.Option(None, help="Checkout to replay on (default: the one that was solved)."),
     output: Path = typer.Option(None, help="Run directory of the replay."),
     from_step: int = typer.Option(0, "--from-step", help="Show tool calls from this one on."),

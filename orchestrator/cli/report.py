@@ -6,12 +6,16 @@ from pathlib import Path
 
 import typer
 
+from .names import run_names
+
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def report(
-    run: str = typer.Argument(help="A run (a path, a name, or last) or the folder of a batch."),
+    run: str = typer.Argument(
+        help="A run (a path, a name, or last) or the folder of a batch.", autocompletion=run_names
+    ),
     html: Path = typer.Option(None, help="File to write, - is stdout (default: report.html in the folder)."),
     with_: Path = typer.Option(None, "--with", help="Another batch to compare a batch with."),
 ) -> int:

@@ -9,6 +9,7 @@ import typer
 
 from ...tools.excerpt import printable
 from ..report.output import print_json, write_text
+from .names import run_names
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="List, show, remove or clean up runs.")
 
@@ -44,7 +45,7 @@ def list_(
 
 @app.command()
 def show(
-    run: str = typer.Argument(help="A run: a path, a name, or last."),
+    run: str = typer.Argument(help="A run: a path, a name, or last.", autocompletion=run_names),
     json_: bool = typer.Option(False, "--json", help="The whole record as one JSON object."),
 ) -> int:
     """What a run did."""
@@ -77,7 +78,7 @@ def show(
 
 
 @app.command()
-def rm(runs: list[str] = typer.Argument(help="Runs: paths or names.")) -> int:
+def rm(runs: list[str] = typer.Argument(help="Runs: paths or names.", autocompletion=run_names)) -> int:
     """Remove runs and everything in them."""
     import shutil
 
@@ -112,8 +113,8 @@ def gc(
 
 @app.command()
 def diff(
-    first: str = typer.Argument(help="A run: a path, a name, or last."),
-    second: str = typer.Argument(help="Another."),
+    first: str = typer.Argument(help="A run: a path, a name, or last.", autocompletion=run_names),
+    second: str = typer.Argument(help="Another.", autocompletion=run_names),
 ) -> int:
     """Two runs side by side: outcome, tests, cost, and how their patches differ."""
     import difflib

@@ -112,6 +112,14 @@ class TestNative:
         assert (code, report["resolved_ids"]) == (0, [])
         assert report["unresolved_ids"] == ["acme__calc-1", "acme__calc-2"]
 
+    def test_a_gold_that_does_not_resolve_is_told(self, world: dict[str, Any], gold: dict[str, Any]) -> None:
+        wrong = patch(BUG, BUG.replace("+ 1", "+ 3"), "src/calc.py", world["home"] / "p8")
+        rows = [world["row"], {**world["row"], "instance_id": "acme__calc-3", "patch": wrong}]
+        data = world["home"] / "doubtful.json"
+        data.write_text(json.dumps(rows))
+        code, report = evaluate(world, "gold", "doubtful", "--dataset", str(data))
+        assert (code, report["unresolved_ids"]) == (9, ["acme__calc-3"])
+
     def test_answers_of_every_quality(self, world: dict[str, Any], gold: dict[str, Any]) -> None:
         home = world["home"]
         wrong = patch(BUG, BUG.replace("+ 1", "+ 2"), "src/calc.py", home / "p3")

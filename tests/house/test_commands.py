@@ -50,9 +50,19 @@ def test_completion(shell: str) -> None:
     assert "_SWE_AGENT_COMPLETE" in run("completion", shell).stdout
 
 
-def test_completion_completes() -> None:
-    done = run(_SWE_AGENT_COMPLETE="complete_bash", COMP_WORDS="swe-agent so", COMP_CWORD="1")
-    assert done.stdout.split() == ["solve"]
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("swe-agent so", ["solve"]),
+        ("swe-agent export --format sft", ["sft", "sft_pc", "sft_tokens"]),
+        ("swe-agent apply la", ["last"]),
+        ("swe-agent solve --search t", ["tree"]),
+    ],
+)
+def test_completion_completes(words: str, offered: list[str]) -> None:
+    at = str(len(words.split()) - 1)
+    done = run(_SWE_AGENT_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=at)
+    assert done.stdout.split() == offered
 
 
 @pytest.mark.parametrize(
