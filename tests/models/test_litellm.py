@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -144,3 +147,36 @@ def test_ollama_chat() -> None:
     assert (tool["role"], tool["content"]) == ("tool", "x = 1")
     assert results[0].message.reasoning == "hm"
     assert (results[0].call.usage.prompt_tokens, results[0].call.usage.completion_tokens) == (11, 7)
+
+
+REFUSED: dict[str, Callable[[Mapping[str, Any]], bool]] = {
+    "temperature": lambda body: "temperature" in body,
+    "top_p": lambda body: "top_p" in body,
+    "system": lambda body: bool(body.get("system")),
+    "thinking": lambda body: "thinking" in body,
+    "caching": lambda body: "cache_control" in json.dumps(body),
+}
+
+
+@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize("refused", sorted(REFUSED))
+def test_one_thing_refused_in_unknown_words_costs_at_most_three_requests(
+    monkeypatch: pytest.MonkeyPatch, refused: str, status: int
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-test-123456")
+    error = {"type": "error", "error": {"type": "invalid_request_error", "message": "E77"}}
+
+    def reply(request: Received) -> Mapping[str, Any]:
+        return {"status": status, "raw": error} if REFUSED[refused](request.body) else {"raw": ANTHROPIC_DONE}
+
+    sampling = Sampling(
+        temperature=None if refused == "thinking" else 0.3, top_p=None, max_output_tokens=4000
+    )
+    if refused == "top_p":
+        sampling = replace(sampling, temperature=None, top_p=0.9)
+    if refused == "thinking":
+        sampling = replace(sampling, reasoning_effort="low")
+    results, requests = converse("anthropic/claude-sonnet-4-5", reply, origin=True, sampling=sampling)
+    assert [result.message.content for result in results] == ["Done."] * 2
+    assert any(REFUSED[refused](request.body) for request in requests[:1]), "the first request has it"
+    assert len(requests) <= 2 + 3
