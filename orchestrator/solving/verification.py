@@ -114,19 +114,21 @@ async def _verify(
         with TestRunner(project) as runner:
             cache = KnowledgeCache(cache_root() / "base", base, project)
             suite = Suite(runner, workspace, impact, verify=Verify.of(request.verify), cache=cache)
-            return await _judge(suite, patch, request.tests, project.test_command.command, base, on_line)
+            command = project.test_command.command
+            return await verify_with(suite, patch, request.tests, command=command, on_line=on_line)
     finally:
         await asyncio.shield(asyncio.to_thread(workspace.close))
 
 
-async def _judge(
+async def verify_with(
     suite: Suite,
     patch: Patch,
-    named: Collection[str],
-    command: str,
-    base: str,
-    on_line: Callable[[str], None],
+    named: Collection[str] = (),
+    *,
+    command: str = "",
+    on_line: Callable[[str], None] = lambda line: None,
 ) -> Verification:
+    """The verdict by an open suite; `command` is how it runs the tests. Raises: PatchError, SandboxError."""
     on_line("tests that the patch brings, without its other changes")
     red = await asyncio.to_thread(_red_without, suite, patch, named)
     own = frozenset(part.path for part in patch.parsed if is_test_file(part.path))
@@ -134,7 +136,7 @@ async def _judge(
     targets = frozenset(test for test in (red | frozenset(named)) if file_of(test) not in own)
     judged = await judge(suite, patch, {}, targets, command)
     apart = await asyncio.to_thread(_apart, suite, patch, sorted(own & set(judged.held_back)), named)
-    return _verdict(judged, _Asked(red, frozenset(named), own, apart), suite, base)
+    return _verdict(judged, _Asked(red, frozenset(named), own, apart), suite)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +191,7 @@ def _collected(file: str) -> bool:
     return name.endswith(".py") and name not in ("conftest.py", "__init__.py")
 
 
-def _verdict(judged: Judgement, asked: _Asked, suite: Suite, base: str) -> Verification:
+def _verdict(judged: Judgement, asked: _Asked, suite: Suite) -> Verification:
     check = judged.check
     comparison = check.comparison
     passed = check.passed_targets | asked.passing
@@ -225,7 +227,7 @@ def _verdict(judged: Judgement, asked: _Asked, suite: Suite, base: str) -> Verif
         marks=judged.marks,
         scope=check.evidence.words(),
         tests_run=ran,
-        base_commit=base,
+        base_commit=suite.base.base_commit,
     )
 
 
