@@ -111,10 +111,13 @@ def evaluate_all(settings: EvalSettings) -> int:
         print(by_repository(instances, [report.grades for report in reports]), end="")
     else:
         _print_summary(result)
+    return _exit_code(settings.sources, reports)
+
+
+def _exit_code(sources: Sequence[object], reports: Sequence[RunReport]) -> ExitCode:
+    """PARTLY, and why on stderr, where a figure over all instances would not be what it seems."""
     doubts = [
-        line
-        for source, report in zip(settings.sources, reports, strict=True)
-        for line in _doubts(source, report)
+        line for source, report in zip(sources, reports, strict=True) for line in _doubts(source, report)
     ]
     for line in doubts:
         print(f"swe-agent: {line}", file=sys.stderr)

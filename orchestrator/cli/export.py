@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .names import format_names, run_names
+
+if TYPE_CHECKING:
+    from ..training.export.export import Exported
 
 app = typer.Typer(add_completion=False)
 
@@ -118,6 +121,20 @@ def export(
     done = write(records, names, out, options, losses=losses)
     for name, rows in done.rows.items():
         typer.echo(f"{done.folder / name}: {rows} rows")
+    _tell(done)
+    if parquet:
+        from ..training.export.parquet import to_parquet
+
+        for path in to_parquet(done.folder):
+            typer.echo(str(path))
+    if push is not None:
+        from ..training.export.hub import push as upload
+
+        typer.echo(upload(done.folder, push, private=not public))
+
+
+def _tell(done: Exported) -> None:
+    """What was left out and why, per kind, on stderr."""
     for kind, reasons in done.manifest["dropped"].items():
         if reasons:
             why = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
@@ -129,15 +146,6 @@ def export(
             )
     if done.manifest["redacted"]:
         typer.echo(f"swe-agent: secrets removed: {done.manifest['redacted']}", err=True)
-    if parquet:
-        from ..training.export.parquet import to_parquet
-
-        for path in to_parquet(done.folder):
-            typer.echo(str(path))
-    if push is not None:
-        from ..training.export.hub import push as upload
-
-        typer.echo(upload(done.folder, push, private=not public))
 
 
 def located(run: Path) -> Path:
