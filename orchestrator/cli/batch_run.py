@@ -21,11 +21,12 @@ from ..batch.local import Executor, LocalExecutor
 from ..batch.outputs import Outputs
 from ..batch.resuming import put_back, resume_summary
 from ..batch.runner import Ended, Plan, Runner, run_batch
-from ..batch.screen import PlainScreen, duration, make_screen
+from ..batch.screen import PlainScreen, make_screen
 from ..batch.settings import BatchSettings, InstanceSettings
 from ..batch.state import BatchState, DiskFullError
 from ..benchmarks.instance import Instance
 from ..exit_code import ExitCode
+from ..report.duration import duration
 from .stopping import stopped_grading
 
 __all__ = ["default_name", "run"]

@@ -9,7 +9,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any
 
-from ..batch.screen import duration
+from ..report.duration import duration
 from ..report.screen import dollars
 
 

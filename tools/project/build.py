@@ -50,18 +50,9 @@ class Plan:
             str(self.needs_pytest), str(self.requirements.install_repository), *self.requirements.names,
             *(f"extra:{e}" for e in self.requirements.extras),
             *requirement_inputs(self.manifest, self.requirements),
-            self._identity(),
+            build_identity(self.manifest, runs_tree=self.setup is not None or bool(self.requirements.nested)),
         ]  # fmt: skip
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
-
-    def _identity(self) -> str:
-        wanted = self.requirements
-        # Other packages may be built from source where the repository can be read; pytest is a wheel.
-        others = set(wanted.names) - {"pytest"}
-        reads = self.setup is not None or wanted.install_repository or wanted.nested or others
-        if not reads and not requirement_inputs(self.manifest, wanted):
-            return "nothing of the repository"
-        return build_identity(self.manifest, runs_tree=self.setup is not None or bool(wanted.nested))
 
 
 class Build:

@@ -178,6 +178,8 @@ def warning_filters(item: Any) -> Any:
 def told(item: Any, error: BaseException | None) -> None:
     """What fixtures find out about the test when they are torn down: `tmp_path` keeps or removes its folder by the
     report of the call, and a conftest may have made reports known to its own fixtures."""
+    if not hasattr(item, "stash"):
+        return  # no item of pytest's, or of one whose tmp_path does not ask
     try:
         from _pytest.runner import CallInfo
         from _pytest.tmpdir import tmppath_result_key
