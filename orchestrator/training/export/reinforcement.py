@@ -35,7 +35,8 @@ def grpo(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
             "test_cmd": task.test_cmd or "",
             "setup": task.setup or "",
             "python": task.python or "",
-            "image": task.image or "",
+            # TRL takes a column `image` for pictures of the prompt.
+            "docker_image": task.image or "",
         },
         view.instance,
     )

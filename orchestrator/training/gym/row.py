@@ -20,7 +20,7 @@ _FIELDS = {
     "test_cmd": "test_cmd",
     "setup": "setup",
     "python": "python",
-    "image": "image",
+    "docker_image": "image",
 }
 """Column → field. An empty column says nothing."""
 

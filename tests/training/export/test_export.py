@@ -25,7 +25,7 @@ COLUMNS = {
     "prm": ["prompt", "completions", "labels", "values", "rewards"],
     "grpo": [
         *("prompt", "instance_id", "repository", "base_commit", "problem_statement", "fail_to_pass"),
-        *("test_patch", "test_files", "test_cmd", "setup", "python", "image"),
+        *("test_patch", "test_files", "test_cmd", "setup", "python", "docker_image"),
     ],
     "rollouts": [
         *("group_id", "prompt", "prompt_ids", "completion_ids", "env_mask", "logprobs", "reward"),
