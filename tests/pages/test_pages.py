@@ -132,7 +132,8 @@ def test_a_run_is_shown_while_it_runs(chromium: Any, tmp_path: Path) -> None:
         assert status.get_attribute("class") == "status busy"
         assert page.locator("#candidates tbody tr").count() == 14
         page.locator("#overview details summary").click()
-        line = {"seq": 99, "at": AT + 60, "type": "message", "id": "new", "parent": None, "agent": "coder:m",
+        following = json.loads(run.events.read_text().splitlines()[-1])["seq"] + 1
+        line = {"seq": following, "at": AT + 60, "type": "message", "id": "new", "parent": None, "agent": "coder:m",
                 "node": "n0", "role": "assistant", "content": "fresh words", "tool_calls": [
                     {"function": {"name": "runTests", "arguments": "{}"}}]}  # fmt: skip
         with run.events.open("a") as events:
