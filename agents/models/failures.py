@@ -259,6 +259,6 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
 def _finite(text: str) -> float | None:
     try:
         value = float(text)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
     return max(0.0, value) if math.isfinite(value) else None

@@ -48,7 +48,7 @@ def doctor(
 
 
 def _probe(image: str | None, json_: bool) -> int:
-    """The table attack x kind. Exit 7 when a kind with walls did not hold one."""
+    """The table attack x kind. Exit 7 when a kind with walls did not hold one, or could not be tried."""
     import json
     import sys
     from dataclasses import asdict
@@ -58,8 +58,7 @@ def _probe(image: str | None, json_: bool) -> int:
     kinds: dict[str, str | None] = {"namespace": None, **({"docker": image} if image else {}), "plain": None}
     tried = probe(kinds, lambda line: print(f"· {line}", file=sys.stderr))
     print(json.dumps([asdict(one) for one in tried], ensure_ascii=False) if json_ else table(tried))
-    if not json_:
-        for one in tried:
-            if one.verdict in ("not held", "not tried") and one.kind != "plain":
-                print(f"{one.kind}: {one.attack}: {one.verdict}: {one.detail}", file=sys.stderr)
-    return 7 if any(one.verdict == "not held" and one.kind != "plain" for one in tried) else 0
+    open_ = [one for one in tried if one.kind != "plain" and one.verdict in ("not held", "not tried")]
+    for one in open_:
+        print(f"{one.kind}: {one.attack}: {one.verdict}: {one.detail}", file=sys.stderr)
+    return 7 if open_ else 0

@@ -135,8 +135,13 @@ class Judgement:
     marks: tuple[str, ...] = ()
     """Signs that the patch reaches for its judge."""
     held_back: tuple[str, ...] = ()
-    own_tests: tuple[int, int] | None = None
-    """(passed, not passed) of the tests that the patch itself brings or changes."""
+    own: TestReport | None = None
+    """Of the tests that the patch itself brings or changes, on the patch as it is; None when it has none."""
+
+    @property
+    def own_tests(self) -> tuple[int, int] | None:
+        """(passed, not passed) of them."""
+        return (len(self.own.passing), len(self.own.results) - len(self.own.passing)) if self.own else None
 
     @property
     def verified(self) -> bool:
@@ -144,10 +149,15 @@ class Judgement:
 
 
 async def judge(
-    suite: Suite, patch: Patch, reproduction: Mapping[str, str], targets: Collection[str], command: str
+    suite: Suite,
+    patch: Patch,
+    reproduction: Mapping[str, str],
+    targets: Collection[str],
+    command: str,
+    apart: Collection[str] = (),
 ) -> Judgement:
     """The final word: the patched product on a clean base under the base's own tests and the accepted
-    reproduction, cold. Raises: PatchError, SandboxError."""
+    reproduction, cold. `apart` are further tests in files of the patch. Raises: PatchError, SandboxError."""
     base = suite.base
     fork = await asyncio.to_thread(base.fork)
     try:
@@ -159,14 +169,15 @@ async def judge(
     if check.report is not None and check.report.marks:
         with_base = await asyncio.to_thread(_marks_of_base, suite, check.report)
         found = marks(check.report, bench, with_base)
-    own = await asyncio.to_thread(run_apart, suite.runner, base, patch, bench, timeout=suite.room(final=True))
+    named = {*bench.own_tests, *apart}
+    own = await asyncio.to_thread(run_apart, suite.runner, base, patch, named, timeout=suite.room(final=True))
     return Judgement(check, found, bench.held_back, own)
 
 
 def _marks_of_base(suite: Suite, report: TestReport) -> tuple[str, ...]:
     """Which marks of the report the base makes as well, in the same test files. They are asked in parts: marks are
     told at the end of a run, and the whole may not end in time."""
-    files = sorted({file_of(test) for test in report.results})
+    files = sorted({file_of(test) for test in report.results if test})
     size = max(1, -(-len(files) // _PARTS))
     seen: dict[str, None] = {}
     with suite.base.fork() as fork:
@@ -180,19 +191,15 @@ def _marks_of_base(suite: Suite, report: TestReport) -> tuple[str, ...]:
 
 
 def run_apart(
-    runner: TestRunner, base: Workspace, patch: Patch, bench: Bench, *, timeout: float | None = None
-) -> tuple[int, int] | None:
-    """(passed, not passed) of the tests that the patch brings or changes, on the patch as it is; None when it
-    has none. Raises: SandboxError."""
-    if not bench.own_tests:
+    runner: TestRunner, base: Workspace, patch: Patch, tests: Collection[str], *, timeout: float | None = None
+) -> TestReport | None:
+    """Those of `tests` (files, ids) that are there on the patch as it is; None when none is. Raises: SandboxError."""
+    if not tests:
         return None
     with base.fork() as fork:
         fork.apply(patch)
-        there = [path for path in bench.own_tests if _bytes(fork, path) is not None]
-        if not there:
-            return None
-        report = runner.run(fork, there, timeout=timeout, cold=True)
-    return len(report.passing), len(report.results) - len(report.passing)
+        there = sorted(test for test in tests if _bytes(fork, file_of(test)) is not None)
+        return runner.run(fork, there, timeout=timeout, cold=True) if there else None
 
 
 def _bytes(workspace: Workspace, path: str) -> bytes | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -134,9 +134,10 @@ async def verify_with(
     own = frozenset(part.path for part in patch.parsed if is_test_file(part.path))
     on_line("tests near the change, with the patch and the base's own tests")
     targets = frozenset(test for test in (red | frozenset(named)) if file_of(test) not in own)
-    judged = await judge(suite, patch, {}, targets, command)
-    apart = await asyncio.to_thread(_apart, suite, patch, sorted(own & set(judged.held_back)), named)
-    return _verdict(judged, _Asked(red, frozenset(named), own, apart), suite)
+    apart = [test for test in named if file_of(test) in own]
+    judged = await judge(suite, patch, {}, targets, command, apart)
+    passing = frozenset(judged.own.passing) if judged.own else frozenset[str]()
+    return _verdict(judged, _Asked(red, frozenset(named), own, passing), suite)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,21 +155,6 @@ class _Asked:
         mine = (test for test in self.named if file_of(test) in self.own)
         shown = {*self.passing, *map(file_of, self.passing)}
         return frozenset(test for test in mine if test not in shown)
-
-
-def _apart(suite: Suite, patch: Patch, own: Sequence[str], named: Collection[str]) -> frozenset[str]:
-    """What passes on the patch as it is, of the test files that it brings or changes."""
-    files = {path for path in own if _collected(path)} | {test for test in named if file_of(test) in own}
-    if not files:
-        return frozenset()
-    with suite.base.fork() as fork:
-        fork.apply(patch)
-        there = sorted(
-            test for test in files if fork.sandbox.exec(["test", "-f", file_of(test)]).exit_code == 0
-        )
-        if not there:
-            return frozenset()
-        return frozenset(suite.runner.run(fork, there, timeout=suite.verify.final_s, cold=True).passing)
 
 
 def _red_without(suite: Suite, patch: Patch, named: Collection[str]) -> frozenset[str]:
