@@ -26,6 +26,7 @@ from .purchase import MOST_ASKED, Durations, buy, chunks, file_of, without_cut
 from .relevance import Belonging, Failing, belonging
 
 CAP_S = 600.0
+_ASKED_AT_ONCE = 8
 """Longest run of a whole suite that nobody asked to be run whole."""
 LOOK_S = 2.5
 """Longest run before the first model call."""
@@ -232,6 +233,16 @@ class BaseCommit:
         self.learned(reports)
         self.note(reports[0].results, [name for name in names if name in self.counts] if ended else ())
         return ended
+
+    def ask(self, names: Sequence[str], longest_s: float) -> bool:
+        """Run on the base once, two parts at a time, and remember; whether all came to its end. (One look is enough:
+        what passes here and fails on a candidate is run again before it counts as broken.)"""
+        parts = [names[at : at + _ASKED_AT_ONCE] for at in range(0, len(names), _ASKED_AT_ONCE)]
+        bought = buy(self.runner, self.workspace, parts, wall_s=longest_s, cold=True, stop=self.stop)
+        report = bought.report()
+        self.learned([report])
+        self.note(report.results, [file for file in bought.files if file in self.counts])
+        return not report.timed_out
 
     def learned(self, reports: Sequence[TestReport]) -> None:
         with self._lock:

@@ -19,7 +19,7 @@ from ...tools.testing.tampering import tampering
 from ...tools.testing.test_files import is_test_file
 from ...tools.workspace import Workspace
 from .check import Check
-from .purchase import file_of
+from .purchase import buy, file_of
 from .suite import Suite
 
 _CONFIGURATION = frozenset(
@@ -48,7 +48,7 @@ _NAMED = (
     "*_spec.rb",
 )
 _FOLDERS = frozenset({"test", "tests", "spec", "specs", "__tests__"})
-_PARTS = 4
+_PART = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,15 +178,15 @@ def _marks_of_base(suite: Suite, report: TestReport) -> tuple[str, ...]:
     """Which marks of the report the base makes as well, in the same test files. They are asked in parts: marks are
     told at the end of a run, and the whole may not end in time."""
     files = sorted({file_of(test) for test in report.results if test})
-    size = max(1, -(-len(files) // _PARTS))
-    seen: dict[str, None] = {}
-    with suite.base.fork() as fork:
-        for start in range(0, len(files), size):
-            part = files[start : start + size]
-            run = suite.runner.run(fork, part, timeout=suite.room(final=True), cold=True)
-            seen |= dict.fromkeys(run.marks)
-            if seen.keys() >= set(report.marks):
-                break
+    wanted, seen = set(report.marks), set[str]()
+
+    def heard(part: TestReport) -> bool:
+        seen.update(part.marks)
+        return seen >= wanted
+
+    parts = [files[at : at + _PART] for at in range(0, len(files), _PART)]
+    if parts:
+        buy(suite.runner, suite.base, parts, wall_s=suite.room(final=True), cold=True, on_part=heard)
     return tuple(seen)
 
 

@@ -24,7 +24,7 @@ from .plan import CheckPlan, NoPlans, Plans, check_key
 from .purchase import MOST_ASKED, affordable, buy, chunks, file_of, patience, wall_of, without_cut
 
 ASK_S = 30.0
-"""Longest the base is asked about what fails on one candidate."""
+"""Longest the base is asked about what fails on one candidate; on the last check as long as that may take."""
 SUSPECTS, RERUNS = 20, 5
 """Tests that broke are run again on the base, at most so many, so often."""
 NEAR = 10
@@ -106,7 +106,8 @@ class Suite:
             files = [file for file in ranked if file in run]
         self.commit.note_durations(report.results, set(files) - set(patch.files))
         report = without_cut(report)
-        unknown = self._ask(report, patch, self._within(patience(ASK_S), final))
+        asking_s = self.verify.final_s if final else ASK_S
+        unknown = self._ask(report, patch, self._within(patience(asking_s), final))
         partial = not (whole and self.whole)
         comparison = self._compared(report, files, partial)
         again = self._settle(workspace, comparison.broken, final)
@@ -202,7 +203,7 @@ class Suite:
         )
 
     def _ask(self, report: TestReport, patch: Patch, longest_s: float) -> set[str]:
-        """Run on the base what fails and is not known there, twice; also the test files that the patch changes, which
+        """Run on the base what fails and is not known there; also the test files that the patch changes, which
         may have lost tests. Returns the failing tests that remain unknown."""
         failing = {
             test for test in report.failing if test and self.commit.has(test) and not self._is_known(test)
@@ -212,7 +213,7 @@ class Suite:
         asked += [file for file in changed if file not in self.commit.known.files and file not in asked]
         if not asked or (self.whole and not failing):
             return set()
-        if self.commit.learn(asked, longest_s, runs=2):
+        if self.commit.ask(asked, longest_s):
             return set()  # what the base does not have is new
         return {test for test in failing if not self._is_known(test)}
 
