@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -15,14 +17,6 @@ import pytest
 _IMAGE = "swe-agent-tests:1"
 _PACKAGES = "git,python3,python3-pytest,ca-certificates,procps"
 _CACHE = Path("/var/tmp/swe-agent-tests")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Beside each other (`-n 2`) run whole files, whose fixtures are theirs, and all that needs the one engine."""
-    for item in items:
-        needs_engine = "docker_engine" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("engine" if needs_engine else item.path.name))
 
 
 @pytest.fixture(scope="session")
@@ -39,19 +33,34 @@ def docker_engine() -> Iterator[str]:
     if missing is not None:
         pytest.skip(f"no Docker engine answers, and {missing}")
     before = os.environ.get("DOCKER_HOST")
-    engine = DockerEngine(_CACHE / "docker")
-    try:
-        engine.start()
-    except RuntimeError as error:
-        pytest.skip(str(error))
-    try:
-        os.environ["DOCKER_HOST"] = engine.address
-        yield engine.address
-    finally:
-        os.environ.pop("DOCKER_HOST", None)
-        if before is not None:
-            os.environ["DOCKER_HOST"] = before
-        engine.__exit__(None, None, None)
+    with _data_root() as data:
+        engine = DockerEngine(data)
+        try:
+            engine.start()
+        except RuntimeError as error:
+            pytest.skip(str(error))
+        try:
+            os.environ["DOCKER_HOST"] = engine.address
+            yield engine.address
+        finally:
+            os.environ.pop("DOCKER_HOST", None)
+            if before is not None:
+                os.environ["DOCKER_HOST"] = before
+            engine.__exit__(None, None, None)
+
+
+@contextmanager
+def _data_root() -> Iterator[Path]:
+    """A data root that no other session has: two engines on one wait for each other until both give up."""
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    for number in count():
+        with (_CACHE / f"engine-{number}.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield _CACHE / f"engine-{number}"
+            return
 
 
 @pytest.fixture(scope="session")
@@ -60,22 +69,23 @@ def docker_image(docker_engine: str) -> str:
     import docker
     from docker.errors import ImageNotFound
 
-    client = docker.DockerClient(base_url=docker_engine)
-    _CACHE.mkdir(parents=True, exist_ok=True)
-    with (_CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # several sessions may want the image at once
-        try:
-            client.images.get(_IMAGE)
-        except ImageNotFound:
-            if shutil.which("debootstrap") is None or os.geteuid() != 0:
-                pytest.skip(f"the image {_IMAGE} is missing, and building it needs debootstrap and root")
-            _build_image(docker_engine)
+    client = docker.DockerClient(base_url=docker_engine, timeout=300)
+    try:
+        client.images.get(_IMAGE)
+    except ImageNotFound:
+        name, _, tag = _IMAGE.partition(":")
+        archive = _CACHE / f"{name}-{tag}.tar"
+        with (_CACHE / "image.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # several sessions may want the image at once
+            if not archive.exists():
+                _build_image(archive)
+        client.api.import_image_from_file(str(archive), repository=name, tag=tag)
     return _IMAGE
 
 
-def _build_image(address: str) -> None:
-    import docker
-
+def _build_image(archive: Path) -> None:
+    if shutil.which("debootstrap") is None or os.geteuid() != 0:
+        pytest.skip(f"the image {_IMAGE} is missing, and building it needs debootstrap and root")
     root = Path(tempfile.mkdtemp(prefix="image-", dir=_CACHE))
     try:
         unpack = ["debootstrap", "--foreign", "--variant=minbase", f"--include={_PACKAGES}", "stable", root]
@@ -88,12 +98,8 @@ def _build_image(address: str) -> None:
             options.mkdir(parents=True, exist_ok=True)
             (options / "fast").write_text("force-unsafe-io\n")  # no fsync for each file
         shutil.rmtree(root / "var/cache/apt", ignore_errors=True)
-        archive = root.with_suffix(".tar")
-        subprocess.run(["tar", "-C", root, "-cf", archive, "."], check=True)
-        name, _, tag = _IMAGE.partition(":")
-        docker.DockerClient(base_url=address, timeout=300).api.import_image_from_file(
-            str(archive), repository=name, tag=tag
-        )
-        archive.unlink()
+        packed = root.with_suffix(".tar")
+        subprocess.run(["tar", "-C", root, "-cf", packed, "."], check=True)
+        packed.rename(archive)
     finally:
         shutil.rmtree(root, ignore_errors=True)

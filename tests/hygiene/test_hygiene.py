@@ -104,6 +104,7 @@ def test_what_does_not_belong_is_removed_and_listed(workspace: Workspace) -> Non
         "logo.png": "binary file",
         "link": outside,
         "up": outside,
+        "nested": "git repository of its own",
     }
     assert {item.path: item.reason for item in result.removed} == expected
     assert result.patch.files == ("good", "pkg/core.py")
