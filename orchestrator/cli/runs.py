@@ -86,6 +86,7 @@ def rm(runs: list[str] = typer.Argument(help="Runs: paths or names.", autocomple
 
     for name in runs:
         directory = RunDirectory.existing(name).claim()
+        directory.clear_work()
         directory.release()
         shutil.rmtree(directory.path)
         print(f"removed {directory.path}")

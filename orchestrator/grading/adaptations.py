@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from ...tools.files import read_below
 from ...tools.sandbox import DEFAULT_ROOT, Sandbox, open_sandbox
 from .httpbin import Httpbin, prepare_httpbin, wants_httpbin
 from .native import NativeEnvironment, command_env
 from .relocate import copy_venv
 from .script import source_files
 
+_MOST_SOURCE = 4 << 20
 _TOX_LINKS = """
 tox --current-env -e{name} --notest >/dev/null 2>&1
 for link in .tox/{name}/bin/python*; do
@@ -56,9 +58,8 @@ def httpbin_for(environment: NativeEnvironment, test_patch: str) -> Httpbin | No
     """The httpbin that the changed test files need; None when they need none or it cannot be had."""
     sources = [test_patch]
     for name in source_files(test_patch):
-        path = environment.repository / name
-        if path.is_file():
-            sources.append(path.read_text("utf-8", "replace"))
+        found = read_below(environment.repository, name, _MOST_SOURCE)
+        sources.append((found or b"").decode("utf-8", "replace"))
     return prepare_httpbin(environment.directory.parent) if wants_httpbin(sources) else None
 
 

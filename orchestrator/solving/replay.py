@@ -32,11 +32,16 @@ def replay_run(run: RunDirectory, repository: Path | None, output: Path | None, 
     summary = run.read()
     if not summary.get("finished"):
         raise UsageError(f"{run.path} has not finished: go on with it first (solve --resume {run.path})")
-    request = SolveRequest.from_json(summary["request"])
+    try:
+        request = SolveRequest.from_json(summary["request"])
+        base, recorded = str(summary["result"]["base_commit"]), str(summary["result"]["patch"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UsageError(
+            f"{run.path / 'run.json'} is damaged (no whole request and result): it cannot be replayed"
+        ) from error
     where = repository or request.repository
     if not where.exists():
         raise UsageError(f"{where} is gone: name a checkout with --repo")
-    base = summary["result"]["base_commit"]
     if not request.include_dirty:
         request = request.model_copy(update={"base": base})
     with tempfile.TemporaryDirectory(prefix="swe-agent-replay-") as scratch:
@@ -55,7 +60,6 @@ def replay_run(run: RunDirectory, repository: Path | None, output: Path | None, 
             )
         finally:
             again.release()
-    recorded = summary["result"]["patch"]
     if result.patch != recorded:
         return Replay(
             False, "the replay's patch differs from the recorded one, although every call was the same"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -124,13 +125,14 @@ class RunDirectory:
 
     @property
     def bytecode(self) -> Path:
-        """Compiled modules of the base commit, for every sandbox of this process to read."""
-        return self.path / "work" / "bytecode"
+        """Compiled modules of the base commit, for every sandbox of this process to read. Sandboxes see this path:
+        it must not tell which run, or which instance of a benchmark, this is."""
+        return cache_root() / "bytecode" / hashlib.sha256(str(self.path).encode()).hexdigest()[:20]
 
     def clear_work(self) -> None:
         """Remove what only a run that goes on needs."""
-        for name in ("repository", "scratch", "bytecode", "ready"):
-            path = self.path / "work" / name
+        work = self.path / "work"
+        for path in (work / "repository", work / "scratch", self.bytecode, work / "ready"):
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
     def read(self) -> dict[str, Any]:

@@ -24,8 +24,11 @@ pytestmark = pytest.mark.skipif(
 
 
 def prepare(tmp_path: Path, prelude: str, more: Mapping[str, str] | None = None) -> Project:
-    """Set a repository up whose build back-end runs `prelude` first."""
-    repository(tmp_path / "repo", {**FILES, "backend.py": prelude + "\n" + BACKEND, **(more or {})})
+    """Set a repository up whose build back-end runs `prelude` first; VENV is the environment that is being built
+    (VIRTUAL_ENV would be the installer's own, for the build alone)."""
+    place = str(tmp_path / "cache/environments/*/venv")
+    found = f"import glob\nVENV = glob.glob({place!r})[0]\n"
+    repository(tmp_path / "repo", {**FILES, "backend.py": found + prelude + "\n" + BACKEND, **(more or {})})
     return prepare_project(tmp_path / "repo", cache=tmp_path / "cache", sandbox_kind="namespace")
 
 
@@ -33,18 +36,20 @@ def test_an_interpreter_that_the_build_replaced_does_not_run_on_the_host(tmp_pat
     mark = tmp_path / "executed"
     prelude = f"""
 import os, sys, glob
-python = os.path.join(os.environ["VIRTUAL_ENV"], "bin", "python")
-real = os.path.realpath(python)
-os.remove(python)
-with open(python, "w") as file:
-    file.write("#!/bin/sh\\ntouch {mark}; exec {{}} \\"$@\\"\\n".format(real))
-os.chmod(python, 0o755)
-for site in glob.glob(os.path.join(os.environ["VIRTUAL_ENV"], "lib", "python*", "site-packages")):
+python = os.path.join(VENV, "bin", "python")
+if os.path.islink(python):
+    real = os.path.realpath(python)
+    os.remove(python)
+    with open(python, "w") as file:
+        file.write("#!/bin/sh\\ntouch {mark}; exec {{}} \\"$@\\"\\n".format(real))
+    os.chmod(python, 0o755)
+for site in glob.glob(os.path.join(VENV, "lib", "python*", "site-packages")):
     with open(os.path.join(site, "evil.pth"), "w") as file:
         file.write("import os; os.system('touch {mark}')\\n")
 """
     with contextlib.suppress(ProjectError):  # refusing is as good
-        prepare(tmp_path, prelude)
+        project = prepare(tmp_path, prelude)
+        assert list(project.read_only[0].glob("venv/lib/python*/site-packages/evil.pth")), "it was tried"
     assert not mark.exists()
 
 
@@ -54,7 +59,7 @@ def test_links_of_the_build_lead_nowhere_on_the_host(tmp_path: Path) -> None:
     victim.write_text("as it was\n")
     prelude = f"""
 import os, glob
-venv = os.environ["VIRTUAL_ENV"]
+venv = VENV
 if not os.path.lexists("src/demo/stolen.txt"):
     os.symlink({str(secret)!r}, "src/demo/stolen.txt")
 for site in glob.glob(os.path.join(venv, "lib", "python*", "site-packages")):
@@ -69,6 +74,7 @@ for folder in (venv, os.path.dirname(venv)):
 """
     project = prepare(tmp_path, prelude)
     assert victim.read_text() == "as it was\n"
+    assert list(project.read_only[0].glob("venv/lib/python*/site-packages/linked.py")), "it was tried"
     assert project.artefacts is not None
     assert not project.artefacts.is_symlink()
     with tarfile.open(project.artefacts) as archive:
@@ -110,7 +116,9 @@ assert not any("password" in value or "s3cret" in value for value in os.environ.
 def test_what_a_build_may_import_is_part_of_its_environments_key(tmp_path: Path) -> None:
     helper = {"helper.py": "KIND = 1\n"}
     first = prepare(tmp_path / "a", "import helper", helper)
-    same = prepare(tmp_path / "b", "import helper", helper)
+    repository(
+        tmp_path / "b/repo", {**FILES, **helper, "backend.py": (tmp_path / "a/repo/backend.py").read_text()}
+    )
     same = prepare_project(tmp_path / "b/repo", cache=tmp_path / "a/cache", sandbox_kind="namespace")
     assert same.python == first.python, "the same tree"
     repository(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
 from pathlib import Path
@@ -49,3 +50,21 @@ def test_only_plain_modules_with_plain_names_are_taken(tmp_path: Path) -> None:
         "kept/root.pyc": b"r",
         "kept/link/through.pyc": b"t",
     }
+
+
+def test_an_archive_is_neither_decompressed_nor_trusted(tmp_path: Path) -> None:
+    bomb = gzip.compress(archive(("pycache/bomb.pyc", tarfile.REGTYPE, bytes(256 << 20))), 1)
+    assert len(bomb) < 2 << 20
+    whole = archive(("pycache/a.pyc", tarfile.REGTYPE, b"a" * 4096))
+    clash = archive(
+        ("pycache/x.pyc", tarfile.REGTYPE, b"x"),
+        ("pycache/x.pyc/y.pyc", tarfile.REGTYPE, b"y"),
+        ("pycache/" + "n" * 400 + ".pyc", tarfile.REGTYPE, b"n"),
+        ("pycache/z.pyc", tarfile.REGTYPE, b"z"),
+    )
+    for number, odd in enumerate((bomb, b"", b"no archive", whole[:1000], clash)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        unpack(odd, folder)
+        assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 1 << 20
+    assert {path.name for path in (tmp_path / "4").iterdir()} == {"x.pyc", "z.pyc"}

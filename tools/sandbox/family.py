@@ -99,7 +99,7 @@ class Family:
 
     def _lay_out(self) -> None:
         root = self.layers / "root"
-        for name in ("source", "view", "private.base/tmp", "private.base/home"):
+        for name in ("source", "view", "none", "private.base/tmp", "private.base/home"):
             (self.layers / name).mkdir(parents=True)
         for name in ("usr", "etc", "proc", "dev/shm", "dev/pts", "tmp", "var", "run", "sys", HOME[1:]):
             (root / name).mkdir(parents=True)
@@ -186,7 +186,7 @@ class Family:
         if self.identity.uid is None:
             return
         os.chown(self.layers, self.identity.uid, self.identity.uid)
-        for top in ("private.base", "root", "view", "source"):
+        for top in ("private.base", "root", "none", "view", "source"):
             for where, _, files in os.walk(self.layers / top):
                 for path in (where, *(str(Path(where, name)) for name in files)):
                     os.chown(path, self.identity.uid, self.identity.uid, follow_symlinks=False)

@@ -84,9 +84,9 @@ class View:
                 raise OSError(errno.EOVERFLOW, "its files cannot be mapped to the sandbox's user", "source")
         self._stage = kernel.open_tree(STAGE)
         self._make_layer(config["layer"])
-        root = kernel.open_tree("root")
-        kernel.set_tree_attributes(root, kernel.MOUNT_ATTR_NODEV | kernel.MOUNT_ATTR_NOSUID)
-        kernel.move_mount(root, "view")
+        # An overlay, for a bind would show the family's path on the host in /proc/self/mountinfo.
+        options = "lowerdir=root:none,userxattr"
+        kernel.mount("overlay", "view", "overlay", kernel.MS_NOSUID | kernel.MS_NODEV, options)
         for path in sorted(name[1:] for name in trees if name[0] == "="):
             if path not in self._over:
                 kernel.move_mount(trees["=" + path], "view" + path)
@@ -108,7 +108,6 @@ class View:
         kernel.pivot_root(".", ".")
         kernel.unmount(".")
         os.chdir("/")
-        # The skeleton itself becomes read-only last: mount points were found in it until now.
         seal = os.open("/", os.O_PATH | os.O_CLOEXEC)
         kernel.set_tree_attributes(seal, kernel.MOUNT_ATTR_RDONLY, recursive=False)
         os.close(seal)

@@ -66,14 +66,24 @@ class Bytecode:
 
 def unpack(archive: bytes, folder: Path) -> None:
     """Write the compiled modules below `pycache/` in a tar archive to `folder`. The archive comes out of a
-    sandbox: only plain files with plain names are taken from it."""
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        for member in tar:
-            parts = PurePosixPath(member.name).parts
-            if not member.isfile() or member.issparse() or not member.name.endswith(".pyc"):
-                continue
-            if parts[:1] != ("pycache",) or ".." in parts or (data := tar.extractfile(member)) is None:
-                continue
-            target = folder.joinpath(*parts[1:])
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(data.read())
+    sandbox: only plain files with plain names are taken from it, and nothing is decompressed."""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
+            for member in tar:
+                _take(tar, member, folder)
+    except tarfile.TarError:
+        return  # no archive, or one that ends early: what it lacks is compiled again
+
+
+def _take(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    parts = PurePosixPath(member.name).parts
+    if not member.isfile() or member.issparse() or not member.name.endswith(".pyc"):
+        return
+    if parts[:1] != ("pycache",) or ".." in parts or (data := tar.extractfile(member)) is None:
+        return
+    target = folder.joinpath(*parts[1:])
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data.read())
+    except OSError:
+        return  # a name that no file can have, or that a folder has
