@@ -28,9 +28,7 @@ def materialise(destination: Path) -> Path:
         return destination
     draft = destination.with_name(f".{destination.name}.{os.getpid()}.new")
     try:
-        shutil.copytree(
-            FOLDER / "repo", draft, ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache")
-        )
+        shutil.copytree(FOLDER / "repo", draft, ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache"))
         for arguments in (["init", "-q"], ["add", "-A"], [*_IDENTITY, "commit", "-qm", "The car park"]):
             done = subprocess.run(["git", *arguments], cwd=draft, capture_output=True, text=True)
             if done.returncode:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...tools import errors
 from ..exit_code import ExitCode, exit_code_of
-from .entry import begun
+from .interrupts import begun
 from .machine_fault import machine_fault
 
 

@@ -119,7 +119,9 @@ def test_interrupted_in_the_first_tenth_of_a_second(places: dict[str, str], tmp_
         pytest.skip("this env cannot hold a signal back")
     for attempt in range(20):
         process = subprocess.Popen([str(script), *SOLVE], stderr=subprocess.PIPE, text=True, env=places)
-        time.sleep(0.004 + attempt * 0.005)  # before it, env itself is not there yet and dies as every program does
+        time.sleep(
+            0.004 + attempt * 0.005
+        )  # before it, env itself is not there yet and dies as every program does
         process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=30)
         assert (process.returncode, told) == (130, "swe-agent: interrupted\n"), attempt
