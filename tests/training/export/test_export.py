@@ -29,7 +29,16 @@ COLUMNS = {
         *("test_patch", "test_files", "test_cmd", "setup", "python", "docker_image"),
     ],
     "rollouts": [
-        *("group_id", "prompt", "prompt_ids", "completion_ids", "env_mask", "logprobs", "reward", "repaired_calls"),
+        *(
+            "group_id",
+            "prompt",
+            "prompt_ids",
+            "completion_ids",
+            "env_mask",
+            "logprobs",
+            "reward",
+            "repaired_calls",
+        ),
         *("reward/coverage", "reward/gate:leak", "reward/gate:protected", "reward/gate:regression"),
         *("reward/lint", "reward/tests", "reward/time"),
     ],
