@@ -46,7 +46,9 @@ class _TooLong(BaseException):
     pass
 
 
-def check(task: Task, repaired: str, *, count: int = 1000, seed: int = 0, limit_s: float = 400.0) -> Agreement:
+def check(
+    task: Task, repaired: str, *, count: int = 1000, seed: int = 0, limit_s: float = 400.0
+) -> Agreement:
     """Compare `repaired` (source text) with the task's reference on `count` random inputs.
 
     Inputs on which the reference raises, or takes longer than half a second, do not count;

@@ -15,6 +15,7 @@ _CALLED = re.compile(r"`{1,2}([\w.]+)(?:\(.*?\))?`{1,2}|\b(\w+)\(")
 _QUOTED = re.compile(r"'([^'\n]{1,20})'|\"([^\"\n]{1,20})\"")
 
 
+_NUMBER = re.compile(r"(?<![\w.-])\d+(?![\w.])")
 _WORD = re.compile(r"[A-Za-z_][\w.]*\w|[A-Za-z_]")
 _CODE = re.compile(r"`+([^`\n]+)`+")
 _MOST_NAMES = 80
@@ -78,4 +79,5 @@ def hints(text: str, paths: Sequence[str]) -> dict[str, Any]:
         "functions": sorted(functions),
         "words": dict(words.most_common(40)),
         "names": _names(text),
+        "numbers": list(dict.fromkeys(_NUMBER.findall(text)))[:12],
     }

@@ -56,4 +56,4 @@ def test_a_search_that_finds_nothing_says_what_it_did(make_workspace, project: P
     found = propose(make_workspace(files), project, ["test_a.py::test_f"], effort=50)
     assert not found.patches
     assert "candidates were tried" in found.message
-    assert found.tried <= 50
+    assert found.tried <= 4 * 50  # tests as short as this: four candidates count for one

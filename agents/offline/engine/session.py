@@ -125,7 +125,9 @@ class Session:
         self.judge_in_fork = judge
         pristine = guard.Checkout(self.root, self.request["tracked"])
         keep = [ids[i] for i in passing]
-        search = Search(self, pool, spectrum, [ids[i] for i in failing], keep, probe["seconds"], pristine)
+        named = [ids[i] for i in failing]
+        events = seen["events"] if seen else None
+        search = Search(self, pool, spectrum, named, keep, probe["seconds"], pristine, events)
         try:
             search.run()
         finally:

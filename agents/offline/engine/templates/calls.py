@@ -78,7 +78,8 @@ def calls(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
         family = _RELATIVES.get(name or "", [])
         for rank, other in enumerate(family):
             yield ctx.raw(start, end, f"{whole}.{other}", node, "function family", 0.6 / (1 + 0.3 * rank))
-        yield ctx.edit(node, ctx.text_at(node.func.value), "unwrap call", 0.45)
+        if not isinstance(node.parent, ast.Expr):  # type: ignore[attr-defined]
+            yield ctx.edit(node, ctx.text_at(node.func.value), "unwrap call", 0.45)
         yield _chain(ctx, node, node.func)
     elif isinstance(node.func, ast.Name):
         start, end = ctx.chunk.span(node.func)

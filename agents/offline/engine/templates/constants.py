@@ -50,7 +50,10 @@ def _one(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
 
 def _numbers(ctx: Context, node: ast.Constant, value: float) -> Iterator[Edit | None]:
     seen = set()
-    options = [(value + 1, 0.7), (value - 1, 0.7), (0, 0.4), (1, 0.4), (2, 0.25), (-1, 0.15), (-value, 0.3)]
+    parent = node.parent  # type: ignore[attr-defined]
+    equal = isinstance(parent, ast.Compare) and isinstance(parent.ops[0], (ast.Eq, ast.NotEq))
+    near = 0.35 if equal else 0.7  # a bound is more often off by one than a value asked for
+    options = [(value + 1, near), (value - 1, near), (0, 0.4), (1, 0.4), (2, 0.25), (-1, 0.15), (-value, 0.3)]
     options += [
         (value * 10, 0.12),
         (value * 2, 0.15),

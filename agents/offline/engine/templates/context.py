@@ -10,17 +10,9 @@ from typing import Any, NamedTuple
 
 from ..chunk import Chunk, SourceFile
 from ..donors import Call, Check
-
-_BINOP_LEVEL = {
-    ast.BitOr: 7, ast.BitXor: 8, ast.BitAnd: 9, ast.LShift: 10, ast.RShift: 10, ast.Add: 11, ast.Sub: 11,
-    ast.Mult: 12, ast.MatMult: 12, ast.Div: 12, ast.FloorDiv: 12, ast.Mod: 12, ast.Pow: 14,
-}  # fmt: skip
-_NUMERIC = ("int", "float", "bool", "complex")
-_STR_TO_BOOL = ("isdigit", "isalpha", "isalnum", "isupper", "islower", "isspace", "startswith", "endswith")
-_STR_TO_STR = (
-    "upper", "lower", "strip", "lstrip", "rstrip", "replace", "join", "title", "capitalize", "swapcase",
-)  # fmt: skip
-_TO_INT = ("len", "int", "ord", "hash", "id", "count", "index", "find", "rfind", "bit_length")
+from .kinds import base, elements, fits, kind_of
+from .precedence import level, needed
+from .usage import Usage, numbers_said, usage
 
 
 class Edit(NamedTuple):
@@ -32,75 +24,6 @@ class Edit(NamedTuple):
     prior: float
     line: int
     """Line of the file that the edit is about; its suspiciousness multiplies the prior."""
-
-
-def level(node: ast.AST) -> int:
-    """Binding strength of an expression, after Python's operator precedence table."""
-    if isinstance(node, ast.NamedExpr):
-        return 0
-    if isinstance(node, (ast.Lambda, ast.Yield, ast.YieldFrom)):
-        return 1
-    if isinstance(node, ast.IfExp):
-        return 2
-    if isinstance(node, ast.BoolOp):
-        return 3 if isinstance(node.op, ast.Or) else 4
-    if isinstance(node, ast.UnaryOp):
-        return 5 if isinstance(node.op, ast.Not) else 13
-    if isinstance(node, ast.Compare):
-        return 6
-    if isinstance(node, ast.BinOp):
-        return _BINOP_LEVEL[type(node.op)]
-    if isinstance(node, ast.Await):
-        return 15
-    if isinstance(node, ast.Starred):
-        return 0
-    return 16
-
-
-def needed(node: ast.AST) -> int:
-    """The weakest binding that may stand in the place of `node` without parentheses."""
-    parent, slot = node.parent, node.slot  # type: ignore[attr-defined]
-    if isinstance(parent, (ast.Attribute, ast.Await)) or (
-        isinstance(parent, (ast.Subscript, ast.Call)) and slot in ("value", "func")
-    ):
-        return 16
-    if isinstance(parent, ast.BinOp):
-        own = level(parent)
-        if isinstance(parent.op, ast.Pow):
-            return 15 if slot == "left" else 13
-        return own if slot == "left" else own + 1
-    if isinstance(parent, ast.UnaryOp):
-        return level(parent)
-    if isinstance(parent, (ast.Compare, ast.Starred)):
-        return 7
-    if isinstance(parent, ast.BoolOp):
-        return level(parent) + 1
-    if isinstance(parent, ast.IfExp):
-        return 2 if slot == "orelse" else 3
-    if isinstance(parent, ast.comprehension):
-        return 3
-    return 1
-
-
-def elements(kind: str | None) -> str | None:
-    """`int` for `list[int]`; a string's elements are strings."""
-    if kind == "str":
-        return "str"
-    if kind and "[" in kind:
-        return kind[kind.index("[") + 1 : -1] or None
-    return None
-
-
-def base(kind: str | None) -> str | None:
-    return kind.split("[")[0] if kind else None
-
-
-def fits(one: str | None, other: str | None) -> bool:
-    """Whether two kinds may stand for one another; unknown fits everything."""
-    if one is None or other is None:
-        return True
-    one, other = base(one) or "", base(other) or ""
-    return one == other or (one in _NUMERIC and other in _NUMERIC) or "NoneType" in (one, other)
 
 
 class Context:
@@ -124,6 +47,7 @@ class Context:
         hints = hints or {}
         self.hints: dict[str, int] = hints.get("words", {})
         self.issue_words: list[str] = hints.get("names", [])
+        self.issue_numbers: list[str] = hints.get("numbers", [])
         self.lines = set(lines) if lines is not None else None
         self.file = file
         self.errors = [name for name in errors if name.isidentifier() and name not in ("Stop", "Failed")]
@@ -224,6 +148,8 @@ class Context:
         self.strings = sorted(set(self.strings), key=self.strings.index)
         doc = ast.get_docstring(self.root) if not self.chunk.whole else None  # type: ignore[arg-type]
         self.doc = doc or ""
+        self.said_numbers = numbers_said(self.doc, self.issue_numbers)
+        self.usage = usage(self.root, self.nodes) if not self.chunk.whole else Usage((), (), ())
         for node in self.nodes:
             if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.BinOp, ast.UnaryOp)):
                 if isinstance(getattr(node, "ctx", None), (ast.Store, ast.Del)) or node is self.root:
@@ -250,63 +176,7 @@ class Context:
 
     def kind(self, node: ast.AST) -> str | None:
         """The type of an expression as far as the recorded types and the syntax tell."""
-        if isinstance(node, ast.Constant):
-            return type(node.value).__name__
-        if isinstance(node, ast.Name):
-            known = self.types.get(node.id)
-            if known:
-                concrete = [k for k in known if k != "NoneType"]
-                return concrete[0] if concrete else known[0]
-            return None
-        if isinstance(node, ast.Compare) or (isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)):
-            return "bool"
-        if isinstance(node, ast.UnaryOp):
-            return self.kind(node.operand)
-        if isinstance(node, (ast.List, ast.ListComp)):
-            return "list"
-        if isinstance(node, (ast.Dict, ast.DictComp)):
-            return "dict"
-        if isinstance(node, (ast.Set, ast.SetComp)):
-            return "set"
-        if isinstance(node, ast.Tuple):
-            return "tuple"
-        if isinstance(node, (ast.JoinedStr,)):
-            return "str"
-        if isinstance(node, ast.BinOp):
-            left, right = self.kind(node.left), self.kind(node.right)
-            if isinstance(node.op, ast.Div):
-                return "float" if base(left) in _NUMERIC or base(right) in _NUMERIC else None
-            if isinstance(node.op, ast.Mod) and left == "str":
-                return "str"
-            if "float" in (left, right):
-                return "float"
-            return left if left not in (None, "int") else (right or left)
-        if isinstance(node, ast.IfExp):
-            return self.kind(node.body) or self.kind(node.orelse)
-        if isinstance(node, ast.Subscript):
-            whole = self.kind(node.value)
-            return whole if isinstance(node.slice, ast.Slice) else elements(whole)
-        if isinstance(node, ast.Call):
-            return self._call_kind(node)
-        return None
-
-    def _call_kind(self, node: ast.Call) -> str | None:
-        name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-        if name in _TO_INT:
-            return "int"
-        if name in ("str", "chr", "repr", "hex", "bin", "format") or name in _STR_TO_STR:
-            return "str"
-        if name in ("any", "all", "isinstance", "bool") or name in _STR_TO_BOOL:
-            return "bool"
-        if name in ("list", "sorted", "split", "splitlines"):
-            inner = self.kind(node.args[0]) if node.args else None
-            return f"list[{elements(inner) or ''}]" if name != "split" else "list[str]"
-        if name in ("set", "dict", "tuple", "float", "range"):
-            return name
-        if name in ("max", "min", "sum", "abs", "round", "pop") and node.args:
-            inner = self.kind(node.args[0])
-            return inner if base(inner) in _NUMERIC else elements(inner)
-        return None
+        return kind_of(node, self.types)
 
     def same_kind(self, kind: str | None, skip: str = "") -> list[str]:
         """Local names that fit `kind`, known matches first."""
@@ -350,3 +220,6 @@ class Context:
 
     def is_builtin(self, name: str) -> bool:
         return hasattr(builtins, name)
+
+
+__all__ = ["Context", "Edit", "base", "elements", "fits", "level", "needed"]

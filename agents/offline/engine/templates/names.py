@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from .arguments import keys_by_table
 from .context import Context, Edit, base, elements
 
 
@@ -126,6 +127,9 @@ def wraps(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
                 if number not in ("1", "2", "0"):
                     for sign in "+-*%":
                         yield ctx.edit(node, f"{product} {sign} {number}", "arithmetic with constant", 0.03)
+                if number.rstrip(".0") in ("2", "3", "4"):
+                    power = f"{ctx.text_at(node, 15)} ** {number.rstrip('.0')}"
+                    yield ctx.edit(node, power, "arithmetic with constant", 0.04)
         yield ctx.edit(node, f"-{ctx.text_at(node, 13)}", "negate number", 0.12 if kind else 0.04)
         yield ctx.edit(
             node, f"abs({text})", "wrap abs", 0.3 if isinstance(node, (ast.BinOp, ast.Name)) else 0.1
@@ -171,6 +175,8 @@ def wraps(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
         ):  # fmt: skip
             if not (constant and kind == "str"):
                 yield ctx.edit(node, f"{left}{text}{right}", "wrap collection", prior * scale)
+        for key in keys_by_table(ctx) if kind in ("list", "tuple", "set") else ():
+            yield ctx.edit(node, f"sorted({text}, key={key})", "wrap collection", 0.06)
         if kind in ("list", "tuple", "str", None) and not constant:
             for tail, prior in (
                 ("[0]", 0.12), ("[-1]", 0.12), ("[1:]", 0.2), ("[:-1]", 0.2), ("[::-1]", 0.2), ("[:]", 0.08),

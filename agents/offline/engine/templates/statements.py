@@ -115,7 +115,7 @@ def _delete(ctx: Context, node: ast.stmt, block: list[ast.stmt], indent: str) ->
             stop = ctx.chunk.line_span(run[-1])[1]
             yield ctx.raw(start, stop, "", node, "delete statements", 0.16 / more)
     if len(block) == 1:
-        yield ctx.raw(start, end, f"{indent}pass\n", node, "delete statement", prior)
+        yield ctx.raw(start, end, f"{indent}pass\n", node, "delete statement", 0.4 * prior)
     else:
         yield ctx.raw(start, end, "", node, "delete statement", prior)
 
