@@ -72,7 +72,7 @@ def combined(seeds: list[Candidate], most: int = 400) -> list[Candidate]:
 
 def _together(one: Candidate, two: Candidate) -> tuple[tuple[Chunk, str], ...]:
     """The edits of both; () where they touch each other."""
-    if len(one.edits) > 1 or len(two.edits) > 1:
+    if len(one.edits) != 1 or len(two.edits) != 1:
         return ()
     (base, first), (other, second) = one.edits[0], two.edits[0]
     if base.key != other.key:

@@ -31,8 +31,6 @@ class Edits:
             file = self.files[path]
             chunk = file.chunk_at(line) or file.whole
             places.setdefault(chunk.key, (chunk, set()))[1].add(line)
-            if chunk is not file.whole and line < _body_line(chunk):
-                places.setdefault(file.whole.key, (file.whole, set()))[1].add(line)
         out: list[Candidate] = []
         for chunk, active in places.values():
             out += self.of(chunk, chunk, active)
@@ -62,7 +60,3 @@ class Edits:
             templates = (*(seed.templates if seed else ()), edit.template)
             out.append(Candidate(((base, edit.text),), templates, score, edit.line))
         return out
-
-
-def _body_line(chunk: Chunk) -> int:
-    return chunk.line(chunk.function.body[0])  # type: ignore[attr-defined]

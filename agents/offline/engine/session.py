@@ -21,7 +21,7 @@ from .pool import Pool
 from .search import Search
 from .soften import Recorder, install, soften
 from .spectrum import Spectrum
-from .suite import CollectPlugin, Suite, Unit, Verdict, file_of, matches, pytest_arguments
+from .suite import CollectPlugin, Suite, Unit, Verdict, file_of, matches, names_in, pytest_arguments
 from .swap import Swapper
 from .unittests import collect
 from .worker import Goal, Worker
@@ -109,6 +109,8 @@ class Session:
         seen = in_child(lambda: self._spectrum(suite, failing, passing, swapper), 120.0)
         spectrum = Spectrum.of(seen or self._journaled(), self.files)
         spectrum.errors = list(probe["errors"])
+        if spectrum.types:
+            spectrum.add_named(names_in(suite.items, failing), self.files)
         suite.keep_parameters()
         red, green = ({Unit(*unit) for unit in probe[name]} for name in ("red", "green"))
         goal = Goal(failing, passing, red, green)

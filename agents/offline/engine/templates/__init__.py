@@ -23,6 +23,7 @@ FAMILIES = (
 )  # fmt: skip
 # What is run when a module is imported: tables, defaults, class bodies. Their candidates cost a fresh run each.
 AT_IMPORT = (constants, entries, calls, names, operators, subscripts, siblings)
+IN_DECORATORS = (constants, entries, subscripts, operators)
 _MOST_AT_IMPORT = 600
 _READS_UNREAD = 2.5
 """What an edit weighs more that reads a name which the function binds and never reads."""
@@ -35,10 +36,11 @@ def mutants(ctx: Context) -> list[Edit]:
     cannot render is one mutant less.
     """
     found: dict[str, Edit] = {}
-    for node in ctx.nodes:
+    families = AT_IMPORT if ctx.chunk.whole else FAMILIES
+    for node, mine in [*((n, families) for n in ctx.nodes), *((n, IN_DECORATORS) for n in ctx.decorators)]:
         if hasattr(node, "lineno") and not ctx.active(node):
             continue
-        for family in AT_IMPORT if ctx.chunk.whole else FAMILIES:
+        for family in mine:
             try:
                 for edit in family(ctx, node):
                     if edit is None or edit.prior <= 0 or edit.text == ctx.chunk.text:

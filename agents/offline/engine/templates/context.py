@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -13,6 +14,8 @@ from ..donors import Call, Check
 from .kinds import base, elements, fits, kind_of
 from .precedence import level, needed
 from .usage import Usage, numbers_said, usage
+
+_INGREDIENTS = (ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.BinOp, ast.UnaryOp)
 
 
 class Edit(NamedTuple):
@@ -53,6 +56,8 @@ class Context:
         self.errors = [name for name in errors if name.isidentifier() and name not in ("Stop", "Failed")]
         self.root = chunk.function
         self.nodes: list[ast.AST] = list(self._walk(self.root))
+        decorators = [] if chunk.whole else getattr(self.root, "decorator_list", [])
+        self.decorators = [node for decorator in decorators for node in self._walk(decorator)]
         self._prepare()
         self._donate()
 
@@ -114,53 +119,43 @@ class Context:
             stack.extend(reversed(children))
 
     def _prepare(self) -> None:
+        chunk, whole = self.chunk, self.chunk.whole
         bound: dict[str, int] = {}
-        self.calls: dict[str, int] = {}
-        self.numbers: list[str] = []
-        self.strings: list[str] = []
-        self.pool: dict[str, tuple[str | None, int, int]] = {}
-        args: list[str] = []
         for node in self.nodes:
             if isinstance(node, ast.arg):
-                bound.setdefault(node.arg, self.chunk.line(node))
-                args.append(node.arg)
+                bound.setdefault(node.arg, chunk.line(node))
             elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                bound.setdefault(node.id, self.chunk.line(node))
-            elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
-                self.numbers.append(self.chunk.segment(node))
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                self.strings.append(self.chunk.segment(node))
-            if isinstance(node, ast.Call):
-                self.calls[self.chunk.segment(node.func)] = (
-                    self.calls.get(self.chunk.segment(node.func), 0) + 1
-                )
+                bound.setdefault(node.id, chunk.line(node))
+        self.bound = bound
+        self.calls = Counter(chunk.segment(n.func) for n in self.nodes if isinstance(n, ast.Call))
+        self.args = [n.arg for n in self.nodes if isinstance(n, ast.arg) and n.arg not in ("self", "cls")]
+        self.locals = [n for n in bound if n not in ("self", "cls") and n not in self.calls]
+        self.attribute_names = tuple(f".{n.attr}" for n in self.nodes if isinstance(n, ast.Attribute))
+        constants = [(chunk.segment(n), n) for n in self.nodes if isinstance(n, ast.Constant)]
+        self.numbers = list(dict.fromkeys(text for text, n in constants if type(n.value) in (int, float)))
+        self.strings = list(dict.fromkeys(text for text, n in constants if isinstance(n.value, str)))
         self.places: dict[str, list[ast.AST]] = {}
         """Constants of the chunk by their source text."""
-        if not self.chunk.whole:
-            for node in self.nodes:
-                if isinstance(node, ast.Constant):
-                    self.places.setdefault(self.chunk.segment(node), []).append(node)
-        self.bound = bound
-        self.attribute_names = tuple(f".{n.attr}" for n in self.nodes if isinstance(n, ast.Attribute))
-        self.args = [a for a in args if a not in ("self", "cls")]
-        self.locals = [n for n in bound if n not in ("self", "cls") and n not in self.calls]
-        self.numbers = sorted(set(self.numbers), key=self.numbers.index)
-        self.strings = sorted(set(self.strings), key=self.strings.index)
-        doc = ast.get_docstring(self.root) if not self.chunk.whole else None  # type: ignore[arg-type]
-        self.doc = doc or ""
+        for text, node in () if whole else constants:
+            self.places.setdefault(text, []).append(node)
+        self.doc = "" if whole else ast.get_docstring(self.root) or ""  # type: ignore[arg-type]
         self.said_numbers = numbers_said(self.doc, self.issue_numbers)
-        self.usage = usage(self.root, self.nodes) if not self.chunk.whole else Usage((), (), ())
+        self.usage = Usage((), (), ()) if whole else usage(self.root, self.nodes)
+        self.pool: dict[str, tuple[str | None, int, int]] = {}
         for node in self.nodes:
-            if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.BinOp, ast.UnaryOp)):
-                if isinstance(getattr(node, "ctx", None), (ast.Store, ast.Del)) or node is self.root:
-                    continue
-                parent = node.parent  # type: ignore[attr-defined]
-                if isinstance(parent, ast.Call) and node.slot == "func":  # type: ignore[attr-defined]
-                    continue
-                text = self.chunk.segment(node)
-                if len(text) <= 40 and "\n" not in text:
-                    old = self.pool.get(text)
-                    self.pool[text] = (self.kind(node), (old[1] if old else 0) + 1, level(node))
+            if isinstance(node, _INGREDIENTS) and node is not self.root:
+                self._pool(node)
+
+    def _pool(self, node: ast.expr) -> None:
+        """Keep an expression that may be used elsewhere: its kind, how often it is there, how it binds."""
+        if isinstance(getattr(node, "ctx", None), (ast.Store, ast.Del)):
+            return
+        if isinstance(node.parent, ast.Call) and node.slot == "func":  # type: ignore[attr-defined]
+            return
+        text = self.chunk.segment(node)
+        if len(text) <= 40 and "\n" not in text:
+            count = self.pool[text][1] if text in self.pool else 0
+            self.pool[text] = (self.kind(node), count + 1, level(node))
 
     def active(self, node: ast.AST) -> bool:
         """Whether the failing tests reached the node's line (multi-line expressions count by their statement)."""
