@@ -13,14 +13,14 @@ app = typer.Typer(
 def init(force: bool = typer.Option(False, "--force", help="Replace an existing file.")) -> int:
     """Write a commented config.toml with every default."""
     from ...tools.errors import UsageError
+    from ...tools.files import write_atomically
     from ..settings.sources import template, user_file
 
     path = user_file()
     if path.exists() and not force:
         raise UsageError(f"{path} exists already: edit it, or use --force")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(template(), encoding="utf-8")
+        write_atomically(path, template())
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
     print(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,8 @@ from typing import Any
 
 from ...tools import errors
 from ..exit_code import ExitCode, exit_code_of
+from .interrupts import begun
+from .machine_fault import machine_fault
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,15 +29,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         from typer._completion_classes import completion_init
 
         completion_init()
+        app(prog_name="swe-agent")
 
     # typer carries its own click in newer versions: the class is taken from what it raises.
     usage_error: type[Any] = typer.BadParameter.__mro__[2]
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
+        begun()
         extra: dict[str, Any] = {}
         if any(word in COMMANDS for word in arguments):
             extra = _sources(_config_file(arguments))
-        result = app(args=arguments, prog_name="swe-agent", standalone_mode=False, **extra)
+        # not by calling app, which would make codes of its own of ^C and of a closed pipe
+        command = typer.main.get_command(app)
+        with command.make_context("swe-agent", arguments, **extra) as context:
+            result = command.invoke(context)
         return result if isinstance(result, int) else ExitCode.OK
     except (typer.Abort, KeyboardInterrupt):
         print("swe-agent: interrupted", file=sys.stderr)
@@ -52,8 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
     except OSError as error:  # a fault of the machine: a full disk, a folder that cannot be written
-        place = f": {error.filename}" if error.filename else ""
-        return _told(error, f"{error.strerror or error}{place}{_remedy(error)}")
+        return _told(error, machine_fault(error))
     # the last boundary: a bug is one line too, and says how to see more
     except Exception as error:
         return _told(error, f"a bug in swe-agent: {type(error).__name__}: {error} ({_saved(error)})")
@@ -87,14 +92,6 @@ def _saved(error: Exception) -> str:
     except OSError:
         return "SWE_AGENT_TRACEBACK=1 shows where"
     return f"its traceback is in {file.name}"
-
-
-def _remedy(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return ": free some space and call it again"
-    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return ": name another folder (--output, XDG_STATE_HOME, XDG_CACHE_HOME)"
-    return ""
 
 
 def _sources(config: Path | None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from ..solving.issue import Issue
 from ..solving.run_directory import RunDirectory, cache_root
 from .delivery import check_delivery, check_repository
 from .solve_settings import SolveSettings
+from .walls import agree_to_no_walls
 
 if TYPE_CHECKING:
     from ..report.screen import Screen
@@ -34,6 +35,8 @@ def build_request(
         raise UsageError("the issue is empty: say what is wrong with --text, --file or --issue")
     screen.line(f"issue {issue.id}: {issue.title}", "bold")
     check_delivery(settings, issue, local=check_local(settings, issue))
+    if scratch is None:
+        agree_to_no_walls(settings.sandbox, settings.image)
     run = RunDirectory.new(slug_of(issue), settings.output) if scratch is None else None
     folder = run.path / "work" / "clone" if run is not None else Path(scratch or "") / "clone"
     try:

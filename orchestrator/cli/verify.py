@@ -68,7 +68,9 @@ def verify(settings: VerifySettings) -> int:
     from ..report.screen import Screen
     from ..solving.verification import VerifyRequest, verify_patch
     from .changes import changes_of
+    from .walls import agree_to_no_walls
 
+    agree_to_no_walls(settings.sandbox, settings.image)
     screen = Screen(quiet=settings.quiet or settings.json_)
     with TemporaryDirectory(prefix="swe-agent-changes-") as folder:
         changes = changes_of(
