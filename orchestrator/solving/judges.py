@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from ...tools.patch import Patch
-from ...tools.testing.report import ENDED_EARLY, TestReport
+from ...tools.testing.report import TestReport
 from ...tools.testing.runner import TestRunner
 from ...tools.testing.tampering import tampering
 from ...tools.testing.test_files import is_test_file
 from ...tools.workspace import Workspace
 from .check import Check
-from .purchase import buy, file_of
+from .marks import against, doubts
+from .purchase import file_of
 from .suite import Suite
 
 _CONFIGURATION = frozenset(
@@ -48,7 +49,6 @@ _NAMED = (
     "*_spec.rb",
 )
 _FOLDERS = frozenset({"test", "tests", "spec", "specs", "__tests__"})
-_PART = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +116,6 @@ def seat(
     return Bench(tuple(held), signs)
 
 
-def marks(report: TestReport | None, bench: Bench, on_base: Collection[str] = ()) -> tuple[str, ...]:
-    """All that speaks against a verdict: what the patch's source shows, and what its run showed that the
-    base's own (`on_base`) did not."""
-    found = list(bench.signs)
-    if report is not None:
-        found += [mark for mark in report.marks if mark not in on_base]
-        if not report.ended and not report.timed_out:
-            found.append(ENDED_EARLY)
-    return tuple(dict.fromkeys(found))
-
-
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """A final check, and all that belongs to it."""
@@ -163,31 +152,15 @@ async def judge(
     try:
         bench = await asyncio.to_thread(seat, fork, base, patch, reproduction, command=command)
         check = await suite.check(fork, patch, targets, final=True)
+        passed = check.passed_targets if check.verified else frozenset[str]()
+        doubted = await asyncio.to_thread(doubts, suite, fork, patch, reproduction, passed)
     finally:
         await asyncio.shield(asyncio.to_thread(fork.close))
-    found = marks(check.report, bench)
-    if check.report is not None and check.report.marks:
-        with_base = await asyncio.to_thread(_marks_of_base, suite, check.report)
-        found = marks(check.report, bench, with_base)
+    shown = await asyncio.to_thread(against, suite, patch, check.report)
+    found = tuple(dict.fromkeys([*bench.signs, *shown, *doubted]))
     named = {*bench.own_tests, *apart}
     own = await asyncio.to_thread(run_apart, suite.runner, base, patch, named, timeout=suite.room(final=True))
     return Judgement(check, found, bench.held_back, own)
-
-
-def _marks_of_base(suite: Suite, report: TestReport) -> tuple[str, ...]:
-    """Which marks of the report the base makes as well, in the same test files. They are asked in parts: marks are
-    told at the end of a run, and the whole may not end in time."""
-    files = sorted({file_of(test) for test in report.results if test})
-    wanted, seen = set(report.marks), set[str]()
-
-    def heard(part: TestReport) -> bool:
-        seen.update(part.marks)
-        return seen >= wanted
-
-    parts = [files[at : at + _PART] for at in range(0, len(files), _PART)]
-    if parts:
-        buy(suite.runner, suite.base, parts, wall_s=suite.room(final=True), cold=True, on_part=heard)
-    return tuple(seen)
 
 
 def run_apart(
