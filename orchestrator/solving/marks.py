@@ -31,9 +31,7 @@ def against(suite: Suite, patch: Patch, report: TestReport | None) -> tuple[str,
     found = [mark for mark in report.marks if not there.says(mark, _OWNS)]
     if found:
         on_base, ended = _of_base(suite, report, found)
-        found = [
-            mark for mark in found if mark not in on_base and (ended or not there.says(mark, _PLACES))
-        ]
+        found = [mark for mark in found if mark not in on_base and (ended or not there.says(mark, _PLACES))]
     if not report.ended and not report.timed_out:
         found.append(ENDED_EARLY)
     return tuple(dict.fromkeys(found))

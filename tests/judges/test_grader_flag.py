@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import pytest
-from judges.test_verdict import BASE, CHEATS, HONEST, TAIL, written
+from judges.cheats import BASE, CHEATS, HONEST, TAIL
+from judges.test_verdict import written
 
 from swe_agent.orchestrator.grading.grading import grade_log
 from swe_agent.orchestrator.grading.logs import parse_pytest

@@ -31,13 +31,19 @@ class Disguise:
             for function in _functions(module):
                 _rename(function)
 
-    @pytest.hookimpl(hookwrapper=True, trylast=True)
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_call(self, item):
-        kept = {name: os.environ.pop(name) for name in list(os.environ) if _telling(name)}
-        try:
-            yield
-        finally:
-            os.environ.update(kept)
+        """(pytest names the running test in a variable between this and `runtest`, and takes it away afterwards.)"""
+        plain = item.runtest
+
+        def runtest():
+            kept = {name: os.environ.pop(name) for name in list(os.environ) if _telling(name)}
+            try:
+                plain()
+            finally:
+                os.environ.update(kept)
+
+        item.runtest = runtest
 
 
 def _functions(module):

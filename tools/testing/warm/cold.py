@@ -60,7 +60,7 @@ def run_cold(
 ) -> tuple[TestReport, Events]:
     """Run the test command in `sandbox`; the events hold what the report has no place for. `on_base` says
     that the tree is the base commit's, so that its bytecode may serve later runs. With `audit` the run is
-    looked over for code that reaches for its judge (`TestReport.marks`); with `disguise` a process of pytest shows
+    looked over for code that reaches for its judge (`TestReport.marks`); with `disguise` a process of tests shows
     little of what it is. `limit_s` ends a single test (pytest and unittest). `on_progress` hears, about once a second and from another thread, how
     far the run is (pytest).
 
@@ -81,7 +81,7 @@ def run_cold(
                 bytecode.keep(sandbox, folder)
         elif runner in ("unittest", "django"):
             compiled = _bytecode(bytecode, sandbox, folder)
-            asked = {**compiled, **limit, **signature(project, audit)}
+            asked = {**compiled, **limit, "disguise": disguise, **signature(project, audit)}
             done, events = _unittest(sandbox, project, names, folder, timeout, asked)
         else:
             done, events = _custom(sandbox, project, names, timeout)
