@@ -160,6 +160,11 @@ class Judgement:
         return (len(self.own.passing), len(self.own.results) - len(self.own.passing)) if self.own else None
 
     @property
+    def contradicted(self) -> frozenset[str]:
+        """Tests of the base that the patch breaks as they were, and that pass as the patch changes them."""
+        return self.check.comparison.broken & (self.own.passing if self.own else frozenset())
+
+    @property
     def verified(self) -> bool:
         return self.check.verified and not self.marks
 

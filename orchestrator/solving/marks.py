@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 
 from ...tools.patch import Patch
-from ...tools.testing.doubt import Doubt, doubt
+from ...tools.testing.doubt import suspicions
 from ...tools.testing.report import ENDED_EARLY, TestReport
 from ...tools.workspace import Workspace
 from .purchase import buy, file_of
@@ -89,31 +90,18 @@ def doubts(
         return ()
     there = _Files(suite, patch)
 
-    def asked(workspace: Workspace, tests: Collection[str], *, disguise: bool) -> Mapping[str, Doubt]:
-        if not tests:
-            return {}
-        return doubt(suite.runner, workspace, tests, timeout=suite.room(final=True), disguise=disguise)
+    @contextmanager
+    def base() -> Iterator[Workspace]:
+        with suite.base.fork() as untouched:
+            for path, text in reproduction.items():
+                untouched.write_text(path, text)
+            yield untouched
 
-    seen = asked(fork, passed, disguise=True)
-    told = asked(fork, [test for test, found in seen.items() if found.raised], disguise=False)
-    silent = [test for test, found in seen.items() if found.reached and not found.asked and not found.raised]
-    with suite.base.fork() as base:
-        for path, text in reproduction.items():
-            base.write_text(path, text)
-        heard = asked(base, silent, disguise=False)
-    found = [mark for test, one in seen.items() for mark in _doubted(test, one, there)]
-    found += [
-        f"{test} passes only where the code can tell that it is tested"
-        for test, one in told.items()
-        if one.reached and not one.raised
-    ]
-    found += [f"{test} does not come to its checks any more" for test, one in heard.items() if one.asked]
-    return tuple(dict.fromkeys(found))
-
-
-def _doubted(test: str, found: Doubt, there: _Files) -> Iterator[str]:
-    if found.passed:
-        yield f"{test} is reported as passed although it was made to fail"
-    for file, owner in found.equal:
-        if not there.unchanged(file):
-            yield f"{file or 'unknown code'}: objects of {owner} are equal to what suits them"
+    return suspicions(
+        suite.runner,
+        fork,
+        passed,
+        base=base,
+        is_own=lambda path: not there.unchanged(path),
+        timeout=suite.room(final=True),
+    )

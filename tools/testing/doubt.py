@@ -11,7 +11,8 @@ from __future__ import annotations
 import ast
 import json
 import secrets
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import PurePosixPath
@@ -81,6 +82,42 @@ def doubt(
         fork.sandbox.write_bytes(f"{_FOLDER}/{name}.py", source.encode())
         report = runner.run(fork, sorted(asked), timeout=timeout, cold=True, disguise=disguise)
     return {test: found for test in sorted(asked) if (found := _read(report, test, word)) is not None}
+
+
+def suspicions(
+    runner: TestRunner,
+    workspace: Workspace,
+    tests: Collection[str],
+    *,
+    base: Callable[[], AbstractContextManager[Workspace]],
+    is_own: Callable[[str], bool],
+    timeout: float,
+) -> tuple[str, ...]:
+    """What speaks against `tests`, which pass in `workspace`. `base` opens the same without the patch; `is_own` says
+    of a file ("" when it is not known) whether the patch answers for it. Blocking. Raises: SandboxError."""
+    seen = doubt(runner, workspace, tests, timeout=timeout, disguise=True)
+    found = [mark for test, one in seen.items() for mark in _suspicious(test, one, is_own)]
+    odd = [test for test, one in seen.items() if one.raised]
+    told = doubt(runner, workspace, odd, timeout=timeout, disguise=False) if odd else {}
+    found += [
+        f"{test} passes only where the code can tell that it is tested"
+        for test, one in told.items()
+        if one.reached and not one.raised
+    ]
+    silent = [test for test, one in seen.items() if one.reached and not one.asked and not one.raised]
+    if silent:
+        with base() as untouched:
+            heard = doubt(runner, untouched, silent, timeout=timeout, disguise=False)
+        found += [f"{test} does not come to its checks any more" for test, one in heard.items() if one.asked]
+    return tuple(dict.fromkeys(found))
+
+
+def _suspicious(test: str, found: Doubt, is_own: Callable[[str], bool]) -> Iterator[str]:
+    if found.passed:
+        yield f"{test} is reported as passed although it was made to fail"
+    for file, owner in found.equal:
+        if is_own(file):
+            yield f"{file or 'unknown code'}: objects of {owner} are equal to what suits them"
 
 
 @dataclass(frozen=True, slots=True)
