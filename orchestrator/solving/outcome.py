@@ -130,8 +130,9 @@ def _why_not(check: Check | None, found: Found) -> str:
     if check is None:
         return "no test could be run on it"
     if found.marks:
-        more = f" (and {len(found.marks) - 1} more signs)" if len(found.marks) > 1 else ""
-        return f"it reaches for what judges it: {found.marks[0]}{more}"
+        first, *others = found.marks
+        more = f" (and {len(others)} more signs)" if others else ""
+        return f"it reaches for what judges it: {first}{more}"
     if found.contradicted and check.comparison.broken <= found.contradicted:
         return f"{len(found.contradicted)} existing tests contradict it, and it changes them: look at them"
     if check.comparison.broken:
