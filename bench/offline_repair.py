@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from repair_check import check
 from repair_tasks import Task, humanevalfix, quixbugs
 
-from swe_agent.agents.offline.propose import EFFORT, propose
+from swe_agent.agents.offline.propose import EFFORT, Proposal, propose
 from swe_agent.tools.project.spec import Project, TestCommand
 from swe_agent.tools.sandbox import SandboxSpec, open_sandbox
 from swe_agent.tools.workspace import Workspace
@@ -73,7 +73,7 @@ def solve(task: Task, project: Project, arguments: argparse.Namespace) -> dict[s
             workspace,
             project,
             task.failing,
-            k=1,
+            k=arguments.patches,
             issue_text=task.issue,
             effort=arguments.limit,
             seed=arguments.seed,
@@ -86,16 +86,24 @@ def solve(task: Task, project: Project, arguments: argparse.Namespace) -> dict[s
         "first_s": found.seconds_to_first,
         "tried": found.tried,
         "per_s": found.candidates_per_s,
-        "template": found.patches[0].template if found.patches else None,
+        "template": None,
         "message": found.message,
         "statistics": dict(found.statistics),
     }
-    if found.patches:
-        patch = found.patches[0].patch
-        agreement = check(task, patch.after[task.source] or "", seed=arguments.seed)
-        row |= {"correct": agreement.same, "compared": agreement.compared, "difference": agreement.difference}
-        row["patch"] = patch.text
-    return row
+    patches = [_judged(task, proposal, arguments.seed) for proposal in found.patches]
+    return {**row, **patches[0], "patches": patches} if patches else row
+
+
+def _judged(task: Task, proposal: Proposal, seed: int) -> dict[str, Any]:
+    """A patch held against the reference."""
+    seen = check(task, proposal.patch.after[task.source] or "", seed=seed)
+    return {
+        "patch": proposal.patch.text,
+        "template": proposal.template,
+        "correct": seen.same,
+        "compared": seen.compared,
+        "difference": seen.difference,
+    }
 
 
 def run(tasks: Sequence[Task], arguments: argparse.Namespace) -> None:
@@ -178,6 +186,9 @@ def main() -> None:
         command.add_argument("--limit", type=int, default=EFFORT, help="candidates for each task at most")
         command.add_argument(
             "--out", type=Path, required=True, help="folder for results; the same one resumes"
+        )
+        command.add_argument(
+            "--patches", type=int, default=5, help="patches asked for, as a run does; the first is the answer"
         )
         command.add_argument("--only", action="append", default=[], help="name of a task; may be repeated")
         command.add_argument("--every", type=int, default=1, help="take each N-th task")

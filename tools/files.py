@@ -13,6 +13,22 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 
+def reason_of(error: Exception) -> str:
+    """Why it failed, for a line that names the file itself: without number and file name."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """An error of the system in here names `path`: a write to an open file does not say which."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
 def write_atomically(path: Path, data: bytes | str, *, durable: bool = False) -> None:
     """Replace `path`, making its folder: a killed process or a full disk leaves the old or the new file.
 
@@ -23,7 +39,7 @@ def write_atomically(path: Path, data: bytes | str, *, durable: bool = False) ->
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
-        with draft.open("wb") as file:
+        with naming(path), draft.open("wb") as file:
             file.write(content)
             if durable:
                 file.flush()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
@@ -34,10 +35,20 @@ def http_options(url: str) -> HttpOptions:
     if proxy is not None:
         options["proxy"] = proxy
     if urlsplit(proxy or url).scheme == "https" or urlsplit(url).scheme == "https":
-        context = _certificates()
-        if context is not None:
-            options["verify"] = context
+        options["verify"] = _wanted_certificates() or certificates()
+    else:
+        options["verify"] = certificates()
     return options
+
+
+@cache
+def certificates(bundle: str | None = None) -> ssl.SSLContext:
+    """The authorities of a file, or httpx's own: reading them costs every client 25 ms of CPU. Raises: OSError."""
+    import ssl
+
+    import certifi
+
+    return ssl.create_default_context(cafile=bundle or certifi.where())
 
 
 def proxy_of(url: str) -> str | None:
@@ -98,7 +109,7 @@ def _matches(entry: str, host: str, port: int | None) -> bool:
     return host == entry or host.endswith(f".{entry}")
 
 
-def _certificates() -> ssl.SSLContext | None:
+def _wanted_certificates() -> ssl.SSLContext | None:
     """The context that SSL_CERT_FILE or SSL_CERT_DIR asks for; None for httpx's own certificates."""
     import ssl
 
@@ -110,7 +121,7 @@ def _certificates() -> ssl.SSLContext | None:
             raise UsageError(f"{variable} names {value}, which does not exist; correct or unset it")
         try:
             if variable == "SSL_CERT_FILE":
-                return ssl.create_default_context(cafile=value)
+                return certificates(value)
             return ssl.create_default_context(capath=value)
         except OSError as error:
             raise UsageError(f"{variable} names {value}, which holds no certificates ({error})") from error

@@ -25,7 +25,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
-_OPTIONAL = {"jsonref": "requests", "httpx": "httpx._main"}
+_OPTIONAL = {"jsonref": "requests", "httpx": "httpx._main", "httpcore": "h2"}
 """Package → optional import that it does without."""
 _QUIET = frozenset({"openai", "autogen_core", "autogen_agentchat", "litellm"})
 _IMPORT = re.compile(r"from (\.[\w.]*) import (.*)")

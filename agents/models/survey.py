@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..message import Message, ToolCall, system, tool_result, user
 from .calls import ModelOptions, Sampling
 from .endpoint import Endpoint
 from .factory import endpoint_of
+from .failures import window_of
+from .openai_wire import OpenAIWire
 from .prompt import History
 from .wire import Answer, Request, WireError
 
@@ -21,6 +24,9 @@ _TOOL = {
         "parameters": {"type": "object", "properties": {}, "required": [], "additionalProperties": False},
     },
 }
+_WINDOW_NAMES = ("max_model_len", "context_length", "context_window", "max_context_length", "n_ctx")
+"""Where vLLM, OpenRouter, Groq, LM Studio and llama.cpp name it."""
+_ABSURD = 99_000_000
 _CALL = ToolCall("call_0123456789abcdef", "pong", "{}")
 _AFTER = [
     user(_ASK),
@@ -59,17 +65,37 @@ async def survey(model: str, options: ModelOptions) -> list[Trait]:
             "user after tool": replace(_request(endpoint, _AFTER), tools=(_TOOL,)),
         }
         traits = [_trait(name, await _try(endpoint, request)) for name, request in sampled.items()]
-        window = endpoint.context_window
-        traits.append(
-            Trait(
-                "window",
-                None,
-                f"{window} tokens, by the catalog" if window else "unknown, learned from refusals",
-            )
-        )
+        traits.append(await _window(endpoint, plain))
         return traits
     finally:
         await endpoint.close()
+
+
+async def _window(endpoint: Endpoint, plain: Request) -> Trait:
+    """The context window: by the endpoint's list of models, else by what it answers to an absurd limit of tokens,
+    else by the catalog."""
+    for entry in await _listed(endpoint):
+        if entry.get("id") in (endpoint.route.name, endpoint.route.model):
+            named = [entry[name] for name in _WINDOW_NAMES if isinstance(entry.get(name), int)]
+            if named:
+                return Trait("window", True, f"{named[0]} tokens, by its list of models")
+    refused = await _try(endpoint, replace(plain, max_output_tokens=_ABSURD))
+    said = window_of(str(refused)) if isinstance(refused, WireError) else None
+    if said is not None and said != _ABSURD:
+        return Trait("window", True, f"{said} tokens, by its refusal of {_ABSURD}")
+    known = endpoint.context_window
+    return Trait(
+        "window", None, f"{known} tokens, by the catalog" if known else "unknown, learned from refusals"
+    )
+
+
+async def _listed(endpoint: Endpoint) -> list[Mapping[str, Any]]:
+    if not isinstance(endpoint.wire, OpenAIWire):
+        return []
+    try:
+        return await endpoint.wire.models((endpoint.route.keys(endpoint.options) or (None,))[0], 10.0)
+    except WireError:
+        return []
 
 
 def _request(endpoint: Endpoint, messages: Sequence[Message]) -> Request:

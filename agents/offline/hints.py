@@ -15,6 +15,7 @@ _CALLED = re.compile(r"`{1,2}([\w.]+)(?:\(.*?\))?`{1,2}|\b(\w+)\(")
 _QUOTED = re.compile(r"'([^'\n]{1,20})'|\"([^\"\n]{1,20})\"")
 
 
+_NUMBER = re.compile(r"(?<![\w.-])\d+(?![\w.])")
 _WORD = re.compile(r"[A-Za-z_][\w.]*\w|[A-Za-z_]")
 _CODE = re.compile(r"`+([^`\n]+)`+")
 _MOST_NAMES = 80
@@ -46,20 +47,11 @@ def hints(text: str, paths: Sequence[str]) -> dict[str, Any]:
                 return path
         return None
 
-    files: set[str] = set()
-    lines: set[tuple[str, int]] = set()
-    functions: set[str] = set()
-    for name, line, function in _FRAME.findall(text):
-        path = known(name)
-        if path is not None:
-            files.add(path)
-            lines.add((path, int(line)))
-            functions.add(function)
-    for name, line in _PLACE.findall(text):
-        path = known(name)
-        if path is not None:
-            files.add(path)
-            lines.add((path, int(line)))
+    places = [(known(name), int(line), function) for name, line, function in _FRAME.findall(text)]
+    places += [(known(name), int(line), "") for name, line in _PLACE.findall(text)]
+    lines = {(path, line) for path, line, _ in places if path is not None}
+    functions = {function for path, _, function in places if path is not None and function}
+    files = {path for path, _ in lines}
     files |= {path for name in _PATH.findall(text) if (path := known(name)) is not None}
     for dotted in _DOTTED.findall(text):
         parts = dotted.split(".")
@@ -78,4 +70,5 @@ def hints(text: str, paths: Sequence[str]) -> dict[str, Any]:
         "functions": sorted(functions),
         "words": dict(words.most_common(40)),
         "names": _names(text),
+        "numbers": list(dict.fromkeys(_NUMBER.findall(text)))[:12],
     }

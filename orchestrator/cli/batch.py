@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
 from ..batch.settings import BatchSettings as SETTINGS
+from .help import CommandApp
 from .options import settings_command
 
 if TYPE_CHECKING:
     from ..benchmarks.instance import Instance
 
-app = typer.Typer(add_completion=False)
+app = CommandApp()
 
 
 @settings_command(app, SETTINGS, "batch")
@@ -26,6 +25,7 @@ def batch(settings: SETTINGS) -> int:
     from ..exit_code import ExitCode
     from ..solving.run_directory import runs_root
     from .batch_run import default_name, preflight, run
+    from .walls import agree_to_no_walls
 
     output = (settings.output or runs_root() / default_name(settings)).absolute()
     if settings.benchmark and settings.repo_mirror is None:
@@ -38,6 +38,8 @@ def batch(settings: SETTINGS) -> int:
         for instance in instances:
             print(f"{instance.id}\t{instance.repo}\t{instance.base_commit[:12]}\t{instance.version or ''}")
         return ExitCode.OK
+    if settings.repo_mirror is not None:  # else each instance has a container
+        agree_to_no_walls(settings.sandbox)
     return run(settings, instances, output)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,9 @@ from typing import Any
 
 from ...tools import errors
 from ..exit_code import ExitCode, exit_code_of
+from .interrupts import begun
+from .machine_fault import machine_fault
+from .usage import usage_line
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,15 +30,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         from typer._completion_classes import completion_init
 
         completion_init()
+        app(prog_name="swe-agent")
 
     # typer carries its own click in newer versions: the class is taken from what it raises.
     usage_error: type[Any] = typer.BadParameter.__mro__[2]
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     try:
+        begun()
         extra: dict[str, Any] = {}
         if any(word in COMMANDS for word in arguments):
             extra = _sources(_config_file(arguments))
-        result = app(args=arguments, prog_name="swe-agent", standalone_mode=False, **extra)
+        # not by calling app, which would make codes of its own of ^C and of a closed pipe
+        command = typer.main.get_command(app)
+        with command.make_context("swe-agent", arguments, **extra) as context:
+            result = command.invoke(context)
         return result if isinstance(result, int) else ExitCode.OK
     except (typer.Abort, KeyboardInterrupt):
         print("swe-agent: interrupted", file=sys.stderr)
@@ -44,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except typer.Exit as error:
         return error.exit_code
     except usage_error as error:  # pyright: ignore[reportGeneralTypeIssues]
-        print(_usage_line(error), file=sys.stderr)
+        print(usage_line(error, arguments), file=sys.stderr)
         return ExitCode.USAGE
     except errors.SweAgentError as error:
         return _told(error, str(error))
@@ -52,8 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
     except OSError as error:  # a fault of the machine: a full disk, a folder that cannot be written
-        place = f": {error.filename}" if error.filename else ""
-        return _told(error, f"{error.strerror or error}{place}{_remedy(error)}")
+        return _told(error, machine_fault(error))
     # the last boundary: a bug is one line too, and says how to see more
     except Exception as error:
         return _told(error, f"a bug in swe-agent: {type(error).__name__}: {error} ({_saved(error)})")
@@ -89,14 +95,6 @@ def _saved(error: Exception) -> str:
     return f"its traceback is in {file.name}"
 
 
-def _remedy(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return ": free some space and call it again"
-    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return ": name another folder (--output, XDG_STATE_HOME, XDG_CACHE_HOME)"
-    return ""
-
-
 def _sources(config: Path | None) -> dict[str, Any]:
     """What a command gets from files and variables, once they are known to say nothing unknown.
     Raises: UsageError."""
@@ -119,43 +117,12 @@ def _sources(config: Path | None) -> dict[str, Any]:
     return {"default_map": defaults, "obj": Sources(tuple(files))}
 
 
-def _usage_line(error: Any) -> str:
-    """What is wrong with the words of the command line, in one line."""
-    path = error.ctx.command_path if error.ctx is not None else "swe-agent"
-    message = " ".join(error.format_message().split()).rstrip(".")
-    close = list(getattr(error, "possibilities", None) or ())
-    if close:
-        from difflib import get_close_matches
-
-        wanted = str(getattr(error, "option_name", ""))
-        best = (get_close_matches(wanted, close, n=1) or close)[0]
-        message = f"no such option: {wanted}; did you mean {best}?"
-    where = _origin(error)
-    hint = "" if message.endswith("?") or "--help" in message else f"; see `{path} --help`"
-    return f"{path}: {where}{message[:1].lower()}{message[1:]}{hint}"
-
-
-def _origin(error: Any) -> str:
-    """The variable or file that a wrong value stands in, if it is no flag."""
-    param = getattr(error, "param", None)
-    if param is None or error.ctx is None:
-        return ""
-    source = error.ctx.get_parameter_source(param.name)
-    name = getattr(source, "name", "")
-    if name == "ENVIRONMENT":
-        return f"{param.envvar}: "
-    if name == "DEFAULT_MAP" and error.ctx.obj is not None:
-        command = error.ctx.command_path.split()[1]
-        for item in error.ctx.obj.files:
-            if item.command == command and item.key.replace("-", "_") == param.name:
-                return f"{item.place}: "
-    return ""
-
-
 def _config_file(arguments: list[str]) -> Path | None:
     """Take `--config FILE` out of the arguments, wherever it stands."""
     for at, word in enumerate(arguments):
-        if word == "--config" and at + 1 < len(arguments):
+        if word == "--config":
+            if at + 1 == len(arguments):
+                raise errors.UsageError("option --config requires an argument: a file")
             path = Path(arguments[at + 1])
             del arguments[at : at + 2]
             return path

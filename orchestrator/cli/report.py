@@ -6,9 +6,10 @@ from pathlib import Path
 
 import typer
 
+from .help import CommandApp
 from .names import run_names
 
-app = typer.Typer(add_completion=False)
+app = CommandApp()
 
 
 @app.command()
@@ -23,6 +24,7 @@ def report(
     import sys
 
     from ...tools.errors import UsageError
+    from ...tools.files import write_atomically
     from ..pages.batch_page import batch_page, collect_batch
     from ..pages.index_page import is_batch
     from ..pages.run_page import run_page
@@ -41,7 +43,7 @@ def report(
         return 0
     target = html or folder / "report.html"
     try:
-        target.write_bytes(page)
+        write_atomically(target, page)
     except OSError as error:
         raise UsageError(f"cannot write --html {target}: {error.strerror}") from error
     print(target)

@@ -9,9 +9,10 @@ import typer
 
 from ...tools.excerpt import printable
 from ..report.output import print_json, write_text
+from .help import CommandApp
 from .names import run_names
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="List, show, remove or clean up runs.")
+app = CommandApp(help="List, show, remove or clean up runs.")
 
 
 @app.command("list")
@@ -23,13 +24,15 @@ def list_(
     import sys
 
     from ..report.run_list import describe
-    from ..solving.run_directory import all_runs
+    from ..solving.run_directory import all_runs, runs_root
 
     runs = sorted((describe(run) for run in all_runs()), key=lambda line: line.begun, reverse=True)
     if json_:
         for run in runs[:limit]:
             print_json({**run.to_json(), "run": run.path})
         return 0
+    if not runs:
+        print(f"no run yet under {runs_root()}", file=sys.stderr)
     ended = [run for run in runs if run.outcome != "failed"]
     for run in ended[:limit]:
         print(run.shown())
@@ -51,6 +54,7 @@ def show(
     """What a run did."""
     from ..record.build import build_record
     from ..record.log import read_events
+    from ..request import SolveRequest
     from ..solving.run_directory import RunDirectory
 
     directory = RunDirectory.existing(run)
@@ -59,10 +63,10 @@ def show(
         return 0
     summary = directory.read()
     result: dict[str, Any] = summary.get("result") or {}
-    request = summary["request"]
+    request = SolveRequest.from_json(summary["request"])
     print(f"run:      {directory.path}")
-    print(f"issue:    {request['issue']['id']}: {printable(request['issue']['title'])}")
-    print(f"model:    {request['model']}   roles: {request['roles']}   search: {request['search']}")
+    print(f"issue:    {request.issue.id}: {printable(request.issue.title)}")
+    print(f"model:    {request.model}   roles: {request.roles}   search: {request.search}")
     print(f"status:   {printable(summary['status'])}")
     for name in ("fixed", "broken", "contradicted", "still_failing", "flaky", "changed_tests", "marks"):
         for test in result.get(name, []):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ...tools.files import write_atomically
 from ..record.decisions import (
     Assessed,
     Decision,
@@ -119,7 +120,7 @@ def run_page(run: RunDirectory, *, live_s: float | None = None, home: str | None
 
 def write_run_page(run: RunDirectory, target: Path) -> None:
     """Raises: RecordError when the log is damaged; OSError when the page cannot be written."""
-    target.write_bytes(run_page(run))
+    write_atomically(target, run_page(run))
 
 
 def collect(run: RunDirectory) -> RunView:

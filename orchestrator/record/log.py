@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ...tools.errors import RecordError
+from ...tools.files import naming
 from .event import JsonObject
 
 ROTATE_BYTES = 64 << 20
@@ -64,9 +65,10 @@ class EventLog:
             event = {"seq": seq, "at": round(time.time(), 3), "type": type, **fields}
             text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
             line = text.encode("utf-8", "backslashreplace") + b"\n"
-            self._file.write(line)
-            self._file.flush()
-            os.fdatasync(self._file.fileno())
+            with naming(self.path):
+                self._file.write(line)
+                self._file.flush()
+                os.fdatasync(self._file.fileno())
             self._seq = seq + 1
             self._size += len(line)
             if self._size >= self._rotate_bytes:

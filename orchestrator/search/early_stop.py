@@ -44,7 +44,9 @@ def _trusted(state: State) -> str | None:
     for candidate in state.candidates.values():
         critic = candidate.evaluation.critic
         if critic is None and candidate.evaluation.green and candidate.evaluation.given:
-            return f"{candidate.node} passes the tests the repository failed, and no language model was there to review it"
+            return (
+                f"{candidate.node} passes the tests the repository failed, and no role was there to review it"
+            )
         if critic and candidate.evaluation.green:
             lower = critic.lower(config.critic_assumed_sd)
             if lower >= config.critic_threshold:

@@ -87,7 +87,7 @@ async def verify_patch(
     if not patch.text.strip():
         raise UsageError("the patch is empty: there is nothing to verify")
     if not patch.files:
-        raise UsageError("this is no unified diff: `git diff` makes one")
+        raise UsageError("the patch is no unified diff: `git diff` makes one")
     work = Path(tempfile.mkdtemp(prefix="swe-agent-verify-"))
     try:
         return await _verify(request, patch, work, on_line)

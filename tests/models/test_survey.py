@@ -16,6 +16,15 @@ def endpoint(request: Received) -> Mapping[str, Any]:
     body = request.body
     if "seed" in body or "logprobs" in body or any(chat["role"] == "system" for chat in body["messages"]):
         return {"status": 422, "raw": {"detail": "E77 | not here"}}
+    if (asked := body.get("max_tokens") or body.get("max_completion_tokens") or 0) > 4096:
+        return {
+            "status": 400,
+            "raw": {
+                "error": {
+                    "message": f"This model's maximum context length is 8192 tokens. However, you requested {asked} tokens"
+                }
+            },
+        }
     if body.get("tools"):
         return {"tool_calls": [{"name": "pong", "arguments": {}}]}
     return {"content": "pong"}
@@ -36,7 +45,8 @@ def test_a_table_of_what_an_endpoint_takes() -> None:
     taken = {cells[1].strip(): cells[2].strip() for cells in (line.split("|") for line in lines[2:])}
     assert taken == {
         "system role": "no", "streaming": "yes", "temperature": "yes", "seed": "no", "token limit": "yes",
-        "logprobs": "no", "tools": "yes", "user after tool": "yes", "window": "?",
+        "logprobs": "no", "tools": "yes", "user after tool": "yes", "window": "yes",
     }  # fmt: skip
+    assert "| window | yes | 8192 tokens, by its refusal" in done.stdout
     assert all(line.count("|") == 4 for line in lines), "a refusal's own bars would break the table"
     assert "sk-test-12345678" not in done.stdout + done.stderr

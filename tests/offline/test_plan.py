@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swe_agent.agents.offline.engine import guard
-from swe_agent.agents.offline.engine.candidate import Candidate
+from swe_agent.agents.offline.engine.candidate import Candidate, combined
 from swe_agent.agents.offline.engine.chunk import SourceFile
 from swe_agent.agents.offline.engine.plan import Plan
 from swe_agent.agents.offline.engine.rank import rank
@@ -47,6 +47,26 @@ def test_a_plan_ends_at_its_effort():
     plan = Plan(3, 5, 0, True)
     assert [plan.next() for _ in range(3)] == [1, 2, 3]
     assert plan.done
+
+
+def test_edits_of_one_function_go_together_where_they_do_not_touch():
+    text = "def f(n):\n    if n == 1:\n        return 1\n    return 2\n"
+    (chunk,) = SourceFile("a.py", text).chunks
+    first = Candidate(((chunk, text.replace("return 1", "return 0")),), ("a",), 0.5, 3, 1)
+    second = Candidate(((chunk, text.replace("return 2", "return n")),), ("b",), 0.5, 4, 2)
+    other = Candidate(((chunk, text.replace("return 1", "return 9")),), ("c",), 0.9, 3, 1)
+    both = combined([first, second, other])
+    assert both[0].edits[0][1] == text.replace("return 1", "return 9").replace("return 2", "return n")
+    assert [sorted(c.templates) for c in both] == [["b", "c"], ["a", "b"]]
+
+
+def test_a_part_of_the_effort_is_left_for_edits_put_together():
+    plan = Plan(10, 5, 0, True, per=4)
+    with plan.part():
+        while not plan.done:
+            plan.next()
+    assert 0 < plan.number < plan.effort == 40
+    assert not plan.done
 
 
 def test_workers_share_the_memory_of_the_sandbox():

@@ -69,8 +69,62 @@ CASES = {
         "",
         (),
     ),
+    "other branch": (
+        "def f(items):\n    odd = 0\n    even = 0\n    for i in items:\n        if i % 2 == 0:\n            even += 1\n"
+        "{}    return odd, even\n",
+        "",
+        "        else:\n            odd += 1\n",
+        "",
+        (),
+    ),
+    "clause of a sibling": (
+        "def f(x, y, z):\n    return x + y == z or y + z == x{}\n",
+        "",
+        " or x + z == y",
+        "",
+        (),
+    ),
+    "function within": (
+        "def f(n):\n    def prime(k):\n        return k > 1\n    if n > 0{}:\n        return 1\n    return 0\n",
+        "",
+        " and prime(n)",
+        "",
+        (),
+    ),
+    "number of the docstring": (
+        "def f(n: int):\n    '''Multiples of 7 that are odd.'''\n    if n % 2 != 0{}:\n        return 1\n    return 0\n",
+        "",
+        " and n % 7 == 0",
+        "",
+        (),
+    ),
+    "element of a loop": (
+        "def f(row):\n    best = 0\n    for i in range(len(row)):\n        if {} != row[-i]:\n            best += 1\n"
+        "    return best\n",
+        "best",
+        "row[i]",
+        "",
+        (),
+    ),
+    "neighbour": (
+        "def f(grid, i, j):\n    return grid[i{}][j]\n",
+        "",
+        " - 1",
+        "",
+        (),
+    ),
+    "table of the scope": (
+        "def f(words):\n    ranks = {{}}\n    return sorted(words{})\n",
+        "",
+        ", key=lambda x: ranks[x]",
+        "",
+        (),
+    ),
     "copy": ("def f(self):\n    return {}\n", "self.items", "self.items[:]", "", ()),
 }
+
+
+KINDS = {"row": ["list[int]"], "i": ["int"], "n": ["int"], "ranks": ["dict[str]"]}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -85,7 +139,7 @@ def test_what_is_missing_is_among_the_mutants(case: str) -> None:
     clues = hints(issue, ["a.py"])
     found = []
     for chunk in [*file.chunks, file.whole]:
-        for edit in mutants(Context(chunk, {}, [], {}, clues, None, file, errors)):
+        for edit in mutants(Context(chunk, KINDS, [], {}, clues, None, file, errors)):
             try:
                 found.append(ast.dump(ast.parse(file.with_chunk(chunk, edit.text))))
             except SyntaxError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from swe_agent.agents.offline.propose import propose
 from swe_agent.tools.project.spec import Project
 
@@ -56,4 +58,37 @@ def test_a_search_that_finds_nothing_says_what_it_did(make_workspace, project: P
     found = propose(make_workspace(files), project, ["test_a.py::test_f"], effort=50)
     assert not found.patches
     assert "candidates were tried" in found.message
-    assert found.tried <= 50
+    assert found.tried <= 4 * 50  # tests as short as this: four candidates count for one
+
+
+AT_IMPORT = {
+    "default": (
+        "a.py",
+        'def f(n, step=2):\n    """The next number."""\n    return n + step\n',
+        "from a import f\ndef test_f():\n    assert f(1) == 2\n    assert f(4) == 5\n",
+        "step=1",
+    ),
+    "table of another module": (
+        "tables.py",
+        "SIZES = {'small': 1, 'middle': 3}\n",
+        "from a import f\ndef test_f():\n    assert f('middle') == 2\n    assert f('small') == 1\n",
+        "'middle': 2",
+    ),
+    "decorator": (
+        "a.py",
+        "class A:\n    @property\n    def one(self):\n        return 1\n\n    def two(self):\n        return 2\n",
+        "from a import A\ndef test_f():\n    assert A().two + A().one == 3\n",
+        "+    @property",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", AT_IMPORT)
+def test_what_runs_at_import_is_mended(make_workspace, project: Project, kind: str):
+    path, source, tests, expected = AT_IMPORT[kind]
+    files = {"a.py": "from tables import SIZES\ndef f(name):\n    return SIZES[name]\n", path: source}
+    found = propose(
+        make_workspace({**files, "test_a.py": tests}), project, ["test_a.py::test_f"], effort=2000
+    )
+    assert found.patches, found.message
+    assert any(expected in proposal.patch.text for proposal in found.patches)

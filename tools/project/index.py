@@ -14,7 +14,6 @@ import json
 import os
 import re
 import shlex
-import ssl
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -29,6 +28,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 from packaging.utils import canonicalize_name
 
 from ..errors import ProjectError
+from ..proxies import certificates
 
 JSON = "application/vnd.pypi.simple.v1+json"
 _MOST_BYTES = 8 << 30
@@ -109,6 +109,12 @@ def _pip_default() -> str:
     return PyPI.simple_url
 
 
+def _bundle() -> str | None:
+    """The file of certificates that pip, requests or httpx would take."""
+    named = (os.environ.get(name, "") for name in ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"))
+    return next((path for path in named if Path(path).is_file()), None)
+
+
 class PackageIndex:
     """The host's indexes as one. Safe for many threads."""
 
@@ -118,11 +124,10 @@ class PackageIndex:
 
         self._settings = settings
         self._store = store
-        bundle = next((os.environ[n] for n in ("PIP_CERT", "REQUESTS_CA_BUNDLE") if os.environ.get(n)), None)
         self._client = httpx.Client(
             timeout=httpx.Timeout(120, connect=20),
             follow_redirects=True,
-            verify=ssl.create_default_context(cafile=bundle) if bundle else True,
+            verify=certificates(_bundle()),
             headers={"User-Agent": "swe-agent"},
         )
         self._pages: dict[str, list[IndexFile] | None] = {}

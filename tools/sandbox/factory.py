@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from importlib import import_module
+from pathlib import Path
 from typing import Literal
 
 from ..errors import SandboxError, UsageError
@@ -45,6 +46,19 @@ def open_sandbox(kind: str, spec: SandboxSpec) -> Sandbox:
         raise SandboxError(f"the {kind} sandbox shows no host directory at another path: use namespace")
     module, name = _TABLE[kind]
     return getattr(import_module(f".{module}", __package__), name)(spec)
+
+
+def why_no_walls(scratch: Path) -> str | None:
+    """Why `auto` would take plain here, tried with a folder to write in; None where there are walls, or a fault of
+    the machine that says nothing about them."""
+    source = scratch / "source"
+    source.mkdir()
+    spec = SandboxSpec(source, scratch / "scratch")
+    try:
+        open_sandbox("namespace", spec).close()
+    except SandboxError as error:
+        return str(error) if _no_walls_here(error, spec) else None
+    return None
 
 
 def _no_walls_here(error: SandboxError, spec: SandboxSpec) -> bool:

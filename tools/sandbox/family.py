@@ -40,8 +40,7 @@ _ETC_FILES = (
     "profile",
     "papersize",
 )
-_ETC_TREES = ("alternatives", "ld.so.conf.d")
-_ETC_BINDS = ("ssl", "pki", "ca-certificates", "fonts", "crypto-policies")
+_ETC_BINDS = ("alternatives", "ld.so.conf.d", "ssl", "pki", "ca-certificates", "fonts", "crypto-policies")
 # linux/fs.h: FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_TOPDIR_FL
 _GETFLAGS, _SETFLAGS, _TOPDIR = 0x80086601, 0x40086602, 0x00020000
 _RESERVED = ("/proc", "/dev", "/sys", "/usr", "/etc", "/tmp", HOME, "/bin", "/sbin", "/lib", "/lib64")
@@ -141,9 +140,6 @@ class Family:
         for name in names:
             if Path("/etc", name).is_file() and os.access(Path("/etc", name), os.R_OK):
                 shutil.copyfile(Path("/etc", name), etc / name)
-        for name in _ETC_TREES:
-            if Path("/etc", name).is_dir():
-                _copy_links(Path("/etc", name), etc / name)
         for path in [Path("/etc", name) for name in _ETC_BINDS] + sorted(Path("/etc").glob("java-*")):
             if path.is_dir():
                 (etc / path.name).mkdir()
@@ -239,17 +235,6 @@ class Family:
 
 def _within(path: str, ancestor: str) -> bool:
     return path == ancestor or path.startswith(ancestor + "/")
-
-
-def _copy_links(source: Path, target: Path) -> None:
-    """A flat folder of links and small files. (shutil.copytree also copies times and attributes, which is
-    most of a sandbox's start where /etc/alternatives holds hundreds of links.)"""
-    target.mkdir()
-    for entry in os.scandir(source):
-        if entry.is_symlink():
-            (target / entry.name).symlink_to(Path(entry.path).readlink())
-        elif entry.is_file() and os.access(entry.path, os.R_OK):
-            shutil.copyfile(entry.path, target / entry.name)
 
 
 def _make_mount_point(point: Path, host: Path) -> None:

@@ -37,6 +37,8 @@ class Spectrum:
         self.passing: list[set[Line]] = []
         self.types: dict[tuple[str, int], dict[str, list[str]]] = {}
         self.attributes: dict[str, list[str]] = {}
+        self.events = 0
+        """Calls, and lines of editable files, that the tests ran: their work, whatever the machine."""
 
     def scores(self) -> dict[Line, float]:
         """Ochiai per line reached by a failing unit, in (0, 1]."""
@@ -58,6 +60,7 @@ class Spectrum:
             "types": [[path, line, names] for (path, line), names in sorted(self.types.items())],
             "attributes": self.attributes,
             "units": [len(self.failing), len(self.passing)],
+            "events": self.events,
         }
 
 
@@ -82,12 +85,14 @@ class Tracer:
         threading.settrace(None)  # type: ignore[arg-type]
 
     def call(self, frame: Any, event: str, arg: Any) -> Any:
+        self.spectrum.events += 1
         path = self.path_of(frame.f_code.co_filename)
         if path is None:
             return None
         code = frame.f_code
 
         def local(frame: Any, event: str, arg: Any) -> Any:
+            self.spectrum.events += 1
             self.reach((path, frame.f_lineno))
             if event != "exception":
                 seen = self.samples.get(code, 0)

@@ -7,6 +7,8 @@ higher number found never decides whether one with a lower number counts.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Dict, List, Optional, Tuple
 
 from .candidate import Candidate
@@ -16,19 +18,37 @@ FRESH = 25
 _SHARE = 0.4
 """Of the effort, for fresh runs, where there are warm workers."""
 
+_FIRST_PART = 0.6
+"""Of the effort, for single edits before edits are put together."""
+
+_SHORT = ((5_000, 4), (50_000, 2))
+"""(events of the tests at most, candidates that count for one)"""
+
 Numbered = Tuple[int, Candidate]
 
 
-class Plan:
-    """`effort` candidates at most; `k` patches are wanted."""
+def per_effort(events: Optional[int]) -> int:
+    """Candidates that count for one where the tests do as little as this; None: it is not known."""
+    return next((count for most, count in _SHORT if events is not None and events <= most), 1)
 
-    def __init__(self, effort: int, k: int, skip: int, warm: bool) -> None:
-        self.effort = effort
+
+class Plan:
+    """`effort` times `per` candidates at most; `k` patches are wanted."""
+
+    def __init__(self, effort: int, k: int, skip: int, warm: bool, per: int = 1) -> None:
+        self.effort = self._until = effort * per
         self.k = k
         self.skip = skip
         self.number = 0
         self.fresh_left = int(effort * (_SHARE if warm else 1.0) / FRESH) + 1
         self._found: Dict[str, Numbered] = {}
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """Within it the plan is done when the first part of the effort is spent."""
+        self._until = int(_FIRST_PART * self.effort)
+        yield
+        self._until = self.effort
 
     def next(self) -> int:
         self.number += 1
@@ -58,7 +78,7 @@ class Plan:
     @property
     def done(self) -> bool:
         stop = self.stop_at
-        return self.number >= self.effort or (stop is not None and self.number >= stop)
+        return self.number >= self._until or (stop is not None and self.number >= stop)
 
     @property
     def plausible(self) -> List[Numbered]:

@@ -6,24 +6,26 @@ candidate found later never overtakes one that stands before it.
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from .candidate import Candidate, ordered
-from .chunk import Chunk, SourceFile
+from .candidate import Candidate, combined, ordered
+from .chunk import SourceFile
+from .edits import Edits
 from .guard import Checkout
 from .outcomes import green
-from .plan import Numbered, Plan, keep_first, nothing
+from .plan import Numbered, Plan, keep_first, nothing, per_effort
 from .pool import Pool
 from .rank import rank, telling
 from .spectrum import Spectrum
-from .templates import Context, mutants
 
 _BATCHES = (60, 120, 250, 500, 1000, 2000)
+"""Lines that are looked at together."""
+_PER_LINE = 40
+"""Candidates of a batch for each of its lines; those that stand further behind wait for the next batch."""
 _BEAM = 12
 _LEADERS = 400
 """Candidates that change nothing for the better are seeds of second edits when they stand so near the front."""
@@ -39,7 +41,7 @@ class Damaged(Exception):
 class Search:
     def __init__(
         self, session: Any, pool: Pool | None, spectrum: Spectrum, failing: Sequence[str], keep: Sequence[str],
-        seconds: float, pristine: Checkout,
+        seconds: float, pristine: Checkout, events: int | None = None,
     ) -> None:  # fmt: skip
         self.session = session
         self.request: dict[str, Any] = session.request
@@ -51,9 +53,8 @@ class Search:
         self.limit = min(30.0, max(0.1, 10 * seconds))
         self.fresh_limit = min(120.0, 3.0 + 3 * session.collect_s + 20 * seconds)
         self.pristine = pristine
-        self.plan = Plan(
-            self.request["effort"], self.request["k"], self.request.get("skip", 0), pool is not None
-        )
+        effort, k, skip = self.request["effort"], self.request["k"], self.request.get("skip", 0)
+        self.plan = Plan(effort, k, skip, pool is not None, per_effort(events))
         self.looked = time.monotonic()
         self.tried = 0
         self.screened_s = 0.0
@@ -64,12 +65,14 @@ class Search:
         self.leaders: dict[str, Numbered] = {}
         self.slow: list[Numbered] = []
         self.needs_fresh: list[Numbered] = []
-        self.seen: set[tuple[Any, ...]] = set()
+        self.left: list[Candidate] = []
+        self.batches = 0
         self.statuses: dict[str, int] = {}
         self.spent: dict[str, float] = {"setup": time.monotonic() - session.started}
         spectrum.add_module_level(self.files)
         spectrum.follow_names(self.failing, self.files)
         spectrum.steer(self.request.get("hints", {}), self.files)
+        self.edits = Edits(self.files, spectrum, self.request.get("hints", {}))
 
     @property
     def time_up(self) -> bool:
@@ -81,87 +84,59 @@ class Search:
 
     def run(self) -> None:
         try:
-            self.singles()
+            with self.plan.part():
+                self.singles()
             if not self.plan.plausible and not self.time_up:
                 self.retry_slow()
             if not self.plan.plausible and not self.over:
-                self.together()
+                self.screen(combined(self.seeds()))
             if not self.plan.plausible and not self.over:
                 self.pairs()
+            if not self.plan.plausible and not self.over:
+                self.singles(again=True)
             self.run_fresh(self.plan.fresh_left)
             self.look()
         except Damaged:
             self.session.result["status"] = "damaged"
 
-    def singles(self) -> None:
+    def singles(self, again: bool = False) -> None:
+        """Single edits, the best of so many lines first; `again`: those that were left the first time."""
         lines = self.spectrum.ranked()
-        at = 0
-        for size in _BATCHES:
+        at = sum(_BATCHES[: self.batches]) if again else 0
+        for size in _BATCHES[self.batches :]:
             part = lines[at : at + size]
             at += size
-            if not part or self.over:
+            if self.over or not (part or self.left):
                 break
+            self.batches += 1
             start = time.monotonic()
-            batch = self.batch(part)
+            self.left = ordered(self.left + self.edits.at_lines(part))
             self.note("generate", start)
-            self.where = ", ".join(dict.fromkeys(path for path, _ in part[:20]))
-            self.screen(batch)
+            self.where = ", ".join(dict.fromkeys(path for path, _ in part[:20])) or self.where
+            count = _PER_LINE * size if part else len(self.left)
+            batch, self.left = self.left[:count], self.left[count:]
+            self.left = [*batch[self.screen(batch) :], *self.left]
             start = time.monotonic()
             self.run_fresh(max(8, self.plan.fresh_left // 3))
             self.note("fresh", start)
+        self.left = self.left[self.screen(self.left) :]
 
-    def batch(self, lines: Sequence[tuple[str, int]]) -> list[Candidate]:
-        places: dict[tuple[str, int, bool], tuple[Chunk, set[int]]] = {}
-        for path, line in lines:
-            file = self.files[path]
-            chunk = file.chunk_at(line) or file.whole
-            places.setdefault(chunk.key, (chunk, set()))[1].add(line)
-            if chunk is not file.whole and line < _body_line(chunk):
-                places.setdefault(file.whole.key, (file.whole, set()))[1].add(line)
-        out: list[Candidate] = []
-        for chunk, active in places.values():
-            out += self.candidates(chunk, chunk, active)
-        return ordered(out)
+    def screen(self, candidates: Sequence[Candidate], limit: float | None = None, again: bool = False) -> int:
+        """Run candidates in the warm workers; sort them into plausible, improved, slow, to run fresh.
 
-    def candidates(
-        self, base: Chunk, current: Chunk, active: set[int] | None, seed: Candidate | None = None
-    ) -> list[Candidate]:
-        """Mutants of `current` (the base chunk, or a seed's version of it)."""
-        file = self.files[base.path]
-        names = [n.name for n in file.tree.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
-        hints = self.request.get("hints", {})
-        try:
-            context = Context(
-                current, self.spectrum.types_of(base), names, self.spectrum.attributes,
-                hints, active, file, self.spectrum.errors,
-            )  # fmt: skip
-        except (SyntaxError, RecursionError, AttributeError):
-            return []
-        out = []
-        for edit in mutants(context):
-            key = (base.key, edit.text)
-            if key in self.seen or edit.text == base.text:
-                continue
-            self.seen.add(key)
-            suspicion = self.spectrum.scores.get((base.path, edit.line), 0.3)
-            score = edit.prior * suspicion * (seed.score if seed else 1.0)
-            templates = (*(seed.templates if seed else ()), edit.template)
-            out.append(Candidate(((base, edit.text),), templates, score, edit.line))
-        return out
-
-    def screen(
-        self, candidates: Sequence[Candidate], limit: float | None = None, again: bool = False
-    ) -> None:
-        """Run candidates in the warm workers; sort them into plausible, improved, slow, to run fresh."""
+        Returns how many of them were taken before the search was over."""
         table: dict[int, Candidate] = {}
+        taken = 0
 
         def jobs() -> Iterator[dict[str, Any]]:
+            nonlocal taken
             for candidate in candidates:
+                if self.over:
+                    return
+                taken += 1
                 number = self.plan.next()
                 if number <= self.plan.skip:
                     continue
-                if self.over:
-                    return
                 if self.pool is None or candidate.fresh_only:
                     self.needs_fresh.append((number, candidate))
                     continue
@@ -172,10 +147,11 @@ class Search:
         if self.pool is None:
             for _ in jobs():
                 pass
-            return
+            return taken
         for job, answer in self.pool.map(jobs(), self.session.deadline):
             self.sort_in(job["id"], table.pop(job["id"]), answer, again)
         self.screened_s += time.monotonic() - start
+        return taken
 
     def sort_in(self, number: int, candidate: Candidate, answer: dict[str, Any], again: bool) -> None:
         """Where a warm worker's answer puts a candidate."""
@@ -266,24 +242,6 @@ class Search:
         ranked = sorted(self.improved.values(), key=lambda pair: (-pair[1].gained, pair[0]))
         return [candidate for _, candidate in ranked]
 
-    def together(self) -> None:
-        """Two edits in different places, each of which turned something green: an issue may have two causes."""
-        best = self.seeds()[:40]
-        both = [
-            Candidate(
-                one.edits + two.edits,
-                one.templates + two.templates,
-                one.score * two.score,
-                one.line,
-                one.gained + two.gained,
-            )  # fmt: skip
-            for at, one in enumerate(best)
-            for two in best[at + 1 :]
-            if one.edits[0][0].key != two.edits[0][0].key
-        ]
-        both.sort(key=lambda c: (-c.gained, -c.score))
-        self.screen(both[:400])
-
     def pairs(self) -> None:
         """Second edits: on seeds that turned something green, then on the best single edits."""
         leaders = sorted(self.leaders.values(), key=lambda pair: pair[0])[:_BEAM]
@@ -293,7 +251,7 @@ class Search:
             batch: list[Candidate] = []
             for seed in seeds:
                 (base, text) = seed.edits[0]
-                batch += self.candidates(base, base.with_text(text), None, seed._replace(score=1.0))
+                batch += self.edits.of(base, base.with_text(text), None, seed._replace(score=1.0))
                 if self.time_up:
                     return
             self.screen(ordered(batch))
@@ -351,7 +309,3 @@ class Search:
             "limit_s": self.limit, "improved": len(self.improved), "lines": len(self.spectrum.scores),
             "spent": self.spent, "planned": self.plan.effort,
         }  # fmt: skip
-
-
-def _body_line(chunk: Chunk) -> int:
-    return chunk.line(chunk.function.body[0])  # type: ignore[attr-defined]

@@ -21,7 +21,7 @@ from .pool import Pool
 from .search import Search
 from .soften import Recorder, install, soften
 from .spectrum import Spectrum
-from .suite import CollectPlugin, Suite, Unit, Verdict, file_of, matches, pytest_arguments
+from .suite import CollectPlugin, Suite, Unit, Verdict, file_of, matches, names_in, pytest_arguments
 from .swap import Swapper
 from .unittests import collect
 from .worker import Goal, Worker
@@ -109,6 +109,8 @@ class Session:
         seen = in_child(lambda: self._spectrum(suite, failing, passing, swapper), 120.0)
         spectrum = Spectrum.of(seen or self._journaled(), self.files)
         spectrum.errors = list(probe["errors"])
+        if spectrum.types:
+            spectrum.add_named(names_in(suite.items, failing), self.files)
         suite.keep_parameters()
         red, green = ({Unit(*unit) for unit in probe[name]} for name in ("red", "green"))
         goal = Goal(failing, passing, red, green)
@@ -125,7 +127,9 @@ class Session:
         self.judge_in_fork = judge
         pristine = guard.Checkout(self.root, self.request["tracked"])
         keep = [ids[i] for i in passing]
-        search = Search(self, pool, spectrum, [ids[i] for i in failing], keep, probe["seconds"], pristine)
+        named = [ids[i] for i in failing]
+        events = seen["events"] if seen else None
+        search = Search(self, pool, spectrum, named, keep, probe["seconds"], pristine, events)
         try:
             search.run()
         finally:

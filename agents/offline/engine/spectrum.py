@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 from typing import Any, Sequence, Tuple
 
+from .at_import import lines_behind
 from .chunk import Chunk, SourceFile
 
 Line = Tuple[str, int]
@@ -71,35 +71,22 @@ class Spectrum:
             self.scores[(path, line)] *= factor
 
     def add_module_level(self, files: dict[str, SourceFile]) -> None:
-        """Module and class level statements that bind a name which a covered function reads."""
+        """Lines run at import time that a covered function depends on."""
         best = max(self.scores.values(), default=0.1)
-        for path in sorted({path for path, _ in self.scores}):
-            file = files[path]
-            used: set[str] = set()
-            for chunk in {
-                c.start: c for c in (file.chunk_at(line) for p, line in self.scores if p == path) if c
-            }.values():
-                for node in ast.walk(chunk.function):
-                    if isinstance(node, ast.Name):
-                        used.add(node.id)
-                    elif isinstance(node, ast.Attribute):
-                        used.add(node.attr)
-            stack: list[ast.AST] = [file.tree]
-            while stack:
-                node = stack.pop()
-                for child in ast.iter_child_nodes(node):
-                    if isinstance(child, (ast.Assign, ast.AnnAssign)):
-                        targets = child.targets if isinstance(child, ast.Assign) else [child.target]
-                        if any(isinstance(t, ast.Name) and t.id in used for t in targets):
-                            for line in range(child.lineno, (child.end_lineno or child.lineno) + 1):
-                                self.scores.setdefault((path, line), 0.4 * best)
-                    elif isinstance(child, (ast.ClassDef, ast.If, ast.Try)):
-                        stack.append(child)
-                    elif isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                        # defaults and decorators of covered functions
-                        if (path, child.body[0].lineno) in self.scores:
-                            for default in [*child.args.defaults, *[d for d in child.args.kw_defaults if d]]:
-                                self.scores.setdefault((path, default.lineno), 0.4 * best)
+        covered: dict[str, set[int]] = {}
+        for path, line in self.scores:
+            covered.setdefault(path, set()).add(line)
+        for at in lines_behind(files, covered):
+            self.scores.setdefault(at, 0.4 * best)
+
+    def add_named(self, names: Sequence[str], files: dict[str, SourceFile]) -> None:
+        """Heads of functions that the failing tests name and never reach: what they are declared as may be wrong."""
+        best = max(self.scores.values(), default=0.1)
+        wanted = {name for name in names if not name.startswith("__")}
+        for path, file in files.items():
+            for chunk in file.chunks:
+                if getattr(chunk.function, "name", "") in wanted:
+                    self.scores.setdefault((path, chunk.line(chunk.function)), 0.3 * best)
 
     def ranked(self) -> list[Line]:
         return sorted(self.scores, key=lambda line: (-self.scores[line], line))

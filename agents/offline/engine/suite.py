@@ -276,3 +276,16 @@ class ResultPlugin:
             self.outcomes.setdefault(report.nodeid, "passed")
         elif report.skipped:
             self.outcomes.setdefault(report.nodeid, "skipped")
+
+
+def names_in(items: Sequence[Any], failing: Sequence[int]) -> list[str]:
+    """Names that the code of these tests reads."""
+    names: list[str] = []
+    for test in failing[:20]:
+        code = getattr(getattr(items[test], "obj", None), "__code__", None)
+        stack = [code] if code is not None else []
+        while stack:
+            one = stack.pop()
+            names += one.co_names
+            stack += [const for const in one.co_consts if hasattr(const, "co_names")]
+    return list(dict.fromkeys(names))

@@ -13,6 +13,7 @@ from typing import Any
 
 from .... import __version__
 from ....tools.errors import ExportError
+from ....tools.files import naming
 from ...record.schema import SCHEMA, Trajectory, json_schema
 from ...record.trajectory_file import dump
 from ..rewards.recompute import recompute
@@ -82,7 +83,8 @@ def export(
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     try:
-        manifest = _write(records, wanted, draft, options, losses)
+        with naming(out):
+            manifest = _write(records, wanted, draft, options, losses)
         if out.exists():
             shutil.rmtree(out)
         draft.rename(out)

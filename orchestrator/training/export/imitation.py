@@ -8,7 +8,7 @@ from ...record.schema import Message
 from .options import ExportOptions, Tally
 from .rows import Row, compact, joined
 from .segments import segments
-from .view import Leaf, View
+from .view import Leaf, View, repaired_calls
 
 
 def sft(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
@@ -43,7 +43,7 @@ def sft_pc(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
         tools = view.tools(leaf.path[-1].agent)
         texts: list[str] = []
         for message in leaf.path:
-            text = view.text(message)
+            text, shown = view.text(message), view.context(message)
             if message.sampled and message.id not in done:
                 done.add(message.id)
                 if (reason := _unsound(view, message, options)) is not None:
@@ -60,15 +60,16 @@ def sft_pc(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
                             "completion": joined([text]),
                             "tools": tools,
                             "role": leaf.role,
+                            "repaired_calls": repaired_calls(leaf.path[: len(texts)]),
                         },
                         view.instance,
                     )
-            if text is None:
+            if shown is None:
                 below = [item for item in leaf.path[leaf.path.index(message) + 1 :] if item.sampled]
-                tally.drop(_shapeless(message), sum(item.id not in done for item in below))
+                tally.drop("not_text", sum(item.id not in done for item in below))
                 done.update(item.id for item in below)
                 break
-            texts.append(text)
+            texts.append(shown)
 
 
 def sft_tokens(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
@@ -151,7 +152,8 @@ def _unsound(view: View, message: Message, options: ExportOptions) -> str | None
 
 
 def _masked(view: View, message: Message, options: ExportOptions) -> bool:
-    return (view.offline(message) and not options.include_offline) or message.error is not None
+    unsound = message.error is not None or repaired_calls([message]) > 0
+    return unsound or (view.offline(message) and not options.include_offline)
 
 
 def _shapeless(message: Message) -> str:

@@ -9,7 +9,7 @@ from ...record.schema import Message
 from .imitation import _unsound
 from .options import ExportOptions, Tally
 from .rows import Row, joined
-from .view import Leaf, View
+from .view import Leaf, View, repaired_calls
 
 
 def dpo(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
@@ -20,11 +20,12 @@ def dpo(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
         if len(valued) < len(siblings):
             tally.drop("no_value", len(siblings) - len(valued))
         valued.sort(key=lambda pair: -pair[0])
-        above = [view.text(message) for message in view.graph.path(siblings[0].id)[:-1]]
+        before = view.graph.path(siblings[0].id)[:-1]
+        above = [view.context(message) for message in before]
         for (high, chosen), (low, rejected) in combinations(valued, 2):
             reason = _unfit_pair(view, options, chosen, rejected, high, low)
             if reason is None and None in above:
-                reason = "malformed_arguments"
+                reason = "not_text"
             if reason is not None:
                 tally.drop(reason)
                 continue
@@ -35,6 +36,7 @@ def dpo(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
                     "rejected": joined([view.text(rejected) or ""]),
                     "tools": view.tools(chosen.agent),
                     "margin": round(high - low, 6),
+                    "repaired_calls": repaired_calls(before),
                 },
                 view.instance,
             )
@@ -64,7 +66,8 @@ def kto(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
         if not message.sampled or message.id not in view.writer_leaves:
             continue
         labels = set(view.good_below(message.id, options.only))
-        above = [view.text(item) for item in view.graph.path(message.id)[:-1]]
+        before = view.graph.path(message.id)[:-1]
+        above = [view.context(item) for item in before]
         if not labels:
             tally.drop("no_label")
         elif len(labels) > 1:
@@ -72,7 +75,7 @@ def kto(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
         elif (reason := _unsound(view, message, options)) is not None:
             tally.drop(reason)
         elif None in above:
-            tally.drop("malformed_arguments")
+            tally.drop("not_text")
         elif options.max_tokens is not None and view.token_count(message.id) > options.max_tokens:
             tally.drop("max_tokens")
         else:
@@ -83,6 +86,7 @@ def kto(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
                     "completion": joined([view.text(message) or ""]),
                     "label": label,
                     "tools": view.tools(message.agent),
+                    "repaired_calls": repaired_calls(before),
                 },
                 view.instance,
                 label,
@@ -99,8 +103,8 @@ def reward(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
             tally.drop("no_reward")
         elif leaf.offline and not options.include_offline:
             tally.drop("offline")
-        elif any(view.text(message) is None for message in leaf.path):
-            tally.drop("malformed_arguments")
+        elif any(view.context(message) is None for message in leaf.path):
+            tally.drop("not_text")
         elif options.max_tokens is not None and view.token_count(leaf.tip) > options.max_tokens:
             tally.drop("max_tokens")
         else:
@@ -115,10 +119,11 @@ def reward(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
         else:
             yield Row(
                 {
-                    "chosen": joined(view.text(message) or "" for message in chosen.path),
-                    "rejected": joined(view.text(message) or "" for message in rejected.path),
+                    "chosen": joined(view.context(message) or "" for message in chosen.path),
+                    "rejected": joined(view.context(message) or "" for message in rejected.path),
                     "tools": view.tools(chosen.path[-1].agent),
                     "margin": round(high - low, 6),
+                    "repaired_calls": repaired_calls((*chosen.path, *rejected.path)),
                 },
                 view.instance,
             )

@@ -10,7 +10,7 @@ from ...record.graph import wire
 from .options import ExportOptions, Tally
 from .rows import Row, compact, joined
 from .segments import segments
-from .view import View
+from .view import View, repaired_calls
 
 
 def grpo(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
@@ -62,11 +62,11 @@ def rollouts(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
             tally.drop("no_token_ids")
         else:
             for part in parts:
-                above = [view.text(message) for message in part.above]
+                above = [view.context(message) for message in part.above]
                 ids, mask = part.ids, part.mask
                 start = mask.index(1)
                 if None in above:
-                    tally.drop("malformed_arguments")
+                    tally.drop("not_text")
                 elif options.max_tokens is not None and len(ids) > options.max_tokens:
                     tally.drop("max_tokens")
                 else:
@@ -78,6 +78,7 @@ def rollouts(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
                         "env_mask": mask[start:],
                         "logprobs": part.logprobs[start:] if part.logprobs is not None else None,
                         "reward": leaf.reward,
+                        "repaired_calls": repaired_calls(part.above),
                     }
                     fields |= {f"reward/{name}": value for name, value in leaf.components.items()}
                     yield Row(fields, view.instance)

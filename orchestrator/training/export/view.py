@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from ....agents.models.arguments import sendable
 from ...record.graph import Graph, chains
 from ...record.schema import Message, ModelCall, Node, Trajectory
 from .label import Label, agreed, node_label
@@ -209,10 +211,16 @@ class View:
         """The message as trainers take it, as JSON; None where that is impossible (`why_not`)."""
         if message.id not in self._texts:
             shaped = shape(message)
-            self._texts[message.id] = (
-                None if shaped is None else json.dumps(shaped, ensure_ascii=False, separators=(",", ":"))
-            )
+            self._texts[message.id] = _dumped(shaped)
         return self._texts[message.id]
+
+    def context(self, message: Message) -> str | None:
+        """The message as a later call of the model saw it: arguments that are no object as they were sent back,
+        repaired. None when its content is not text."""
+        text = self.text(message)
+        if text is not None or not isinstance(message.content, str):
+            return text
+        return _dumped(shape(_as_sent(message)))
 
     def token_count(self, tip: str, extra: str = "") -> int:
         """Tokens of the path to `tip`: as the endpoint counted them, else a quarter of the characters plus
@@ -226,6 +234,25 @@ class View:
             return call.usage.prompt_tokens + call.usage.completion_tokens
         chars = sum(len(self.text(message) or "") for message in self.graph.path(tip)) + len(extra)
         return chars // 4 + 1
+
+
+def repaired_calls(path: Iterable[Message]) -> int:
+    """Calls of a prompt whose arguments are no object; the endpoint, and the row, got them repaired."""
+    return sum(call.arguments_parsed is None for message in path for call in message.tool_calls or ())
+
+
+def _as_sent(message: Message) -> Message:
+    calls = [
+        call
+        if call.arguments_parsed is not None
+        else call.model_copy(update={"arguments_parsed": json.loads(sendable(call.function.arguments))})
+        for call in message.tool_calls or ()
+    ]
+    return message.model_copy(update={"tool_calls": calls})
+
+
+def _dumped(shaped: dict[str, Any] | None) -> str | None:
+    return None if shaped is None else json.dumps(shaped, ensure_ascii=False, separators=(",", ":"))
 
 
 def measured(node: Node) -> float | None:

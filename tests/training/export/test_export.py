@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from swe_agent.agents.models.arguments import sendable
 from swe_agent.orchestrator.record.synthetic import synthetic_record, synthetic_records
 from swe_agent.orchestrator.record.trajectory_file import load
 from swe_agent.orchestrator.training.export.export import export
@@ -16,11 +17,11 @@ from swe_agent.tools.errors import ExportError
 
 COLUMNS = {
     "sft": ["messages", "tools", "role", "metadata"],
-    "sft_pc": ["prompt", "completion", "tools", "role"],
+    "sft_pc": ["prompt", "completion", "tools", "role", "repaired_calls"],
     "sft_tokens": ["input_ids", "labels"],
-    "dpo": ["prompt", "chosen", "rejected", "tools", "margin"],
-    "kto": ["prompt", "completion", "label", "tools"],
-    "reward": ["chosen", "rejected", "tools", "margin"],
+    "dpo": ["prompt", "chosen", "rejected", "tools", "margin", "repaired_calls"],
+    "kto": ["prompt", "completion", "label", "tools", "repaired_calls"],
+    "reward": ["chosen", "rejected", "tools", "margin", "repaired_calls"],
     "orm": ["prompt", "completion", "label"],
     "prm": ["prompt", "completions", "labels", "values", "rewards"],
     "grpo": [
@@ -28,7 +29,16 @@ COLUMNS = {
         *("test_patch", "test_files", "test_cmd", "setup", "python", "docker_image"),
     ],
     "rollouts": [
-        *("group_id", "prompt", "prompt_ids", "completion_ids", "env_mask", "logprobs", "reward"),
+        *(
+            "group_id",
+            "prompt",
+            "prompt_ids",
+            "completion_ids",
+            "env_mask",
+            "logprobs",
+            "reward",
+            "repaired_calls",
+        ),
         *("reward/coverage", "reward/gate:leak", "reward/gate:protected", "reward/gate:regression"),
         *("reward/lint", "reward/tests", "reward/time"),
     ],
@@ -190,16 +200,29 @@ def test_equal_patches_are_one_candidate_over_all_runs(tmp_path):
     assert done.manifest["dropped"]["grpo"] == {"repeated_task": 1}
 
 
-def test_malformed_arguments_and_errored_calls_are_left_out(tmp_path):
-    record = synthetic_record(1, branches=1, steps=5, tokens=False)
+def test_malformed_calls_are_never_trained_and_what_came_after_them_is_marked(tmp_path):
+    record = synthetic_record(1, branches=1, steps=5)
     for call in record.calls:
         call.prompt_sha256 = None
-    bad = [message for message in record.messages if message.sampled][2]
-    bad.tool_calls[0].function.arguments, bad.tool_calls[0].arguments_parsed = '{"path": ', None
-    done = export([record], ["sft", "sft_pc", "kto"], tmp_path / "out")
+    sampled = [message for message in record.messages if message.sampled]
+    bad = sampled[2]
+    bad.tool_calls[0].function.arguments, bad.tool_calls[0].arguments_parsed = '{"path": "a.py', None
+    kinds = ["sft", "sft_pc", "sft_tokens", "kto", "rollouts"]
+    done = export([record], kinds, tmp_path / "out", ExportOptions(only="all"))
     assert done.manifest["dropped"]["sft"] == {"malformed_arguments": 1}
-    assert done.rows["sft_pc/train.jsonl"] == 2
-    assert done.manifest["dropped"]["sft_pc"] == {"malformed_arguments": 3}
+    assert done.manifest["dropped"]["sft_pc"] == {"malformed_arguments": 1}
+    completed = rows(tmp_path / "out", "sft_pc")
+    assert [row["repaired_calls"] for row in completed] == [0, 0, *[1] * (len(sampled) - 3)]
+    shown = [
+        call["function"]["arguments"]
+        for message in completed[-1]["prompt"]
+        for call in message.get("tool_calls", ())
+        if call["id"] == bad.tool_calls[0].id
+    ]
+    assert shown == [json.loads(sendable('{"path": "a.py'))]
+    (tokens,) = rows(tmp_path / "out", "sft_tokens")
+    trained = sum(label != -100 for label in tokens["labels"])
+    assert trained == sum(sum(message.tokens.mask) for message in sampled if message is not bad)
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,8 @@ def arguments(ctx: Context, node: ast.Call, name: str | None) -> Iterator[Edit |
         yield from _range(call)
     if name in ("sorted", "sort", "max", "min"):
         yield from _key(call)
+    if name in ("max", "min"):
+        yield from _pair(call)
     if name in ("sorted", "sort"):
         yield from _reverse(call)
     yield from _known(call)
@@ -102,10 +104,19 @@ def _range(call: _Call) -> Iterator[Edit | None]:
             yield call.with_([*args, local], "range bound", 0.06)
 
 
+def keys_by_table(ctx: Context) -> Iterator[str]:
+    """Keys of sorting that look a value up in a table of the scope."""
+    for name in ctx.locals:
+        if any(kind.startswith("dict") for kind in ctx.types.get(name, [])):
+            yield f"lambda x: {name}[x]"
+
+
 def _key(call: _Call) -> Iterator[Edit | None]:
     if any("key" in k for k in call.tail):
         return
     for key in _KEYS:
+        yield call.keyword(f"key={key}", "key argument", 0.12)
+    for key in keys_by_table(call.ctx):
         yield call.keyword(f"key={key}", "key argument", 0.12)
     for inner in call.ctx.nodes:
         if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef)) and inner is not call.ctx.root:
@@ -113,6 +124,15 @@ def _key(call: _Call) -> Iterator[Edit | None]:
     if call.name in ("max", "min"):
         yield call.keyword("default=0", "default argument", 0.06)
         yield call.keyword("default=None", "default argument", 0.06)
+
+
+def _pair(call: _Call) -> Iterator[Edit | None]:
+    """The larger of two names, where the largest of one stands."""
+    names = call.ctx.same_kind("int")[:6]
+    for i, one in enumerate(names):
+        for two in names[i + 1 :]:
+            if [one, two] != call.args:
+                yield call.with_([one, two], "argument pair", 0.1)
 
 
 def _reverse(call: _Call) -> Iterator[Edit | None]:

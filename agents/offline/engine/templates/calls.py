@@ -64,33 +64,40 @@ _RELATIVES = _relatives()
 
 
 def calls(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
-    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id not in ctx.bound:
         # a family member used as a value: map(str.upper), key=len
-        for other in _RELATIVES.get(node.id, ()) if node.id not in ctx.bound else ():
-            if ctx.is_builtin(other):
-                yield ctx.edit(node, other, "function family", 0.5 / (1 + 0.1 * len(_RELATIVES[node.id])))
+        family = _RELATIVES.get(node.id, [])
+        for other in filter(ctx.is_builtin, family):
+            yield ctx.edit(node, other, "function family", 0.5 / (1 + 0.1 * len(family)))
     if not isinstance(node, ast.Call):
         return
     name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", None)
     if isinstance(node.func, ast.Attribute):
-        whole = ctx.text_at(node.func.value, 16)
-        start, end = ctx.chunk.span(node.func)
-        family = _RELATIVES.get(name or "", [])
-        for rank, other in enumerate(family):
-            yield ctx.raw(start, end, f"{whole}.{other}", node, "function family", 0.6 / (1 + 0.3 * rank))
-        yield ctx.edit(node, ctx.text_at(node.func.value), "unwrap call", 0.45)
-        yield _chain(ctx, node, node.func)
+        yield from _method(ctx, node, node.func)
     elif isinstance(node.func, ast.Name):
-        start, end = ctx.chunk.span(node.func)
-        for rank, other in enumerate(o for o in ctx.module_names if o != name):
-            if rank < 12:
-                close = len(set(other.lower().split("_")) & set((name or "").lower().split("_"))) > 0
-                yield ctx.raw(start, end, other, node, "module function", 0.25 if close else 0.1)
-        if name in ctx.bound:
-            for other in ctx.locals:
-                if other != name:
-                    yield ctx.raw(start, end, other, node, "name swap, other type", 0.1)
+        yield from _function(ctx, node, node.func.id)
     yield from arguments(ctx, node, name)
+
+
+def _method(ctx: Context, node: ast.Call, func: ast.Attribute) -> Iterator[Edit | None]:
+    whole = ctx.text_at(func.value, 16)
+    for rank, other in enumerate(_RELATIVES.get(func.attr, [])):
+        prior = 0.6 / (1 + 0.3 * rank)
+        yield ctx.raw(*ctx.chunk.span(func), f"{whole}.{other}", node, "function family", prior)
+    if not isinstance(node.parent, ast.Expr):  # type: ignore[attr-defined]
+        yield ctx.edit(node, ctx.text_at(func.value), "unwrap call", 0.45)
+    yield _chain(ctx, node, func)
+
+
+def _function(ctx: Context, node: ast.Call, name: str) -> Iterator[Edit | None]:
+    span = ctx.chunk.span(node.func)
+    words = set(name.lower().split("_"))
+    for other in [other for other in ctx.module_names if other != name][:12]:
+        close = words & set(other.lower().split("_"))
+        yield ctx.raw(*span, other, node, "module function", 0.25 if close else 0.1)
+    for other in ctx.locals if name in ctx.bound else ():
+        if other != name:
+            yield ctx.raw(*span, other, node, "name swap, other type", 0.1)
 
 
 def _chain(ctx: Context, node: ast.Call, func: ast.Attribute) -> Edit | None:

@@ -31,106 +31,134 @@ def atoms(ctx: Context, node: ast.AST) -> dict[str, str | None]:
     return found
 
 
+class _Found:
+    """Texts with the best weight each was given."""
+
+    def __init__(self) -> None:
+        self.weights: dict[str, float] = {}
+
+    def add(self, text: str, weight: float) -> None:
+        if weight > self.weights.get(text, 0.0):
+            self.weights[text] = weight
+
+    def signs(self, one: str, two: str, weights: tuple[tuple[str, float], ...], scale: float) -> None:
+        for sign, weight in weights:
+            self.add(f"{one} {sign} {two}", weight * scale)
+
+
+_WITH_NUMBER = (("==", 0.6), ("!=", 0.4), (">", 0.5), ("<", 0.5), (">=", 0.35), ("<=", 0.4))
+_WITH_NAME = (("<", 0.5), (">", 0.5), ("==", 0.45), ("!=", 0.45), ("<=", 0.35), (">=", 0.35))
+_WITH_LENGTH = (("==", 0.4), ("<", 0.35), (">", 0.35), ("<=", 0.25))
+
+
 def predicates(ctx: Context, node: ast.AST, limit: int = 160) -> list[tuple[str, float]]:
     """Boolean expressions in order of how often such a condition is what was missing."""
-    found: dict[str, float] = {}
-
-    def add(text: str, weight: float) -> None:
-        if weight > found.get(text, 0.0):
-            found[text] = weight
-
-    pieces = atoms(ctx, node)
-    items = list(pieces.items())
-    numbers = ["0", "1", "2", *[n for n in ctx.numbers if n not in ("0", "1", "2")][:4], "-1"]
+    found = _Found()
+    items = list(atoms(ctx, node).items())
+    plain = ("0", "1", "2", "-1")
+    numbers = ["0", "1", "2", *[n for n in ctx.numbers if n not in plain][:4], "-1"]
+    numbers += [n for n in ctx.said_numbers if n not in numbers][:3]
     for rank, (text, kind) in enumerate(items):
-        kind_base = base(kind)
         scale = 1.0 / (1 + 0.12 * rank)
-        if kind_base in ("int", "float", None):
-            for number in numbers if kind_base else numbers[:2]:
-                weak = 1.0 if number in ("0", "1") else 0.5
-                for sign, weight in (
-                    ("==", 0.6),
-                    ("!=", 0.4),
-                    (">", 0.5),
-                    ("<", 0.5),
-                    (">=", 0.35),
-                    ("<=", 0.4),
-                ):
-                    if kind_base or sign == "==":
-                        add(f"{text} {sign} {number}", weight * weak * scale * (1 if kind_base else 0.4))
-        if kind_base == "int":
-            for number in ["2", *[n for n in numbers if n not in ("0", "1", "2", "-1")][:2]]:
-                add(f"{text} % {number} == 0", 0.4 * scale)
-                add(f"{text} % {number} != 0", 0.4 * scale)
-        if kind_base not in ("int", "float"):
-            add(f"not {text}", 0.7 * scale)
-            add(text, 0.4 * scale)
-        if kind_base in (None, "NoneType") or "NoneType" in ctx.types.get(text, []):
-            add(f"{text} is None", 0.6 * scale)
-            add(f"{text} is not None", 0.5 * scale)
-        if kind_base == "bool":
-            add(text, 0.7 * scale)
-        if kind_base in ("list", "str", "tuple", "dict", "set"):
-            for number in numbers[:4]:
-                for sign, weight in (("==", 0.4), ("<", 0.35), (">", 0.35), ("<=", 0.25)):
-                    add(f"len({text}) {sign} {number}", weight * scale)
-        if kind_base == "str":
-            for literal in ctx.strings[:4]:
-                add(f"{text} == {literal}", 0.35 * scale)
-                add(f"{text} != {literal}", 0.3 * scale)
-            for literal in ctx.strings[:2]:
-                add(f"{literal} in {text}", 0.2 * scale)
-                add(f"{literal} not in {text}", 0.2 * scale)
-            for method in ("isdigit", "isalpha", "isupper", "islower", "isspace"):
-                add(f"{text}.{method}()", 0.2 * scale)
-        if kind_base in ("list", "tuple"):
-            add(f"{text} == sorted({text})", 0.1 * scale)
-            add(f"len(set({text})) != len({text})", 0.08 * scale)
-            if elements(kind) in ("int", "float"):
-                add(f"min({text}) < 0", 0.06 * scale)
-    for i, (one, kind_one) in enumerate(items):
-        for j, (two, kind_two) in enumerate(items):
-            if i == j:
-                continue
-            scale = 1.0 / (1 + 0.08 * (i + j))
-            a, b = base(kind_one), base(kind_two)
-            if a in ("int", "float") and b in ("int", "float") and i < j:
-                for sign, weight in (
-                    ("<", 0.5),
-                    (">", 0.5),
-                    ("==", 0.45),
-                    ("!=", 0.45),
-                    ("<=", 0.35),
-                    (">=", 0.35),
-                ):
-                    add(f"{one} {sign} {two}", weight * scale)
-                add(f"{one} % {two} == 0", 0.15 * scale)
-            elif a == b and a is not None and i < j:
-                add(f"{one} == {two}", 0.4 * scale)
-                add(f"{one} != {two}", 0.4 * scale)
-            if a == "int" and b in ("list", "str", "tuple"):
-                add(f"{one} < len({two})", 0.3 * scale)
-                add(f"{one} >= len({two})", 0.25 * scale)
-                add(f"{one} == len({two}) - 1", 0.15 * scale)
-                add(f"{one} + 1 < len({two})", 0.15 * scale)
-            if b in ("list", "tuple", "set", "dict", "str") and (a != "list" or elements(kind_two) == "list"):
-                if b != "str" or a == "str":
-                    inner = elements(kind_two)
-                    if inner is None or a is None or base(inner) == a or b in ("dict", "set"):
-                        add(f"{one} not in {two}", 0.45 * scale)
-                        add(f"{one} in {two}", 0.45 * scale)
-            if a is None and b is None and i < j:
-                add(f"{one} == {two}", 0.15 * scale)
-                add(f"{one} is {two}", 0.1 * scale)
+        _of_number(found, text, base(kind), numbers, scale)
+        _of_truth(ctx, found, text, base(kind), scale)
+        _of_text(ctx, found, text, base(kind), scale)
+        _of_collection(found, text, kind, numbers, scale)
+        for name in ctx.usage.asking:
+            found.add(f"{name}({text})", 0.3 * scale)
+            found.add(f"not {name}({text})", 0.2 * scale)
+    for i, one in enumerate(items):
+        for j, two in enumerate(items):
+            if i != j:
+                _of_two(found, one, two, i < j, 1.0 / (1 + 0.08 * (i + j)))
+    _asked_elsewhere(ctx, found)
+    return sorted(found.weights.items(), key=lambda item: -item[1])[:limit]
+
+
+def _of_number(found: _Found, text: str, kind: str | None, numbers: list[str], scale: float) -> None:
+    if kind is None:
+        for number in numbers[:2]:
+            found.add(f"{text} == {number}", 0.24 * scale)
+    if kind not in ("int", "float"):
+        return
+    for number in numbers:
+        found.signs(text, number, _WITH_NUMBER, scale * (1.0 if number in ("0", "1") else 0.5))
+    if kind == "int":
+        for number in ["2", *[n for n in numbers if n not in ("0", "1", "2", "-1")][:4]]:
+            found.add(f"{text} % {number} == 0", 0.4 * scale)
+            found.add(f"{text} % {number} != 0", 0.4 * scale)
+
+
+def _of_truth(ctx: Context, found: _Found, text: str, kind: str | None, scale: float) -> None:
+    if kind not in ("int", "float"):
+        found.add(f"not {text}", 0.7 * scale)
+        found.add(text, (0.7 if kind == "bool" else 0.4) * scale)
+    if kind in (None, "NoneType") or "NoneType" in ctx.types.get(text, []):
+        found.add(f"{text} is None", 0.6 * scale)
+        found.add(f"{text} is not None", 0.5 * scale)
+
+
+def _of_text(ctx: Context, found: _Found, text: str, kind: str | None, scale: float) -> None:
+    if kind != "str":
+        return
+    for literal in ctx.strings[:4]:
+        found.add(f"{text} == {literal}", 0.35 * scale)
+        found.add(f"{text} != {literal}", 0.3 * scale)
+    for literal in ctx.strings[:2]:
+        found.add(f"{literal} in {text}", 0.2 * scale)
+        found.add(f"{literal} not in {text}", 0.2 * scale)
+    for method in ("isdigit", "isalpha", "isupper", "islower", "isspace"):
+        found.add(f"{text}.{method}()", 0.2 * scale)
+
+
+def _of_collection(found: _Found, text: str, kind: str | None, numbers: list[str], scale: float) -> None:
+    if base(kind) in ("list", "str", "tuple", "dict", "set"):
+        for number in numbers[:4]:
+            found.signs(f"len({text})", number, _WITH_LENGTH, scale)
+    if base(kind) in ("list", "tuple"):
+        found.add(f"{text} == sorted({text})", 0.1 * scale)
+        found.add(f"len(set({text})) != len({text})", 0.08 * scale)
+        if elements(kind) in ("int", "float"):
+            found.add(f"min({text}) < 0", 0.06 * scale)
+
+
+def _of_two(
+    found: _Found, first: tuple[str, str | None], second: tuple[str, str | None], ahead: bool, scale: float
+) -> None:
+    """Two atoms held against each other; `ahead`: the first stands nearer."""
+    (one, kind_one), (two, kind_two) = first, second
+    a, b = base(kind_one), base(kind_two)
+    if ahead and a in ("int", "float") and b in ("int", "float"):
+        found.signs(one, two, _WITH_NAME, scale)
+        found.add(f"{one} % {two} == 0", 0.15 * scale)
+    elif ahead and a == b:
+        found.signs(one, two, (("==", 0.4), ("!=", 0.4)) if a else (("==", 0.15), ("is", 0.1)), scale)
+    if a == "int" and b in ("list", "str", "tuple"):
+        found.signs(one, f"len({two})", (("<", 0.3), (">=", 0.25)), scale)
+        found.add(f"{one} == len({two}) - 1", 0.15 * scale)
+        found.add(f"{one} + 1 < len({two})", 0.15 * scale)
+    if _may_hold(a, kind_one, kind_two):
+        found.signs(one, two, (("not in", 0.45), ("in", 0.45)), scale)
+
+
+def _may_hold(a: str | None, kind_one: str | None, kind_two: str | None) -> bool:
+    """Whether something of kind `kind_one` may be an element of something of `kind_two`."""
+    b, inner = base(kind_two), elements(kind_two)
+    if b == "str":
+        return a == "str"
+    if b not in ("list", "tuple", "set", "dict") or (a == "list" and inner != "list"):
+        return False
+    return inner is None or a is None or base(inner) == a or b in ("dict", "set")
+
+
+def _asked_elsewhere(ctx: Context, found: _Found) -> None:
+    """Conditions that the function already asks."""
     for inner in ctx.nodes:
-        # conditions that the function already asks elsewhere
         if isinstance(inner, ast.Compare) or getattr(inner, "slot", "") == "test":
             text = ctx.text_at(inner)
             if len(text) < 60 and "\n" not in text:
-                add(text, 0.5)
-                add(f"not {ctx.text_at(inner, 6)}", 0.35)
-    ranked = sorted(found.items(), key=lambda item: -item[1])
-    return ranked[:limit]
+                found.add(text, 0.5)
+                found.add(f"not {ctx.text_at(inner, 6)}", 0.35)
 
 
 def conditions(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ast
 import re
+import string
 from collections.abc import Iterator
+from typing import Tuple
 
 from .context import Context, Edit
 
@@ -50,7 +52,10 @@ def _one(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
 
 def _numbers(ctx: Context, node: ast.Constant, value: float) -> Iterator[Edit | None]:
     seen = set()
-    options = [(value + 1, 0.7), (value - 1, 0.7), (0, 0.4), (1, 0.4), (2, 0.25), (-1, 0.15), (-value, 0.3)]
+    parent = node.parent  # type: ignore[attr-defined]
+    equal = isinstance(parent, ast.Compare) and isinstance(parent.ops[0], (ast.Eq, ast.NotEq))
+    near = 0.35 if equal else 0.7  # a bound is more often off by one than a value asked for
+    options = [(value + 1, near), (value - 1, near), (0, 0.4), (1, 0.4), (2, 0.25), (-1, 0.15), (-value, 0.3)]
     options += [
         (value * 10, 0.12),
         (value * 2, 0.15),
@@ -96,39 +101,7 @@ def _numbers(ctx: Context, node: ast.Constant, value: float) -> Iterator[Edit | 
 
 def _strings(ctx: Context, node: ast.Constant, value: str) -> Iterator[Edit | None]:
     options = [("", 0.25), (" ", 0.25), (", ", 0.05), ("\n", 0.05), ("_", 0.05), (",", 0.06), ("-", 0.03)]
-    options += [
-        (value.upper(), 0.3),
-        (value.lower(), 0.3),
-        (value.capitalize(), 0.15),
-        (value.swapcase(), 0.1),
-    ]
-    options += [(value.strip(), 0.2), (value + " ", 0.1), (" " + value, 0.1), (value[::-1], 0.08)]
-    options += [(value + value.upper(), 0.1), (value + value.lower(), 0.1)]
-    if len(value) > 1:
-        options += [(value[:-1], 0.2), (value[1:], 0.2)]
-        if len(value) <= 16:
-            options += [(value[:i] + value[i + 1 :], 0.1) for i in range(1, len(value) - 1)]
-    for text in ctx.strings:
-        try:
-            other = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            continue
-        if isinstance(other, str):
-            options.append((other, 0.35))
-            if other and value and len(value) + len(other) < 20:
-                options.append((value + other, 0.04))
-    for quoted in re.findall(r"'([^'\n]{0,20})'|\"([^\"\n]{0,20})\"", ctx.doc)[:30]:
-        options.append((quoted[0] or quoted[1], 0.15))
-    if len(value) == 1:
-        for other in "()[]{}<>+-*/0123456789":
-            options.append((other, 0.02))
-        for letter in "aeiouxyz":
-            options.append((letter, 0.015))
-    elif 2 < len(value) <= 30 and value.isalnum():
-        # a set of characters written as a string may lack one of its kind
-        for letter in sorted(set("abcdefghijklmnopqrstuvwxyz0123456789".upper() if value.isupper() else
-                                 "abcdefghijklmnopqrstuvwxyz0123456789") - set(value)):  # fmt: skip
-            options.append((value + letter, 0.02))
+    options += [*_changed(value), *_elsewhere(ctx, value), *_letters(value)]
     for hint, count in list(ctx.hints.items())[:40]:
         options.append((hint, 0.03 + 0.01 * min(count, 3)))
     seen = {value}
@@ -140,3 +113,48 @@ def _strings(ctx: Context, node: ast.Constant, value: str) -> Iterator[Edit | No
         yield ctx.edit(node, name, "constant to name", 0.12)
     if value == "":
         yield ctx.edit(node, "None", "string constant", 0.05)
+
+
+_Options = Iterator[Tuple[str, float]]
+
+
+def _changed(value: str) -> _Options:
+    """The string in other letters, longer or shorter."""
+    yield from (
+        (value.upper(), 0.3),
+        (value.lower(), 0.3),
+        (value.capitalize(), 0.15),
+        (value.swapcase(), 0.1),
+    )
+    yield from ((value.strip(), 0.2), (value + " ", 0.1), (" " + value, 0.1), (value[::-1], 0.08))
+    yield from ((value + value.upper(), 0.1), (value + value.lower(), 0.1))
+    if len(value) > 1:
+        yield from ((value[:-1], 0.2), (value[1:], 0.2))
+        if len(value) <= 16:
+            yield from ((value[:i] + value[i + 1 :], 0.1) for i in range(1, len(value) - 1))
+
+
+def _elsewhere(ctx: Context, value: str) -> _Options:
+    """Strings of the function and of its docstring."""
+    for text in ctx.strings:
+        try:
+            other = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            continue
+        if isinstance(other, str):
+            yield other, 0.35
+            if other and value and len(value) + len(other) < 20:
+                yield value + other, 0.04
+    for one, two in re.findall(r"'([^'\n]{0,20})'|\"([^\"\n]{0,20})\"", ctx.doc)[:30]:
+        yield one or two, 0.15
+
+
+def _letters(value: str) -> _Options:
+    """Another sign; a set of characters written as a string may lack one of its kind."""
+    if len(value) == 1:
+        yield from ((other, 0.02) for other in "()[]{}<>+-*/0123456789")
+        yield from ((letter, 0.015) for letter in "aeiouxyz")
+    elif 2 < len(value) <= 30 and value.isalnum():
+        known = string.ascii_lowercase + string.digits
+        more = set(known.upper() if value.isupper() else known) - set(value)
+        yield from ((value + letter, 0.02) for letter in sorted(more))

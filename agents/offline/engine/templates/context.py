@@ -5,22 +5,17 @@ from __future__ import annotations
 import ast
 import builtins
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ..chunk import Chunk, SourceFile
 from ..donors import Call, Check
+from .kinds import base, elements, fits, kind_of
+from .precedence import level, needed
+from .usage import Usage, numbers_said, usage
 
-_BINOP_LEVEL = {
-    ast.BitOr: 7, ast.BitXor: 8, ast.BitAnd: 9, ast.LShift: 10, ast.RShift: 10, ast.Add: 11, ast.Sub: 11,
-    ast.Mult: 12, ast.MatMult: 12, ast.Div: 12, ast.FloorDiv: 12, ast.Mod: 12, ast.Pow: 14,
-}  # fmt: skip
-_NUMERIC = ("int", "float", "bool", "complex")
-_STR_TO_BOOL = ("isdigit", "isalpha", "isalnum", "isupper", "islower", "isspace", "startswith", "endswith")
-_STR_TO_STR = (
-    "upper", "lower", "strip", "lstrip", "rstrip", "replace", "join", "title", "capitalize", "swapcase",
-)  # fmt: skip
-_TO_INT = ("len", "int", "ord", "hash", "id", "count", "index", "find", "rfind", "bit_length")
+_INGREDIENTS = (ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.BinOp, ast.UnaryOp)
 
 
 class Edit(NamedTuple):
@@ -32,75 +27,6 @@ class Edit(NamedTuple):
     prior: float
     line: int
     """Line of the file that the edit is about; its suspiciousness multiplies the prior."""
-
-
-def level(node: ast.AST) -> int:
-    """Binding strength of an expression, after Python's operator precedence table."""
-    if isinstance(node, ast.NamedExpr):
-        return 0
-    if isinstance(node, (ast.Lambda, ast.Yield, ast.YieldFrom)):
-        return 1
-    if isinstance(node, ast.IfExp):
-        return 2
-    if isinstance(node, ast.BoolOp):
-        return 3 if isinstance(node.op, ast.Or) else 4
-    if isinstance(node, ast.UnaryOp):
-        return 5 if isinstance(node.op, ast.Not) else 13
-    if isinstance(node, ast.Compare):
-        return 6
-    if isinstance(node, ast.BinOp):
-        return _BINOP_LEVEL[type(node.op)]
-    if isinstance(node, ast.Await):
-        return 15
-    if isinstance(node, ast.Starred):
-        return 0
-    return 16
-
-
-def needed(node: ast.AST) -> int:
-    """The weakest binding that may stand in the place of `node` without parentheses."""
-    parent, slot = node.parent, node.slot  # type: ignore[attr-defined]
-    if isinstance(parent, (ast.Attribute, ast.Await)) or (
-        isinstance(parent, (ast.Subscript, ast.Call)) and slot in ("value", "func")
-    ):
-        return 16
-    if isinstance(parent, ast.BinOp):
-        own = level(parent)
-        if isinstance(parent.op, ast.Pow):
-            return 15 if slot == "left" else 13
-        return own if slot == "left" else own + 1
-    if isinstance(parent, ast.UnaryOp):
-        return level(parent)
-    if isinstance(parent, (ast.Compare, ast.Starred)):
-        return 7
-    if isinstance(parent, ast.BoolOp):
-        return level(parent) + 1
-    if isinstance(parent, ast.IfExp):
-        return 2 if slot == "orelse" else 3
-    if isinstance(parent, ast.comprehension):
-        return 3
-    return 1
-
-
-def elements(kind: str | None) -> str | None:
-    """`int` for `list[int]`; a string's elements are strings."""
-    if kind == "str":
-        return "str"
-    if kind and "[" in kind:
-        return kind[kind.index("[") + 1 : -1] or None
-    return None
-
-
-def base(kind: str | None) -> str | None:
-    return kind.split("[")[0] if kind else None
-
-
-def fits(one: str | None, other: str | None) -> bool:
-    """Whether two kinds may stand for one another; unknown fits everything."""
-    if one is None or other is None:
-        return True
-    one, other = base(one) or "", base(other) or ""
-    return one == other or (one in _NUMERIC and other in _NUMERIC) or "NoneType" in (one, other)
 
 
 class Context:
@@ -124,11 +50,14 @@ class Context:
         hints = hints or {}
         self.hints: dict[str, int] = hints.get("words", {})
         self.issue_words: list[str] = hints.get("names", [])
+        self.issue_numbers: list[str] = hints.get("numbers", [])
         self.lines = set(lines) if lines is not None else None
         self.file = file
         self.errors = [name for name in errors if name.isidentifier() and name not in ("Stop", "Failed")]
         self.root = chunk.function
         self.nodes: list[ast.AST] = list(self._walk(self.root))
+        decorators = [] if chunk.whole else getattr(self.root, "decorator_list", [])
+        self.decorators = [node for decorator in decorators for node in self._walk(decorator)]
         self._prepare()
         self._donate()
 
@@ -190,51 +119,43 @@ class Context:
             stack.extend(reversed(children))
 
     def _prepare(self) -> None:
+        chunk, whole = self.chunk, self.chunk.whole
         bound: dict[str, int] = {}
-        self.calls: dict[str, int] = {}
-        self.numbers: list[str] = []
-        self.strings: list[str] = []
-        self.pool: dict[str, tuple[str | None, int, int]] = {}
-        args: list[str] = []
         for node in self.nodes:
             if isinstance(node, ast.arg):
-                bound.setdefault(node.arg, self.chunk.line(node))
-                args.append(node.arg)
+                bound.setdefault(node.arg, chunk.line(node))
             elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                bound.setdefault(node.id, self.chunk.line(node))
-            elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
-                self.numbers.append(self.chunk.segment(node))
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                self.strings.append(self.chunk.segment(node))
-            if isinstance(node, ast.Call):
-                self.calls[self.chunk.segment(node.func)] = (
-                    self.calls.get(self.chunk.segment(node.func), 0) + 1
-                )
+                bound.setdefault(node.id, chunk.line(node))
+        self.bound = bound
+        self.calls = Counter(chunk.segment(n.func) for n in self.nodes if isinstance(n, ast.Call))
+        self.args = [n.arg for n in self.nodes if isinstance(n, ast.arg) and n.arg not in ("self", "cls")]
+        self.locals = [n for n in bound if n not in ("self", "cls") and n not in self.calls]
+        self.attribute_names = tuple(f".{n.attr}" for n in self.nodes if isinstance(n, ast.Attribute))
+        constants = [(chunk.segment(n), n) for n in self.nodes if isinstance(n, ast.Constant)]
+        self.numbers = list(dict.fromkeys(text for text, n in constants if type(n.value) in (int, float)))
+        self.strings = list(dict.fromkeys(text for text, n in constants if isinstance(n.value, str)))
         self.places: dict[str, list[ast.AST]] = {}
         """Constants of the chunk by their source text."""
-        if not self.chunk.whole:
-            for node in self.nodes:
-                if isinstance(node, ast.Constant):
-                    self.places.setdefault(self.chunk.segment(node), []).append(node)
-        self.bound = bound
-        self.attribute_names = tuple(f".{n.attr}" for n in self.nodes if isinstance(n, ast.Attribute))
-        self.args = [a for a in args if a not in ("self", "cls")]
-        self.locals = [n for n in bound if n not in ("self", "cls") and n not in self.calls]
-        self.numbers = sorted(set(self.numbers), key=self.numbers.index)
-        self.strings = sorted(set(self.strings), key=self.strings.index)
-        doc = ast.get_docstring(self.root) if not self.chunk.whole else None  # type: ignore[arg-type]
-        self.doc = doc or ""
+        for text, node in () if whole else constants:
+            self.places.setdefault(text, []).append(node)
+        self.doc = "" if whole else ast.get_docstring(self.root) or ""  # type: ignore[arg-type]
+        self.said_numbers = numbers_said(self.doc, self.issue_numbers)
+        self.usage = Usage((), (), ()) if whole else usage(self.root, self.nodes)
+        self.pool: dict[str, tuple[str | None, int, int]] = {}
         for node in self.nodes:
-            if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.BinOp, ast.UnaryOp)):
-                if isinstance(getattr(node, "ctx", None), (ast.Store, ast.Del)) or node is self.root:
-                    continue
-                parent = node.parent  # type: ignore[attr-defined]
-                if isinstance(parent, ast.Call) and node.slot == "func":  # type: ignore[attr-defined]
-                    continue
-                text = self.chunk.segment(node)
-                if len(text) <= 40 and "\n" not in text:
-                    old = self.pool.get(text)
-                    self.pool[text] = (self.kind(node), (old[1] if old else 0) + 1, level(node))
+            if isinstance(node, _INGREDIENTS) and node is not self.root:
+                self._pool(node)
+
+    def _pool(self, node: ast.expr) -> None:
+        """Keep an expression that may be used elsewhere: its kind, how often it is there, how it binds."""
+        if isinstance(getattr(node, "ctx", None), (ast.Store, ast.Del)):
+            return
+        if isinstance(node.parent, ast.Call) and node.slot == "func":  # type: ignore[attr-defined]
+            return
+        text = self.chunk.segment(node)
+        if len(text) <= 40 and "\n" not in text:
+            count = self.pool[text][1] if text in self.pool else 0
+            self.pool[text] = (self.kind(node), count + 1, level(node))
 
     def active(self, node: ast.AST) -> bool:
         """Whether the failing tests reached the node's line (multi-line expressions count by their statement)."""
@@ -250,63 +171,7 @@ class Context:
 
     def kind(self, node: ast.AST) -> str | None:
         """The type of an expression as far as the recorded types and the syntax tell."""
-        if isinstance(node, ast.Constant):
-            return type(node.value).__name__
-        if isinstance(node, ast.Name):
-            known = self.types.get(node.id)
-            if known:
-                concrete = [k for k in known if k != "NoneType"]
-                return concrete[0] if concrete else known[0]
-            return None
-        if isinstance(node, ast.Compare) or (isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)):
-            return "bool"
-        if isinstance(node, ast.UnaryOp):
-            return self.kind(node.operand)
-        if isinstance(node, (ast.List, ast.ListComp)):
-            return "list"
-        if isinstance(node, (ast.Dict, ast.DictComp)):
-            return "dict"
-        if isinstance(node, (ast.Set, ast.SetComp)):
-            return "set"
-        if isinstance(node, ast.Tuple):
-            return "tuple"
-        if isinstance(node, (ast.JoinedStr,)):
-            return "str"
-        if isinstance(node, ast.BinOp):
-            left, right = self.kind(node.left), self.kind(node.right)
-            if isinstance(node.op, ast.Div):
-                return "float" if base(left) in _NUMERIC or base(right) in _NUMERIC else None
-            if isinstance(node.op, ast.Mod) and left == "str":
-                return "str"
-            if "float" in (left, right):
-                return "float"
-            return left if left not in (None, "int") else (right or left)
-        if isinstance(node, ast.IfExp):
-            return self.kind(node.body) or self.kind(node.orelse)
-        if isinstance(node, ast.Subscript):
-            whole = self.kind(node.value)
-            return whole if isinstance(node.slice, ast.Slice) else elements(whole)
-        if isinstance(node, ast.Call):
-            return self._call_kind(node)
-        return None
-
-    def _call_kind(self, node: ast.Call) -> str | None:
-        name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-        if name in _TO_INT:
-            return "int"
-        if name in ("str", "chr", "repr", "hex", "bin", "format") or name in _STR_TO_STR:
-            return "str"
-        if name in ("any", "all", "isinstance", "bool") or name in _STR_TO_BOOL:
-            return "bool"
-        if name in ("list", "sorted", "split", "splitlines"):
-            inner = self.kind(node.args[0]) if node.args else None
-            return f"list[{elements(inner) or ''}]" if name != "split" else "list[str]"
-        if name in ("set", "dict", "tuple", "float", "range"):
-            return name
-        if name in ("max", "min", "sum", "abs", "round", "pop") and node.args:
-            inner = self.kind(node.args[0])
-            return inner if base(inner) in _NUMERIC else elements(inner)
-        return None
+        return kind_of(node, self.types)
 
     def same_kind(self, kind: str | None, skip: str = "") -> list[str]:
         """Local names that fit `kind`, known matches first."""
@@ -350,3 +215,6 @@ class Context:
 
     def is_builtin(self, name: str) -> bool:
         return hasattr(builtins, name)
+
+
+__all__ = ["Context", "Edit", "base", "elements", "fits", "level", "needed"]

@@ -35,8 +35,20 @@ def _expressions(ctx: Context, node: ast.expr) -> Iterator[Edit | None]:
     parent, slot = node.parent, node.slot  # type: ignore[attr-defined]
     if slot == "func" or (isinstance(parent, ast.Attribute) and isinstance(node, ast.Name)):
         return
-    own = ctx.text_at(node)
     kind = ctx.kind(node)
+    yield from _in_place(ctx, node, kind)
+    if base(kind) in ("int", "float") and not isinstance(node, ast.Constant):
+        yield from _terms(ctx, node)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        # the call's result combined with a name: missing term of a recursion or a sum
+        for name in ctx.same_kind(kind)[:6] if kind else ctx.locals[:6]:
+            for sign, prior in (("+", 0.08), ("-", 0.04), ("*", 0.05)):
+                yield ctx.edit(node, f"{ctx.text_at(node, 11)} {sign} {name}", "arithmetic extend", prior)
+                yield ctx.edit(node, f"{name} {sign} {ctx.text_at(node, 12)}", "arithmetic extend", prior)
+
+
+def _in_place(ctx: Context, node: ast.expr, kind: str | None) -> Iterator[Edit | None]:
+    own = ctx.text_at(node)
     for text, (other, count, _) in ctx.pool.items():
         if text == own or (text.isidentifier() and isinstance(node, ast.Name)):
             continue
@@ -47,60 +59,50 @@ def _expressions(ctx: Context, node: ast.expr) -> Iterator[Edit | None]:
         if text in own or own in text:
             prior *= 1.3
         yield ctx.edit(node, text, "ingredient expression", prior)
-    if base(kind) in ("int", "float") and not isinstance(node, ast.Constant):
-        for text, (other, _, strength) in ctx.pool.items():
-            if base(other) in ("int", "float") and text != own and not text.isidentifier() and len(text) < 24:
-                piece = f"({text})" if strength < 12 else text
-                yield ctx.edit(node, f"{ctx.text_at(node, 11)} + {piece}", "arithmetic extend", 0.04)
-                yield ctx.edit(node, f"{ctx.text_at(node, 11)} - {piece}", "arithmetic extend", 0.04)
-                yield ctx.edit(node, f"{ctx.text_at(node, 12)} * {piece}", "arithmetic extend", 0.03)
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        # the call's result combined with a name: missing term of a recursion or a sum
-        for name in ctx.same_kind(kind)[:6] if kind else ctx.locals[:6]:
-            for sign, prior in (("+", 0.08), ("-", 0.04), ("*", 0.05)):
-                yield ctx.edit(node, f"{ctx.text_at(node, 11)} {sign} {name}", "arithmetic extend", prior)
-                yield ctx.edit(node, f"{name} {sign} {ctx.text_at(node, 12)}", "arithmetic extend", prior)
+
+
+def _terms(ctx: Context, node: ast.expr) -> Iterator[Edit | None]:
+    own, sum_, product = ctx.text_at(node), ctx.text_at(node, 11), ctx.text_at(node, 12)
+    for text, (other, _, strength) in ctx.pool.items():
+        if base(other) in ("int", "float") and text != own and not text.isidentifier() and len(text) < 24:
+            piece = f"({text})" if strength < 12 else text
+            yield ctx.edit(node, f"{sum_} + {piece}", "arithmetic extend", 0.04)
+            yield ctx.edit(node, f"{sum_} - {piece}", "arithmetic extend", 0.04)
+            yield ctx.edit(node, f"{product} * {piece}", "arithmetic extend", 0.03)
 
 
 def _statements(ctx: Context, node: ast.stmt) -> Iterator[Edit | None]:
     """A copy of another statement before this one, as it stands or with one name exchanged."""
-    if not ctx.chunk.owns_lines(node):
-        return
-    indent = indent_of(ctx, node)
+    indent = indent_of(ctx, node) if ctx.chunk.owns_lines(node) else None
     start, end = ctx.chunk.line_span(node)
     if indent is None or ctx.chunk.data[start:end].lstrip().startswith((b"elif", b"else")):
         return
     block = getattr(node.parent, node.slot)  # type: ignore[attr-defined]
-    last = isinstance(block, list) and block and block[-1] is node
     places: list[tuple[int, str]] = [(start, "")]
-    if last and not isinstance(node, (ast.Return, ast.Break, ast.Continue, ast.Raise)):
+    if block[-1:] == [node] and not isinstance(node, (ast.Return, ast.Break, ast.Continue, ast.Raise)):
         places.append((end, "" if ctx.chunk.data[end - 1 : end] == b"\n" else "\n"))
     for other in ctx.nodes:
-        if not isinstance(other, (ast.Assign, ast.AugAssign, ast.Expr, ast.Return)) or other is node:
-            continue
-        if not ctx.chunk.owns_lines(other):
-            continue
-        text = lines_of(ctx, other)
-        other_indent = indent_of(ctx, other)
-        if other_indent is None or len(text) > 120:
-            continue
-        body = shifted(text, len(indent) - len(other_indent))
-        variants = [(body, 0.1)]
-        used = list(
-            dict.fromkeys(n.id for n in ast.walk(other) if isinstance(n, ast.Name) and n.id in ctx.locals)
-        )
-        for name in used[:4]:
-            for new in ctx.locals[:8]:
-                if new != name:
-                    variants.append((re.sub(rf"\b{re.escape(name)}\b", new, body), 0.02))
-        for at, head in places:
-            for variant, prior in variants:
-                yield Edit(
-                    ctx.chunk.replace((at, at, head + variant)),
-                    "ingredient statement",
-                    prior,
-                    ctx.chunk.line(node),
-                )
+        if isinstance(other, (ast.Assign, ast.AugAssign, ast.Expr, ast.Return)) and other is not node:
+            for text, prior in _versions(ctx, other, indent):
+                for at, head in places:
+                    source = ctx.chunk.replace((at, at, head + text))
+                    yield Edit(source, "ingredient statement", prior, ctx.chunk.line(node))
+
+
+def _versions(ctx: Context, statement: ast.stmt, indent: str) -> list[tuple[str, float]]:
+    """A statement's lines at another indent, as they are and with one name exchanged."""
+    own = indent_of(ctx, statement) if ctx.chunk.owns_lines(statement) else None
+    text = lines_of(ctx, statement)
+    if own is None or len(text) > 120:
+        return []
+    body = shifted(text, len(indent) - len(own))
+    versions = [(body, 0.1)]
+    used = [n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and n.id in ctx.locals]
+    for name in list(dict.fromkeys(used))[:4]:
+        versions += [
+            (re.sub(rf"\b{re.escape(name)}\b", new, body), 0.02) for new in ctx.locals[:8] if new != name
+        ]
+    return versions
 
 
 def _defaults(ctx: Context, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Edit | None]:

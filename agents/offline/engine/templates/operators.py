@@ -58,14 +58,8 @@ def operators(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
             yield ctx.edit(node, f"~{ctx.text_at(node.operand, 13)}", "unary swap", 0.05)
     elif isinstance(node, ast.AugAssign):
         yield from _augmented(ctx, node)
-    elif isinstance(node, ast.Assign) and len(node.targets) == 1:
-        target, value = ctx.chunk.segment(node.targets[0]), ctx.text_at(node.value)
-        start, end = ctx.chunk.span(node)
-        if isinstance(node.targets[0], (ast.Name, ast.Attribute, ast.Subscript)):
-            for op, prior in (("+=", 0.25), ("-=", 0.12), ("*=", 0.06), ("//=", 0.03), ("|=", 0.02)):
-                yield ctx.raw(start, end, f"{target} {op} {value}", node, "plain to augmented", prior)
-        if isinstance(node.value, ast.BinOp) and ctx.chunk.segment(node.value.left) != target:
-            yield None
+    elif isinstance(node, ast.Assign):
+        yield from _plain(ctx, node)
     elif isinstance(node, ast.IfExp):
         test, one, two = (ctx.text_at(n, 3) for n in (node.test, node.body, node.orelse))
         yield ctx.edit(node, f"{two} if {test} else {one}", "conditional swap", 0.6)
@@ -73,9 +67,17 @@ def operators(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
         yield ctx.edit(node, ctx.text_at(node.orelse), "conditional drop", 0.25)
     if isinstance(node, ast.expr) and node.slot == "test":  # type: ignore[attr-defined]
         yield ctx.edit(node, f"not {ctx.text_at(node, 6)}", "negate condition", 0.45)
-        if not (isinstance(node, ast.Constant)):
-            yield ctx.edit(node, "True", "constant condition", 0.12)
-            yield ctx.edit(node, "False", "constant condition", 0.12)
+        for text in () if isinstance(node, ast.Constant) else ("True", "False"):
+            yield ctx.edit(node, text, "constant condition", 0.12)
+
+
+def _plain(ctx: Context, node: ast.Assign) -> Iterator[Edit]:
+    """`x = y` → `x += y`"""
+    if len(node.targets) == 1 and isinstance(node.targets[0], (ast.Name, ast.Attribute, ast.Subscript)):
+        target, value = ctx.chunk.segment(node.targets[0]), ctx.text_at(node.value)
+        for op, prior in (("+=", 0.25), ("-=", 0.12), ("*=", 0.06), ("//=", 0.03), ("|=", 0.02)):
+            text = f"{target} {op} {value}"
+            yield ctx.raw(*ctx.chunk.span(node), text, node, "plain to augmented", prior)
 
 
 def _compare(ctx: Context, node: ast.Compare) -> Iterator[Edit | None]:

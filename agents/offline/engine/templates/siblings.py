@@ -17,6 +17,7 @@ from .statements import indent_of, lines_of, shifted
 
 _ALIKE = 0.3
 """Least likeness (of lines) at which a function is a sibling."""
+_MOST_DECORATORS = 6
 _FLAGS = {
     "popitem": "last=False", "move_to_end": "last=False", "splitlines": "True", "zip": "strict=True",
     "dumps": "sort_keys=True", "makedirs": "exist_ok=True", "mkdir": "exist_ok=True",
@@ -35,6 +36,7 @@ def siblings(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node is ctx.root:
         for chunk in ctx.other_functions:
             yield from _aligned(ctx, chunk)
+        yield from _decorators(ctx, node)
     if isinstance(node, ast.stmt) and node is not ctx.root:
         yield from _checks(ctx, node)
     if isinstance(node, ast.expr):
@@ -118,6 +120,19 @@ def _aligned(ctx: Context, other: Chunk) -> Iterator[Edit | None]:
         elif tag == "replace" and b - a <= 4:
             yield Edit(ctx.chunk.replace((starts[a], starts[b], new)), "lines of a sibling", 0.35 * alike, at)
             yield Edit(ctx.chunk.replace((starts[a], starts[a], new)), "lines of a sibling", 0.25 * alike, at)
+
+
+def _decorators(ctx: Context, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Edit | None]:
+    """A decorator that functions beside this one have; this one's own taken away."""
+    own = {ctx.chunk.segment(item) for item in node.decorator_list}
+    donors = [chunk for chunk in ctx.other_functions if chunk.headers == ctx.chunk.headers]
+    texts = [chunk.segment(item) for chunk in donors for item in chunk.function.decorator_list]  # type: ignore[attr-defined]
+    indent = " " * node.col_offset
+    line = ctx.chunk.line(node)
+    for text in [text for text in dict.fromkeys(texts) if text not in own and "\n" not in text][
+        :_MOST_DECORATORS
+    ]:
+        yield Edit(ctx.chunk.replace((0, 0, f"{indent}@{text}\n")), "decorator of a sibling", 0.15, line)
 
 
 def _indent(line: str) -> int:

@@ -115,7 +115,7 @@ def _delete(ctx: Context, node: ast.stmt, block: list[ast.stmt], indent: str) ->
             stop = ctx.chunk.line_span(run[-1])[1]
             yield ctx.raw(start, stop, "", node, "delete statements", 0.16 / more)
     if len(block) == 1:
-        yield ctx.raw(start, end, f"{indent}pass\n", node, "delete statement", prior)
+        yield ctx.raw(start, end, f"{indent}pass\n", node, "delete statement", 0.4 * prior)
     else:
         yield ctx.raw(start, end, "", node, "delete statement", prior)
 
@@ -165,68 +165,62 @@ def _move(
 
 def _shape(ctx: Context, node: ast.stmt, indent: str) -> Iterator[Edit | None]:
     """if/while/elif/else changed into one another, branches swapped, wrappers removed."""
-    start, end = ctx.chunk.line_span(node)
-    first = ctx.chunk.span(node)[0]
     if isinstance(node, (ast.If, ast.While)):
-        word = (
-            b"elif"
-            if ctx.chunk.data[first : first + 4] == b"elif"
-            else (b"if" if isinstance(node, ast.If) else b"while")
-        )
-        stop = first + len(word)
-        if word == b"elif":
-            yield ctx.raw(first, stop, "if", node, "elif to if", 0.3)
-        elif word == b"if":
-            yield ctx.raw(first, stop, "while", node, "if to while", 0.25)
-            previous = node.parent.body if hasattr(node.parent, "body") else []  # type: ignore[attr-defined]
-            if isinstance(previous, list) and node in previous and previous.index(node) > 0 and isinstance(
-                previous[previous.index(node) - 1], ast.If
-            ):  # fmt: skip
-                yield ctx.raw(first, stop, "elif", node, "if to elif", 0.3)
-        else:
-            yield ctx.raw(first, stop, "if", node, "while to if", 0.2)
-        body_lines = "".join(lines_of(ctx, s) for s in node.body if ctx.chunk.owns_lines(s))
-        inner = indent_of(ctx, node.body[0]) if ctx.chunk.owns_lines(node.body[0]) else None
-        if inner is not None and word != b"elif":
-            unwrapped = shifted(body_lines, len(indent) - len(inner))
-            yield ctx.raw(start, end, unwrapped, node, "unwrap block", 0.3 if not node.orelse else 0.12)
-        if inner is not None and node.orelse and isinstance(node, ast.If):
-            elses = node.orelse
-            if not (len(elses) == 1 and isinstance(elses[0], ast.If)) and all(
-                ctx.chunk.owns_lines(s) for s in elses
-            ):
-                a, b = ctx.chunk.line_span(node.body[0])[0], ctx.chunk.line_span(node.body[-1])[1]
-                c, d = ctx.chunk.line_span(elses[0])[0], ctx.chunk.line_span(elses[-1])[1]
-                other = "".join(lines_of(ctx, s) for s in elses)
-                source = ctx.chunk.replace((a, b, other), (c, d, body_lines))
-                yield Edit(source, "branch swap", 0.25, ctx.chunk.line(node))
-                yield ctx.raw(b, d, "", node, "delete else", 0.25)
-                # the else part always runs
-                tail = shifted(other, len(indent) - len(inner))
-                yield ctx.raw(b, d, tail, node, "unwrap else", 0.25)
-    if isinstance(node, (ast.For, ast.While)) and node.orelse:
-        yield None
+        first = ctx.chunk.span(node)[0]
+        word = next(w for w in (b"elif", b"if", b"while") if ctx.chunk.data[first:].startswith(w))
+        yield from _word(ctx, node, word)
+        if ctx.chunk.owns_lines(node.body[0]):
+            yield from _blocks(ctx, node, indent, word)
     if isinstance(node, ast.Try) and ctx.chunk.owns_lines(node.body[0]):
-        for handler in node.handlers:
-            if handler.type is not None:
-                for other in (
-                    "Exception",
-                    "ValueError",
-                    "TypeError",
-                    "KeyError",
-                    "IndexError",
-                    "AttributeError",
-                ):
-                    yield ctx.edit(handler.type, other, "exception type", 0.15)
-                yield ctx.edit(
-                    handler.type,
-                    f"({ctx.chunk.segment(handler.type).strip('()')}, TypeError)",
-                    "exception type",
-                    0.1,
-                )
+        for kind in [handler.type for handler in node.handlers if handler.type is not None]:
+            for other in _EXCEPTIONS:
+                yield ctx.edit(kind, other, "exception type", 0.15)
+            both = f"({ctx.chunk.segment(kind).strip('()')}, TypeError)"
+            yield ctx.edit(kind, both, "exception type", 0.1)
     if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
-        for other in ("ValueError", "TypeError", "KeyError", "IndexError", "AttributeError", "RuntimeError"):
+        for other in (*_EXCEPTIONS[1:], "RuntimeError"):
             yield ctx.edit(node.exc.func, other, "exception type", 0.15)
+
+
+_EXCEPTIONS = ("Exception", "ValueError", "TypeError", "KeyError", "IndexError", "AttributeError")
+
+
+def _word(ctx: Context, node: ast.If | ast.While, word: bytes) -> Iterator[Edit]:
+    first = ctx.chunk.span(node)[0]
+    stop = first + len(word)
+    if word == b"elif":
+        yield ctx.raw(first, stop, "if", node, "elif to if", 0.3)
+    elif word == b"while":
+        yield ctx.raw(first, stop, "if", node, "while to if", 0.2)
+    else:
+        yield ctx.raw(first, stop, "while", node, "if to while", 0.25)
+        block = getattr(node.parent, "body", [])  # type: ignore[attr-defined]
+        at = block.index(node) if isinstance(block, list) and node in block else 0
+        if at > 0 and isinstance(block[at - 1], ast.If):
+            yield ctx.raw(first, stop, "elif", node, "if to elif", 0.3)
+
+
+def _blocks(ctx: Context, node: ast.If | ast.While, indent: str, word: bytes) -> Iterator[Edit]:
+    start, end = ctx.chunk.line_span(node)
+    body = "".join(lines_of(ctx, s) for s in node.body if ctx.chunk.owns_lines(s))
+    inner = indent_of(ctx, node.body[0])
+    if inner is None:
+        return
+    if word != b"elif":
+        unwrapped = shifted(body, len(indent) - len(inner))
+        yield ctx.raw(start, end, unwrapped, node, "unwrap block", 0.3 if not node.orelse else 0.12)
+    elses = node.orelse if isinstance(node, ast.If) else []
+    if not elses or isinstance(elses[0], ast.If) and len(elses) == 1:
+        return
+    if all(ctx.chunk.owns_lines(s) for s in elses):
+        a, b = ctx.chunk.line_span(node.body[0])[0], ctx.chunk.line_span(node.body[-1])[1]
+        c, d = ctx.chunk.line_span(elses[0])[0], ctx.chunk.line_span(elses[-1])[1]
+        other = "".join(lines_of(ctx, s) for s in elses)
+        source = ctx.chunk.replace((a, b, other), (c, d, body))
+        yield Edit(source, "branch swap", 0.25, ctx.chunk.line(node))
+        yield ctx.raw(b, d, "", node, "delete else", 0.25)
+        # the else part always runs
+        yield ctx.raw(b, d, shifted(other, len(indent) - len(inner)), node, "unwrap else", 0.25)
 
 
 def _returns(ctx: Context, node: ast.Return) -> Iterator[Edit | None]:
@@ -266,78 +260,86 @@ def _guard_around(ctx: Context, node: ast.stmt, indent: str) -> Iterator[Edit | 
         yield ctx.raw(start, end, f"{indent}if {text}:\n{body}", node, "guard statement", 0.14 * weight)
 
 
+class _Place:
+    """Where a statement may be put: before another, and behind it at the end of a block."""
+
+    def __init__(self, ctx: Context, node: ast.stmt, indent: str) -> None:
+        self.ctx, self.node, self.indent = ctx, node, indent
+        self.start, self.end = ctx.chunk.line_span(node)
+        block = getattr(node.parent, node.slot)  # type: ignore[attr-defined]
+        jumps = isinstance(node, (ast.Return, ast.Break, ast.Continue, ast.Raise))
+        self.last = block[-1:] == [node] and not jumps
+        up, self.in_loop = node, False
+        while up is not ctx.root:
+            up = up.parent  # type: ignore[attr-defined]
+            self.in_loop = self.in_loop or isinstance(up, (ast.For, ast.While))
+
+    def put(self, text: str, template: str, prior: float) -> Iterator[Edit]:
+        chunk, line = self.ctx.chunk, self.ctx.chunk.line(self.node)
+        start, end, indent = self.start, self.end, self.indent
+        yield Edit(chunk.replace((start, start, f"{indent}{text}\n")), template, prior, line)
+        if self.last:
+            head = "" if chunk.data[end - 1 : end] == b"\n" else "\n"
+            yield Edit(chunk.replace((end, end, f"{head}{indent}{text}\n")), template, prior, line)
+
+
 def insertions(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
     """Small statements before (and, at the end of a block, behind) a statement."""
     if not isinstance(node, ast.stmt) or node is ctx.root or not ctx.chunk.owns_lines(node):
         return
     indent = indent_of(ctx, node)
-    start, end = ctx.chunk.line_span(node)
-    if indent is None or ctx.chunk.data[start:end].lstrip().startswith((b"elif", b"else")) or ctx.chunk.whole:
+    head = lines_of(ctx, node).lstrip()
+    if indent is None or head.startswith(("elif", "else")) or ctx.chunk.whole:
         return
-    block = getattr(node.parent, node.slot)  # type: ignore[attr-defined]
-    last = isinstance(block, list) and block and block[-1] is node
-    line = ctx.chunk.line(node)
-    in_loop, up = False, node
-    while up is not ctx.root:
-        up = up.parent  # type: ignore[attr-defined]
-        in_loop = in_loop or isinstance(up, (ast.For, ast.While))
+    place = _Place(ctx, node, indent)
+    yield from _exits(ctx, place)
+    for name in ctx.locals[:8]:
+        for rank, text in enumerate(_assignments(ctx, name, indent)):
+            yield from place.put(text, "insert assignment", 0.1 / (1 + 0.05 * rank))
 
-    def place(text: str, template: str, prior: float) -> Iterator[Edit]:
-        yield Edit(ctx.chunk.replace((start, start, f"{indent}{text}\n")), template, prior, line)
-        if last and not isinstance(node, (ast.Return, ast.Break, ast.Continue, ast.Raise)):
-            head = "" if ctx.chunk.data[end - 1 : end] == b"\n" else "\n"
-            yield Edit(ctx.chunk.replace((end, end, f"{head}{indent}{text}\n")), template, prior, line)
 
+def _exits(ctx: Context, place: _Place) -> Iterator[Edit]:
+    """`if C: return v`, `if C: continue`, and both without a condition."""
     values = ["True", "False", "None", "0", "1", "[]", "''", "-1", *ctx.locals[:6]]
     returned = [ctx.text_at(n.value) for n in ctx.nodes if isinstance(n, ast.Return) and n.value is not None]
     values = list(dict.fromkeys([r for r in returned if len(r) < 40 and "\n" not in r] + values))
-    jumps = [("continue", 0.8), ("break", 0.8)] if in_loop else []
-    first_in_function = node.parent is ctx.root  # type: ignore[attr-defined]
-    for text, weight in predicates(ctx, node, 90):
+    jumps = [("continue", 0.8), ("break", 0.8)] if place.in_loop else []
+    scale = 0.12 if place.node.parent is ctx.root else 0.06  # type: ignore[attr-defined]
+    for text, weight in predicates(ctx, place.node, 90):
+        head = f"if {text}:\n{place.indent}    "
         for rank, value in enumerate(values[:10]):
-            scale = 0.12 if first_in_function else 0.06
-            source = f"if {text}:\n{indent}    return {value}"
-            yield from place(source, "guard return", scale * weight / (1 + 0.25 * rank))
+            yield from place.put(f"{head}return {value}", "guard return", scale * weight / (1 + 0.25 * rank))
         for jump, prior in jumps:
-            yield from place(f"if {text}:\n{indent}    {jump}", "guard jump", 0.1 * prior * weight)
+            yield from place.put(head + jump, "guard jump", 0.1 * prior * weight)
     for jump, prior in jumps:
-        yield from place(jump, "insert jump", 0.06 * prior)
+        yield from place.put(jump, "insert jump", 0.06 * prior)
     for value in values[:8]:
-        yield from place(f"return {value}", "insert return", 0.06)
-    for name in ctx.locals[:8]:
-        kind = base(next((k for k in ctx.types.get(name, []) if k != "NoneType"), None))
-        options: list[str] = []
-        if kind in ("int", "float", None):
-            options += [f"{name} += 1", f"{name} -= 1", f"{name} = 0", f"{name} = 1"]
-            for other in ctx.same_kind("int", name)[:4]:
-                options += [f"{name} += {other}", f"{name} -= {other}"]
-        if kind in ("list", None):
-            options += [
-                f"{name}.sort()",
-                f"{name}.reverse()",
-                f"{name} = []",
-                f"{name} = list({name})",
-                f"{name}.pop()",
-            ]
-            options += [f"{name}.append({other})" for other in ctx.locals[:6] if other != name]
-            options += [f"{name} = sorted({name})", f"{name} = {name}[::-1]"]
-        if kind in ("set", "dict"):
-            options += (
-                [f"{name}.add({other})" for other in ctx.locals[:6] if other != name] if kind == "set" else []
-            )
-            options += [f"{name} = {name}.copy()"]
-        if kind == "str":
-            options += [
-                f"{name} = {name}.lower()",
-                f"{name} = {name}.upper()",
-                f"{name} = {name}.strip()",
-                f"{name} = ''",
-            ]
-            options += [f"{name} += {other}" for other in ctx.same_kind("str", name)[:4]]
-        if kind == "bool":
-            options += [f"{name} = True", f"{name} = False", f"{name} = not {name}"]
-        options += [f"{name} = {other}" for other in ctx.same_kind(kind, name)[:5]]
-        if "NoneType" in ctx.types.get(name, []):
-            options += [f"if {name} is None:\n{indent}    {name} = {v}" for v in ("[]", "{}", "''", "0")]
-        for rank, text in enumerate(options):
-            yield from place(text, "insert assignment", 0.1 / (1 + 0.05 * rank))
+        yield from place.put(f"return {value}", "insert return", 0.06)
+
+
+def _assignments(ctx: Context, name: str, indent: str) -> list[str]:
+    """Statements that change a local name, by its kind."""
+    kind = base(next((k for k in ctx.types.get(name, []) if k != "NoneType"), None))
+    others = [other for other in ctx.locals[:6] if other != name]
+    options: list[str] = []
+    if kind in ("int", "float", None):
+        options += [f"{name} += 1", f"{name} -= 1", f"{name} = 0", f"{name} = 1"]
+        for other in ctx.same_kind("int", name)[:4]:
+            options += [f"{name} += {other}", f"{name} -= {other}"]
+    if kind in ("list", None):
+        options += [f"{name}.sort()", f"{name}.reverse()", f"{name} = []", f"{name} = list({name})"]
+        options += [f"{name}.pop()", *(f"{name}.append({other})" for other in others)]
+        options += [f"{name} = sorted({name})", f"{name} = {name}[::-1]"]
+    if kind == "set":
+        options += [f"{name}.add({other})" for other in others]
+    if kind in ("set", "dict"):
+        options.append(f"{name} = {name}.copy()")
+    if kind == "str":
+        options += [f"{name} = {name}.{call}()" for call in ("lower", "upper", "strip")]
+        options += [f"{name} = ''", *(f"{name} += {other}" for other in ctx.same_kind("str", name)[:4])]
+    if kind == "bool":
+        options += [f"{name} = True", f"{name} = False", f"{name} = not {name}"]
+    options += [f"{name} = {other}" for other in ctx.same_kind(kind, name)[:5]]
+    if "NoneType" in ctx.types.get(name, []):
+        options += [f"if {name} is None:\n{indent}    {name} = {v}" for v in ("[]", "{}", "''", "0")]
+    return options

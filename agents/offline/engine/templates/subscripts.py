@@ -32,65 +32,61 @@ def subscripts(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
 
 
 def _subscript(ctx: Context, node: ast.Subscript) -> Iterator[Edit | None]:
-    whole = ctx.text_at(node.value, 16)
-    load = isinstance(node.ctx, ast.Load)
-    if load:
+    if isinstance(node.ctx, ast.Load):
         yield ctx.edit(node, ctx.text_at(node.value), "unwrap subscript", 0.3)
-    index = node.slice
-    if isinstance(index, ast.Slice):
-        low, high, step = (
-            ctx.text_at(p) if p is not None else "" for p in (index.lower, index.upper, index.step)
-        )
+    if isinstance(node.slice, ast.Slice):
+        yield from _slice(ctx, node, node.slice)
+    elif not isinstance(node.slice, ast.Tuple):
+        yield from _index(ctx, node)
 
-        def built(a: str, b: str, c: str) -> str:
-            return f"{whole}[{a}:{b}" + (f":{c}]" if c else "]")
 
-        yield ctx.edit(node, built("", high, step), "slice bound", 0.35 if low else 0)
-        yield ctx.edit(node, built(low, "", step), "slice bound", 0.35 if high else 0)
-        yield ctx.edit(node, built(low, high, ""), "slice bound", 0.35 if step else 0)
-        yield ctx.edit(node, built(low, high, "-1"), "slice step", 0.2)
-        if step:
-            yield ctx.edit(node, built("", "", step), "slice bound", 0.2)
-        else:
-            yield ctx.edit(node, built(low, high, "2"), "slice step", 0.08)
-        if low != high:
-            yield ctx.edit(node, built(high, low, step), "slice bound", 0.3)
-        for text in ("1", "-1", "2"):
-            if not low:
-                yield ctx.edit(node, built(text, high, step), "slice bound", 0.2)
-            if not high:
-                yield ctx.edit(node, built(low, text, step), "slice bound", 0.2)
-        for local in ctx.same_kind("int")[:6]:
-            if not low:
-                yield ctx.edit(node, built(local, high, step), "slice bound", 0.2)
-                yield ctx.edit(node, built(f"{local} + 1", high, step), "slice bound", 0.12)
-            if not high:
-                yield ctx.edit(node, built(low, local, step), "slice bound", 0.2)
-                yield ctx.edit(node, built(low, f"{local} + 1", step), "slice bound", 0.12)
-            if not step:
-                yield ctx.edit(node, built(low, high, local), "slice step", 0.06)
-        if load:
-            for one in (low, high):
-                if one and not step:
-                    yield ctx.edit(node, f"{whole}[{one}]", "slice to index", 0.15)
-        return
-    if isinstance(index, ast.Tuple):
-        return
-    inner = getattr(index, "value", index) if type(index).__name__ == "Index" else index
+def _slice(ctx: Context, node: ast.Subscript, index: ast.Slice) -> Iterator[Edit | None]:
+    whole = ctx.text_at(node.value, 16)
+    low, high, step = (
+        ctx.text_at(p) if p is not None else "" for p in (index.lower, index.upper, index.step)
+    )
+
+    def built(a: str, b: str, c: str, template: str, prior: float) -> Edit | None:
+        return ctx.edit(node, f"{whole}[{a}:{b}" + (f":{c}]" if c else "]"), template, prior)
+
+    yield built("", high, step, "slice bound", 0.35 if low else 0)
+    yield built(low, "", step, "slice bound", 0.35 if high else 0)
+    yield built(low, high, "", "slice bound", 0.35 if step else 0)
+    yield built(low, high, "-1", "slice step", 0.2)
+    yield built("", "", step, "slice bound", 0.2) if step else built(low, high, "2", "slice step", 0.08)
+    if low != high:
+        yield built(high, low, step, "slice bound", 0.3)
+    bounds = [(text, 0.2) for text in ("1", "-1", "2")]
+    for local in ctx.same_kind("int")[:6]:
+        bounds += [(local, 0.2), (f"{local} + 1", 0.12)]
+        if not step:
+            yield built(low, high, local, "slice step", 0.06)
+    for text, prior in bounds:
+        if not low:
+            yield built(text, high, step, "slice bound", prior)
+        if not high:
+            yield built(low, text, step, "slice bound", prior)
+    for one in (low, high):
+        if one and not step and isinstance(node.ctx, ast.Load):
+            yield ctx.edit(node, f"{whole}[{one}]", "slice to index", 0.15)
+
+
+def _plain(index: ast.AST) -> ast.AST:
+    """The expression of an index, which Python 3.8 wraps."""
+    return getattr(index, "value", index) if type(index).__name__ == "Index" else index
+
+
+def _index(ctx: Context, node: ast.Subscript) -> Iterator[Edit | None]:
+    whole, inner = ctx.text_at(node.value, 16), _plain(node.slice)
     text = ctx.text_at(inner)
-    if load:
+    if isinstance(node.ctx, ast.Load):
         for tail, prior in (
-            (f"[{text}:]", 0.12),
-            (f"[:{text}]", 0.12),
-            (f".get({text})", 0.06),
-            (f".get({text}, 0)", 0.06),
-        ):
+            (f"[{text}:]", 0.12), (f"[:{text}]", 0.12), (f".get({text})", 0.06), (f".get({text}, 0)", 0.06),
+        ):  # fmt: skip
             yield ctx.edit(node, whole + tail, "index to slice", prior)
         if isinstance(node.value, ast.Subscript) and not isinstance(node.value.slice, ast.Slice):
             # x[i][j] -> x[j][i]
-            outer = ctx.text_at(node.value.value, 16)
-            first = ctx.text_at(getattr(node.value.slice, "value", node.value.slice)
-                                if type(node.value.slice).__name__ == "Index" else node.value.slice)  # fmt: skip
+            outer, first = ctx.text_at(node.value.value, 16), ctx.text_at(_plain(node.value.slice))
             yield ctx.edit(node, f"{outer}[{text}][{first}]", "index swap", 0.4)
     for value, prior in (("0", 0.2), ("-1", 0.25), ("1", 0.15), (f"-{ctx.text_at(inner, 13)}", 0.1)):
         if value != text:
@@ -151,20 +147,23 @@ def _display(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
             if isinstance(node, ast.Tuple) and len(items) == 2:
                 yield ctx.edit(node, ctx.text_at(items[i]), "element drop", 0.12)
     if isinstance(node, ast.List):
-        if not items:
-            for name in ctx.locals[:6]:
-                yield ctx.edit(node, f"[{name}]", "element add", 0.12)
-            for text in ("None", "[[]]", "[0]", "[1]", "{}", "set()", "''", "['']", "0"):
-                yield ctx.edit(node, text, "display replace", 0.08)
-        else:
-            if len(items) <= 6:
-                yield ctx.edit(node, "[]", "display replace", 0.12)
-                body = ctx.chunk.segment(node)[1:-1]
-                for name in ctx.locals[:6]:
-                    yield ctx.edit(node, f"[{body}, {name}]", "element add", 0.04)
-                    yield ctx.edit(node, f"[{name}, {body}]", "element add", 0.04)
-            if len(items) == 1:
-                yield ctx.edit(node, ctx.text_at(items[0]), "display unwrap", 0.15)
+        yield from _list(ctx, node, items)
     elif isinstance(node, ast.Tuple) and isinstance(node.parent, ast.Return):  # type: ignore[attr-defined]
         body = ctx.chunk.segment(node).strip("()")
         yield ctx.edit(node, f"[{body}]", "display kind", 0.12)
+
+
+def _list(ctx: Context, node: ast.List, items: list[ast.expr]) -> Iterator[Edit | None]:
+    if not items:
+        for name in ctx.locals[:6]:
+            yield ctx.edit(node, f"[{name}]", "element add", 0.12)
+        for text in ("None", "[[]]", "[0]", "[1]", "{}", "set()", "''", "['']", "0"):
+            yield ctx.edit(node, text, "display replace", 0.08)
+    elif len(items) <= 6:
+        yield ctx.edit(node, "[]", "display replace", 0.12)
+        body = ctx.chunk.segment(node)[1:-1]
+        for name in ctx.locals[:6]:
+            yield ctx.edit(node, f"[{body}, {name}]", "element add", 0.04)
+            yield ctx.edit(node, f"[{name}, {body}]", "element add", 0.04)
+    if len(items) == 1:
+        yield ctx.edit(node, ctx.text_at(items[0]), "display unwrap", 0.15)
