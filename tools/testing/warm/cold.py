@@ -61,7 +61,7 @@ def run_cold(
     that the tree is the base commit's, so that its bytecode may serve later runs. With `audit` the run is
     looked over for code that reaches for its judge (`TestReport.marks`). `limit_s`
     ends a single test (pytest and unittest). `on_progress` hears, about once a second and from another thread, how
-    far the run is (pytest).
+    far the run is (pytest, unittest, Django; another command says nothing before its end).
 
     Raises: ToolError for a selection that no test can have; SandboxError.
     """
@@ -80,7 +80,8 @@ def run_cold(
         elif runner in ("unittest", "django"):
             compiled = _bytecode(bytecode, sandbox, folder)
             asked = {**compiled, **limit, **signature(project, audit)}
-            done, events = _unittest(sandbox, project, names, folder, timeout, asked)
+            with watched(sandbox, folder, on_progress):
+                done, events = _unittest(sandbox, project, names, folder, timeout, asked)
         else:
             done, events = _custom(sandbox, project, names, timeout)
     finally:
