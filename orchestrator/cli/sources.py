@@ -182,7 +182,7 @@ def find_repository(settings: SolveSettings, issue: Issue, folder: Path, screen:
 
         screen.line(f"  repository: {where}  ({'given' if settings.repo else 'from the issue'}) [--repo]")
         kind = "gitlab" if issue.source == "gitlab" else "github"
-        clone(where, folder, base=settings.base or issue.base_commit, kind=kind)
+        clone(where, folder, base=settings.base or issue.base_commit, kind=kind, timeout=settings.timeout)
         return folder
     path = Path(where).expanduser().resolve()
     root = checkout_of(path) or path

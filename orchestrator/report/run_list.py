@@ -94,7 +94,7 @@ def compare(first: RunDirectory, second: RunDirectory) -> list[tuple[str, str, s
     for name in ("repository", "model", "outcome", "exit_code", "seconds", "cost_usd"):
         rows.append((name.replace("_", " "), _said(getattr(a, name)), _said(getattr(b, name))))
     results: list[Mapping[str, Any]] = [run.read().get("result") or {} for run in (first, second)]
-    for name in ("fixed", "broken", "still_failing", "flaky"):
+    for name in ("fixed", "broken", "contradicted", "still_failing", "flaky", "changed_tests", "marks"):
         counts = [_said(len(result[name]) if name in result else None) for result in results]
         rows.append((name.replace("_", " "), counts[0], counts[1]))
     lines = [run.read_patch().count("\n") for run in (first, second)]

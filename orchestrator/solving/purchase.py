@@ -53,6 +53,8 @@ class Bought:
     duration_s: float = 0.0
     timed_out: bool = False
     marks: list[str] = field(default_factory=list[str])
+    marked: list[str] = field(default_factory=list[str])
+    """The parts whose runs made them."""
 
     def report(self) -> TestReport:
         """As one report."""
@@ -66,6 +68,7 @@ class Bought:
             tuple(self.uncollected),
             tuple(self.unknown),
             marks=tuple(dict.fromkeys(self.marks)),
+            marked=tuple(dict.fromkeys(self.marked)),
         )
 
 
@@ -203,6 +206,7 @@ def _add(bought: Bought, part: Sequence[str], report: TestReport) -> list[str]:
     bought.results |= results
     bought.unknown += report.unknown
     bought.marks += [*report.marks, *([] if report.ended or report.timed_out else [ENDED_EARLY])]
+    bought.marked += part if report.marks else ()
     bought.uncollected += report.collection_errors
     if report.exit_code not in (0, 5):
         bought.exit_code, bought.output = report.exit_code, report.output

@@ -194,6 +194,28 @@ def test_a_wrong_patch_is_not_claimed(
     assert git(parking, "status", "--porcelain") == ""
 
 
+def test_tests_that_the_patch_changes_are_said(
+    swe_agent: Run, parking: Path, script: Callable[..., str], tmp_path: Path
+) -> None:
+    """A writer who bends the tests to a wrong product: on the screen, in the report, in the record."""
+    test = "tests/test_tariff.py"
+    bend = [edit("= 15", "= 10"), edit("charge(15) == 0", "charge(15) == 250", path=test)]
+    wrong = [said(*bend), said(call("finish", summary="done"))]
+    gave_up = [said(call("finish", summary="no idea", gaveUp=True))]
+    model = script(coder=wrong, debugger=gave_up)
+    done = swe_agent(
+        "solve", "--text", ISSUE, "--repo", parking, "--model", model, "--json", "--output", tmp_path / "r"
+    )
+    assert done.code == 4, done.err
+    assert done.json["changed_tests"] == [test]
+    assert f"{test}::test_first_quarter_is_free" in done.json["contradicted"]
+    assert f"test changed:  {test}" in done.err
+    assert "contradicted:" in done.err
+    shown = swe_agent("runs", "show", tmp_path / "r")
+    assert f"changed tests: {test}" in shown.out
+    assert events(tmp_path / "r", "outcome")[-1]["tests"]["changed"] == [test]
+
+
 def test_no_patch(swe_agent: Run, parking: Path, script: Callable[..., str]) -> None:
     gave_up = [said(call("finish", summary="it cannot be done", gaveUp=True))]
     done = swe_agent("solve", "--text", ISSUE, "--repo", parking, "--model", script(coder=gave_up), "--json")

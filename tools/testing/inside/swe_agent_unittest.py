@@ -166,8 +166,10 @@ def main():
     try:
         if mode == "unittest":
             sys.path.insert(0, os.getcwd())
-            sys.argv = ["python -m unittest"] + arguments
-            Program(module=None, argv=sys.argv)
+            sys.argv = given = ["python -m unittest"] + arguments
+            if request.disguise:
+                sys.argv = ["/srv/app/main.py"]
+            Program(module=None, argv=given)
         else:
             script = arguments[0]
             sys.argv = arguments
