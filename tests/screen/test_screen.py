@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from batch.calc_batch import write_dataset
 
+from swe_agent.orchestrator.report.run_list import RunLine
 from swe_agent.tools.files import read_below
 
 COMMAND = [sys.executable, "-m", "swe_agent", "solve", "--example"]
@@ -45,7 +46,7 @@ def tmux(tmp_path: Path) -> Iterator[list[str]]:
 
 
 def screen_of(tmux: list[str], *, history: bool = False, codes: bool = False) -> str:
-    flags = [*(["-S", "-"] if history else []), *(["-e"] if codes else [])]
+    flags = [*(["-S", "-", "-J"] if history else []), *(["-e"] if codes else [])]
     capture = [*tmux, "capture-pane", "-p", "-t", "run", *flags]
     return subprocess.run(capture, capture_output=True, text=True, check=True).stdout
 
@@ -98,6 +99,9 @@ def test_the_screen_says_what_is_done_now(
     end = seen[-1]
     assert "ended with 0" in end
     assert "now   " not in end
+    next_ = re.search(r"^next: +(.*) apply (\S+) *$", end, re.MULTILINE)
+    assert next_, "what the terminal wrapped is one line when it is pasted"
+    assert Path(next_[2], "patch.diff").is_file()
     for words in ("baseline: 14 tests, 2 failing", "2 tests show the issue", "fixed:", "next:", "result:"):
         assert words in end
 
@@ -207,6 +211,17 @@ def test_a_batch_that_is_piped_is_plain_lines(batch: list[str], environment: dic
     assert "\x1b" not in done.stderr
     assert "[1/1] acme__calc-0 verified" in done.stderr
     assert done.stdout == ""
+
+
+def test_a_run_in_a_list_fits_a_narrow_terminal() -> None:
+    name = "20260131T140500Z-a-stay-that-ends-exactly-on-the-hour-is-charged"
+    line = RunLine(name, "p", "2026-01-31 14:05", "parking", "offline/repair", "verified", "s", 5.0, 0.0)
+    assert line.shown().endswith(f" {name}")
+    assert line.shown(200) == line.shown()
+    above, below = line.shown(80).split("\n")
+    assert above.endswith("parking  offline/repair")
+    assert max(len(above), len(below)) <= 80
+    assert below.strip() == name
 
 
 def test_a_look_into_a_sandbox_follows_no_link(tmp_path: Path) -> None:
