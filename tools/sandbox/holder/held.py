@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 
 _FREE_SOCKETS, _SOCKET_BYTES = 64, 512 << 10
 _MESSAGE_BYTES, _QUEUE_BYTES = 96, 512
@@ -35,14 +35,19 @@ def _rows(path: str) -> Iterator[dict[bytes, int]]:
         yield {name: int(value) for name, value in zip(names, line.split(), strict=False) if value.isdigit()}
 
 
-def unlinked_bytes() -> int:
+def commands() -> list[str]:
+    """Numbers of the processes of this namespace, without its first."""
+    return [name for name in os.listdir("/proc") if name.isdigit() and name != "1"]
+
+
+def unlinked_bytes(pids: Sequence[str]) -> int:
     """Disk held by files that are open or mapped and have no name any more: no walk of the tree finds them."""
     files: dict[tuple[int, int], int] = {}
     try:
         shm = os.stat("/dev/shm").st_dev
     except OSError:
         shm = -1
-    for pid in (name for name in os.listdir("/proc") if name.isdigit() and name != "1"):
+    for pid in pids:
         try:
             opened = os.listdir(f"/proc/{pid}/fd")
         except OSError:
@@ -54,13 +59,13 @@ def unlinked_bytes() -> int:
                 continue
             if status.st_nlink == 0 and stat.S_ISREG(status.st_mode) and status.st_dev != shm:
                 files[status.st_dev, status.st_ino] = status.st_blocks * 512
-    return sum(files.values()) + _mapped_unlinked({inode for _, inode in files})
+    return sum(files.values()) + _mapped_unlinked(pids, {inode for _, inode in files})
 
 
-def _mapped_unlinked(inodes: Container[int]) -> int:
+def _mapped_unlinked(pids: Sequence[str], inodes: Container[int]) -> int:
     """Of files that are only mapped (not among `inodes`) the kernel tells the mapped part."""
     found: dict[bytes, int] = {}
-    for pid in (name for name in os.listdir("/proc") if name.isdigit() and name != "1"):
+    for pid in pids:
         for line in read_file(f"/proc/{pid}/maps", _LARGEST_TABLE).splitlines():
             if not line.endswith(b"(deleted)"):
                 continue

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import kernel
-from .held import read_file, shared_bytes, socket_bytes, unlinked_bytes
+from .held import commands, read_file, shared_bytes, socket_bytes, unlinked_bytes
 from .seccomp import build_filter
 
 _FILTER = build_filter()
@@ -121,13 +121,13 @@ class Watch:
             self._written = written
 
     def measure_disk(self) -> bool:
-        self.over_disk = self._disk is not None and self._usage() + unlinked_bytes() > self._disk
+        self.over_disk = self._disk is not None and self._usage() + unlinked_bytes(commands()) > self._disk
         return self.over_disk
 
     def _check_processes(self) -> str | None:
         if self._memory is None and self._processes is None:
             return None
-        pids = [name for name in os.listdir("/proc") if name.isdigit() and name != "1"]
+        pids = commands()
         if self._processes is not None and len(pids) > self._processes:
             return f"limit of {self._processes} processes"
         if self._memory is None:
