@@ -18,6 +18,8 @@ from ...tools.testing.runner import TestRunner
 from ...tools.workspace import Workspace
 
 LANES = 2
+NEAR = 10
+"""So many files of a ranking are near."""
 MOST_ASKED = 40
 """Tests asked about one by one; of more, their files are."""
 _CHUNK_S = 8.0
@@ -107,11 +109,14 @@ def chunks(files: Iterable[str], durations: Durations) -> list[tuple[str, ...]]:
     return [*made, tuple(current)] if current else made
 
 
-def affordable(files: Iterable[str], durations: Durations, budget_s: float) -> list[str]:
+def affordable(files: Iterable[str], durations: Durations, budget_s: float, far_s: float) -> list[str]:
     """The nearest files that two lanes are expected to finish within `budget_s` seconds, in order; at least one. One
-    that is too long for what is left is passed over."""
+    that is too long for what is left is passed over. Beyond the near ones no more than `far_s` counts for all: what
+    lies further away decides how long a check takes, and hardly ever its verdict (`bench/verdict.py`)."""
     chosen, left = list[str](), LANES * budget_s
-    for file in files:
+    for number, file in enumerate(files):
+        if number == NEAR:
+            left -= LANES * max(0.0, budget_s - far_s)
         cost = durations.of([file])
         cost += _START_S * min(1.0, cost / _CHUNK_S)
         if not chosen or cost <= min(left, budget_s):
