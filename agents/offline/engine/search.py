@@ -250,7 +250,7 @@ class Search:
             seeds = ranked[round_ * _BEAM : (round_ + 1) * _BEAM]
             batch: list[Candidate] = []
             for seed in seeds:
-                (base, text) = seed.edits[0]
+                (base, text) = seed.texts[0]
                 batch += self.edits.of(base, base.with_text(text), None, seed._replace(score=1.0))
                 if self.time_up:
                     return
