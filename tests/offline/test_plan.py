@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from swe_agent.agents.offline.engine import guard
 from swe_agent.agents.offline.engine.candidate import Candidate, combined
 from swe_agent.agents.offline.engine.chunk import Chunk, SourceFile
-from swe_agent.agents.offline.engine.plan import Plan
+from swe_agent.agents.offline.engine.plan import Pace, Plan
 from swe_agent.agents.offline.engine.rank import rank
+from swe_agent.agents.offline.engine.worker import Goal
 
 NOBODY = Candidate((), (), 1.0, 1)
 PAIRS = st.lists(
@@ -64,6 +65,22 @@ def test_edits_of_one_function_go_together_where_they_do_not_touch():
 def test_a_change_makes_the_text_that_it_was_made_of(old, new):
     chunk = Chunk("a.py", old, 1, 0)
     assert chunk.replace(chunk.changed(new)) == new
+
+
+def test_only_tests_that_call_what_is_changed_guard_it():
+    first, second = SourceFile("a.py", "def f():\n    return 1\n\n\ndef g():\n    return 2\n").chunks
+    goal = Goal(
+        [0], [1, 2, 3], set(), set(), {1: {("a.py", first.first_line)}, 2: {("b.py", first.first_line)}}
+    )
+    assert goal.guarding([first]) == [1, 3]  # of 3 it is not known
+    assert goal.guarding([second]) == [3]
+    assert goal.guarding([first, second]) == [1, 3]
+
+
+def test_an_endless_loop_ends_soon_where_only_the_neighbours_are_slow():
+    assert Pace(0.001, 8.0).first_limit == 0.5
+    assert Pace(0.001, 8.0).limit == 30.0
+    assert Pace(0.0005, 0.001).first_limit == Pace(0.0005, 0.001).limit == 0.1
 
 
 def test_a_part_of_the_effort_is_left_for_edits_put_together():

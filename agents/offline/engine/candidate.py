@@ -15,11 +15,13 @@ class Candidate(NamedTuple):
     line: int
     gained: int = 0
 
-    def job(self, number: int, limit: float) -> dict[str, Any]:
+    def job(self, number: int, limit: float, first: float) -> dict[str, Any]:
+        """What a worker is sent. `limit`: processor seconds; `first`: those of the failing tests."""
         return {
             "id": number,
             "edits": [[chunk.path, chunk.start, text] for chunk, text in self.texts],
             "limit": limit,
+            "first": first,
         }
 
     @property
