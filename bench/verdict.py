@@ -38,7 +38,7 @@ def mirror_of(folder: Path, repo: str) -> Path:
 def bought(impact: Impact, ranked: list[str], seconds: float) -> set[str]:
     """The files that a check without known durations would plan."""
     counts = {path: facts.tests for path, facts in impact.facts.items()}
-    return set(affordable(ranked, Durations(counts), seconds))
+    return set(affordable(ranked, Durations(counts), seconds, Verify().far_s))
 
 
 def measure(row: dict[str, Any], impact: Impact, candidates: list[dict[str, Any]]) -> dict[str, Any]:

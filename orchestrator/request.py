@@ -112,10 +112,16 @@ class SolveResult:
     verified: bool
     fixed: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
+    contradicted: tuple[str, ...] = ()
+    """Tests that the patch breaks as they were, and that pass as it changes them: somebody has to look at them."""
     still_failing: tuple[str, ...] = ()
     flaky: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     """What hygiene took out of the patch: `path: reason`."""
+    changed_tests: tuple[str, ...] = ()
+    """Tests, helpers and test configuration that the patch brings or changes; it was judged without them."""
+    marks: tuple[str, ...] = ()
+    """Signs that the patch reaches for its judge."""
     unrelated: tuple[str, ...] = ()
     """Tests that fail before and after for other reasons than the issue: `test: why`. They decide nothing."""
     evidence: Mapping[str, Any] | None = None

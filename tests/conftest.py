@@ -74,13 +74,30 @@ def docker_image(docker_engine: str) -> str:
         client.images.get(_IMAGE)
     except ImageNotFound:
         name, _, tag = _IMAGE.partition(":")
-        archive = _CACHE / f"{name}-{tag}.tar"
-        with (_CACHE / "image.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # several sessions may want the image at once
-            if not archive.exists():
-                _build_image(archive)
-        client.api.import_image_from_file(str(archive), repository=name, tag=tag)
+        client.api.import_image_from_file(str(_archive()), repository=name, tag=tag)
     return _IMAGE
+
+
+@pytest.fixture
+def debian_root(tmp_path: Path) -> Path:
+    """The files of that image, unpacked: git and Python alone, for a chroot."""
+    if os.geteuid() != 0:
+        pytest.skip("entering a Debian root needs root")
+    root = tmp_path / "debian"
+    root.mkdir()
+    subprocess.run(["tar", "-C", root, "-xf", _archive()], check=True)
+    return root
+
+
+def _archive() -> Path:
+    """The image's files, built once."""
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    archive = _CACHE / f"{_IMAGE.replace(':', '-')}.tar"
+    with (_CACHE / "image.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several sessions may want the image at once
+        if not archive.exists():
+            _build_image(archive)
+    return archive
 
 
 def _build_image(archive: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 64 << 20
 ENCODINGS = "gzip, deflate"
 """To be sent as Accept-Encoding: what is unzipped here, a piece at a time."""
+TOO_LARGE = f"answer is larger than {MOST_BYTES >> 20} MiB"
 _PIECE = 1 << 20
 
 
@@ -24,6 +25,35 @@ async def bounded(response: httpx.Response) -> None:
 def bounded_now(response: httpx.Response) -> None:
     """A response hook of a Client."""
     _bound(response)
+
+
+def bounding(
+    handle: Callable[[httpx.Request], Awaitable[httpx.Response]],
+) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:
+    """`handle_async_request` of somebody else's transport, with the same limit."""
+
+    async def handle_async_request(request: httpx.Request) -> httpx.Response:
+        request.headers["Accept-Encoding"] = ENCODINGS
+        response = await handle(request)
+        _bound(response)
+        return response
+
+    return handle_async_request
+
+
+def bound_client(client: object) -> None:
+    """Give the AsyncClient inside an SDK's client (`_client`, or two of them) the limit, where there is one."""
+    import httpx
+
+    for _ in range(3):
+        client = getattr(client, "_client", None)
+        if isinstance(client, httpx.AsyncClient):
+            client.headers["Accept-Encoding"] = ENCODINGS
+            client.event_hooks = {
+                **client.event_hooks,
+                "response": [bounded, *client.event_hooks.get("response", ())],
+            }
+            return
 
 
 def _bound(response: httpx.Response) -> None:
@@ -53,7 +83,7 @@ class _Unzipper:
                 data = self._zip.unconsumed_tail
             self._left -= len(piece)
             if self._left < 0:
-                raise self._error(f"the answer is larger than {MOST_BYTES >> 20} MiB")
+                raise self._error(f"the {TOO_LARGE}")
             if piece:
                 yield piece
 

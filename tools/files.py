@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 
+def reason_of(error: Exception) -> str:
+    """Why it failed, for a line that names the file itself: without number and file name."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+
+
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
     """An error of the system in here names `path`: a write to an open file does not say which."""

@@ -12,8 +12,10 @@ with the same walls where its objects are handy.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,16 +118,9 @@ def execute(
     Raises: RepositoryError when git is not installed or `where` is gone; GitTimeout after `timeout` seconds.
     """
     own = git_environment(user_config=user_config, protocols=protocols, settings=settings, more=env)
+    data = (stdin or "").encode("utf-8", "surrogateescape")
     try:
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=where,
-            env=own,
-            input=(stdin or "").encode("utf-8", "surrogateescape"),
-            capture_output=True,
-            timeout=timeout,
-            check=False,
-        )
+        code, out, err = _run(["git", *arguments], where, own, data, timeout)
     except FileNotFoundError as error:
         if where is not None and not where.exists():
             raise RepositoryError(f"there is no directory {where}") from error
@@ -134,11 +129,24 @@ def execute(
         raise RepositoryError(f"{where} is not a directory") from error
     except subprocess.TimeoutExpired as error:
         raise GitTimeout(f"git {arguments[0]} in {where} took more than {timeout:g} s") from error
-    return GitResult(
-        done.returncode,
-        done.stdout.decode("utf-8", "surrogateescape"),
-        done.stderr.decode("utf-8", "replace"),
-    )
+    return GitResult(code, out.decode("utf-8", "surrogateescape"), err.decode("utf-8", "replace"))
+
+
+def _run(
+    argv: Sequence[str], where: Path | None, env: Mapping[str, str], data: bytes, timeout: float | None
+) -> tuple[int, bytes, bytes]:
+    """(exit code, stdout, stderr). What git started (a transport that waits for its server) ends with it."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        argv, cwd=where, env=env, stdin=pipe, stdout=pipe, stderr=pipe, process_group=0
+    ) as process:
+        try:
+            out, err = process.communicate(data, timeout)
+        except BaseException:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return process.returncode, out, err
 
 
 def git(where: Path, *arguments: str, check: bool = True, **options: Any) -> str:

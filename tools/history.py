@@ -139,7 +139,7 @@ def _top(source: str | Path) -> Path:
     except RepositoryError as error:
         if "not a git repository" in str(error):
             raise RepositoryError(
-                f"{path} is not a git repository; run `git init` and commit its files there first"
+                f"{path} is not a git repository, nor inside one: name a checkout"
             ) from error
         raise
 

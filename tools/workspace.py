@@ -22,13 +22,13 @@ name that is not UTF-8 would be damaged."""
 
 _TREE = ".git/swe-agent-tree"
 _PATHS = ".git/swe-agent-paths"
+_UNBLOCK = "find . -xdev -type p \\( -path './.git/*' -o -name '.git*' \\) -delete 2>/dev/null"
+"""Git would read from such a named pipe for ever."""
 _STAGE = (
-    f"export LC_ALL=C; rm -rf {_INDEX} {_INDEX}.lock {_TREE}; cp -f .git/index {_INDEX} 2>/dev/null; "
+    f"export LC_ALL=C; {_UNBLOCK}; rm -rf {_INDEX} {_INDEX}.lock {_TREE}; [ -f .git/index ] && cp -f .git/index {_INDEX} 2>/dev/null; "
     f"export GIT_INDEX_FILE={_INDEX}; {_GIT} add -A . >/dev/null && {_GIT} write-tree > {_TREE}"
 )
-_STAGE_S, _FIRST_STAGE_S = 300.0, 5.0
-_UNBLOCK = "find . -xdev -type p -delete"
-"""A named pipe is no part of any patch, and whatever reads it waits for ever."""
+_STAGE_S = 300.0
 _EMBEDDED, _UNREADABLE = "embedded git repository", "ermission denied"
 _READABLE = "find . -path ./.git -prune -o -type d ! -perm -u=rwx -exec chmod u+rwx {} + 2>/dev/null"
 _NESTED = (
@@ -106,17 +106,10 @@ class Workspace:
         left out, and `left_out` names them; directories that were made unreadable are made readable again,
         and named pipes that stand in the way are removed. Raises: PatchError when git cannot read the tree.
         """
-        done = self._staged(_STAGE)
+        done = self.sandbox.exec(_STAGE, timeout=_STAGE_S)
         if done.exit_code != 0 or self.left_out or _EMBEDDED in done.output or _UNREADABLE in done.output:
             self._stage_without_nested()
         return self._tree()
-
-    def _staged(self, script: str) -> ExecResult:
-        done = self.sandbox.exec(script, timeout=_FIRST_STAGE_S)
-        if done.timed_out:
-            self.sandbox.exec(_UNBLOCK, timeout=_STAGE_S)
-            done = self.sandbox.exec(script, timeout=_STAGE_S)
-        return done
 
     def _tree(self) -> str:
         try:

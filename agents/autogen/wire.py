@@ -9,6 +9,7 @@ from typing import Any
 
 from autogen_core.models import ChatCompletionClient, CreateResult
 
+from ...tools.body_limit import bound_client
 from ...tools.errors import ModelError
 from ..message import Message, ToolCall
 from ..models.calls import Usage
@@ -31,6 +32,7 @@ class AutoGenWire:
         """Raises: ModelError when there is no such client."""
         if self._client is None:
             self._client = await asyncio.to_thread(_load, self._dotted)
+            bound_client(self._client)
 
     async def attempt(self, request: Request, key: str | None) -> Answer:
         assert self._client is not None

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from ...tools.body_limit import TOO_LARGE, bounding
 from .calls import ModelOptions
 from .encoder import with_cache_control, with_reasoning
 from .failures import OPTIONAL, from_status, retry_after
@@ -30,7 +31,22 @@ def _litellm() -> Any:
     module.drop_params = True
     module.modify_params = True
     logging.getLogger("LiteLLM").setLevel(logging.ERROR)
+    _bound_answers()
     return module
+
+
+def _bound_answers() -> None:
+    """litellm has no size for an answer: the transports that it makes, for any provider, get ours."""
+    handler: Any = importlib.import_module("litellm.llms.custom_httpx.http_handler").AsyncHTTPHandler
+    plain = handler._create_async_transport
+
+    def transport(*arguments: Any, **named: Any) -> Any:
+        made = plain(*arguments, **named)
+        if made is not None:
+            made.handle_async_request = bounding(made.handle_async_request)
+        return made
+
+    handler._create_async_transport = staticmethod(transport)
 
 
 class LitellmWire:
@@ -139,6 +155,8 @@ def _failure(error: Exception) -> WireError:
         getattr(error, "litellm_response_headers", None) or getattr(response, "headers", None) or {}
     )
     text = _line(error)
+    if TOO_LARGE in text:
+        return WireError("fatal", f"the endpoint's {TOO_LARGE}")
     if name == "ContextWindowExceededError":
         status, text = 400, f"context window exceeded: {text}"
     if name == "Timeout":

@@ -32,7 +32,8 @@ async def preflight(model: str, options: ModelOptions, *, timeout_s: float = 4.0
     """Ask the endpoint, at no cost, whether the key and the model's name are good, as far as it says.
 
     OpenAI-compatible endpoints have a list of models, Anthropic an entry per model; where there is neither,
-    nothing is concluded. Raises: CredentialsError; ModelError when the endpoint cannot be reached at all.
+    nothing is concluded. Raises: CredentialsError; ModelError when the endpoint cannot be reached at all;
+    UsageError of a model script that is none.
     """
     check_model(model, options)
     route = route_of(model, options)
@@ -40,6 +41,10 @@ async def preflight(model: str, options: ModelOptions, *, timeout_s: float = 4.0
         await _ask_anthropic(route, options, timeout_s)
     if route.wire == "openai":
         await _ask_list(model, options, timeout_s)
+    if route.wire == "scripted":
+        from .factory import endpoint_of
+
+        endpoint_of(model, options)  # reads the script
 
 
 async def _ask_list(model: str, options: ModelOptions, timeout_s: float) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ...tools.errors import UsageError
+from ...tools.files import reason_of
 from ..message import Message, ToolCall
 from .calls import Usage
 from .failures import from_status
@@ -42,7 +43,7 @@ class ScriptedWire:
         try:
             script = json.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise UsageError(f"the model script {path} cannot be read: {error}") from error
+            raise UsageError(f"the model script {path} cannot be read: {reason_of(error)}") from error
         if not isinstance(script, dict) or not set(script) <= {"turns", "default", "comment"}:
             raise UsageError(f"the model script {path} must be an object with `turns` and `default`")
         turns, default = script.get("turns", {}), script.get("default", [])

@@ -8,11 +8,13 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from ...tools.errors import UsageError
 from ...tools.extras import install_command
+from ...tools.files import reason_of
 from .instance import Instance
 from .rows import instance_of
 
@@ -139,8 +141,10 @@ def load_rows(dataset: str, *, split: str | None = None) -> tuple[list[dict[str,
     name, default = ALIASES.get(alias, ALIASES.get(dataset.lower(), (dataset, "test")))
     if "/" not in name:
         known = ", ".join(sorted(ALIASES))
+        close = get_close_matches(dataset.lower(), ALIASES, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
         raise UsageError(
-            f"no dataset {dataset!r}: name a .json, .jsonl or .parquet file, {known}, or owner/name"
+            f"no dataset {dataset!r}: name a .json, .jsonl or .parquet file, {known}, or owner/name{hint}"
         )
     return _from_hub(
         name, split or default
@@ -159,7 +163,7 @@ def _read_file(path: Path) -> list[dict[str, Any]]:
     except FileNotFoundError as error:
         raise UsageError(f"no dataset file {path}") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
+        raise UsageError(f"{path} cannot be read: {reason_of(error)}") from error
 
 
 def _parse(text: str, where: str) -> list[dict[str, Any]]:
@@ -229,6 +233,6 @@ def ids_of(text: str | Iterable[str] | None) -> tuple[str, ...]:
             try:
                 part = Path(part[1:]).expanduser().read_text("utf-8")
             except OSError as error:
-                raise UsageError(f"{part[1:]} cannot be read: {error}") from error
+                raise UsageError(f"{part[1:]} cannot be read: {reason_of(error)}") from error
         names += [name for name in re.split(r"[,\s]+", part) if name]
     return tuple(names)

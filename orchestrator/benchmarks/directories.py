@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from ...tools.errors import UsageError
+from ...tools.files import reason_of
 from .contract import Benchmark, TaskSource
 
 _MAX_BYTES = 256 << 20
@@ -68,7 +69,7 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
+        raise UsageError(f"{path} cannot be read: {reason_of(error)}") from error
 
 
 def read_tree(directory: Path, prefix: str) -> dict[str, str | bytes]:

@@ -7,7 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import typer
-from typer.core import TyperGroup
+
+from .help import CommandApp, PlainGroup
 
 if TYPE_CHECKING:
     from ..settings import Group
@@ -105,7 +106,7 @@ def variables() -> Iterator[str]:
                 yield param.envvar
 
 
-class LazyGroup(TyperGroup):
+class LazyGroup(PlainGroup):
     """A group that knows its commands by the table and imports one when it is asked for."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -128,14 +129,7 @@ class LazyGroup(TyperGroup):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-app = typer.Typer(
-    cls=LazyGroup,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    pretty_exceptions_enable=False,
-)
+app = CommandApp(cls=LazyGroup)
 
 
 def _version(wanted: bool) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import typer
 
+from .help import CommandApp
 from .names import run_names
 
-app = typer.Typer(add_completion=False)
+app = CommandApp()
 
 
 @app.command()
@@ -18,6 +19,8 @@ def apply(
     undo: bool = typer.Option(False, "--undo", help="Take the last application back."),
 ) -> int:
     """Apply the patch of a run to your checkout, or undo it. Nothing is staged or committed."""
+    from ..report.screen import command_name
+    from ..request import SolveRequest
     from ..solving.delivery import apply_patch, undo_patch
     from ..solving.run_directory import RunDirectory
 
@@ -25,6 +28,8 @@ def apply(
     if undo:
         print(f"taken back from {undo_patch(directory.path)}")
         return 0
-    target = repo or Path(directory.read()["request"]["repository"])
-    print(f"applied to {apply_patch(directory.path, target)}; swe-agent apply {run} --undo takes it back")
+    target = repo or SolveRequest.from_json(directory.read()["request"]).repository
+    print(
+        f"applied to {apply_patch(directory.path, target)}; {command_name()} apply {run} --undo takes it back"
+    )
     return 0

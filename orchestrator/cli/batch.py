@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
 from ..batch.settings import BatchSettings as SETTINGS
+from .help import CommandApp
 from .options import settings_command
 
 if TYPE_CHECKING:
     from ..benchmarks.instance import Instance
 
-app = typer.Typer(add_completion=False)
+app = CommandApp()
 
 
 @settings_command(app, SETTINGS, "batch")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import typer
 
-app = typer.Typer(
-    add_completion=False, no_args_is_help=True, help="List or clean what is cached: environments."
-)
+from .help import CommandApp
+
+app = CommandApp(help="List or clean what is cached: environments.")
 _FOLDER = typer.Option(None, "--cache", help="Cache folder (default: the user's).")
 
 

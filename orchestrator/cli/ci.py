@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from .help import CommandApp
+
 if TYPE_CHECKING:
     from ..ci.plan import Place
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Steps of an automation on a forge.")
+app = CommandApp(help="Steps of an automation on a forge.")
 JOB = Path("swe-agent-job")
 
 

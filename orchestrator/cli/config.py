@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import typer
 
-app = typer.Typer(
-    add_completion=False, no_args_is_help=True, help="Create, show or describe the configuration."
-)
+from .help import CommandApp
+
+app = CommandApp(help="Create, show or describe the configuration.")
 
 
 @app.command()
@@ -30,21 +32,15 @@ def init(force: bool = typer.Option(False, "--force", help="Replace an existing 
 @app.command()
 def show(
     context: typer.Context,
-    command: str = typer.Argument("solve", help="solve, batch or eval."),
+    command: Literal["solve", "batch", "eval"] = typer.Argument("solve", help="Whose defaults."),
     origin: bool = typer.Option(False, "--origin", help="Say where each value comes from."),
 ) -> int:
     """The defaults of a command as they are in force."""
-    from ...tools.errors import UsageError
     from ..settings.flag import fields_of, flag_of, key_of
-    from ..settings.refusal import nearest
     from ..settings.sources import collect, toml_of
-    from .app import WITH_SETTINGS, settings_of
+    from .app import settings_of
     from .options import Sources
 
-    if command not in WITH_SETTINGS:
-        raise UsageError(
-            f"config show {command!r}: choose from {', '.join(WITH_SETTINGS)}{nearest(command, WITH_SETTINGS)}"
-        )
     kind = settings_of(command)
     files = context.obj.files if isinstance(context.obj, Sources) else ()
     said = collect(kind, command, {}, files)

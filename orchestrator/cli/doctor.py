@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import typer
 
-app = typer.Typer(add_completion=False)
+from .help import CommandApp
+
+app = CommandApp()
 
 
 @app.command()

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-import typer
 from pydantic import BeforeValidator, Field
 
 from ..settings import Count, DatasetSettings, Duration, Flag
 from ..settings.flag import words
+from .help import CommandApp
 from .options import settings_command
 
-app = typer.Typer(add_completion=False)
+app = CommandApp()
 
 
 class EvalSettings(DatasetSettings):

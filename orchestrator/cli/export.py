@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from .help import CommandApp
 from .names import format_names, run_names
 
 if TYPE_CHECKING:
     from ..training.export.export import Exported
 
-app = typer.Typer(add_completion=False)
+app = CommandApp()
 
 NEEDS = {
     "sft": "no path that --only keeps",
@@ -44,8 +45,8 @@ def export(
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Directory to write.")] = None,
     only: Annotated[
-        str,
-        typer.Option(help="Paths to imitate: resolved, verified, unfailed (no test speaks against) or all."),
+        Literal["resolved", "verified", "unfailed", "all"],
+        typer.Option(help="Paths to imitate; unfailed: no test speaks against."),
     ] = "unfailed",
     reward: Annotated[
         str | None,
@@ -91,12 +92,9 @@ def export(
         )
     from ..record.trajectory_file import read_runs
     from ..training.export.export import export as write
-    from ..training.export.options import ONLY, ExportOptions
+    from ..training.export.options import ExportOptions
     from ..training.rewards.function import load_reward
     from ..training.rewards.spec import RewardSpec
-
-    if only not in ONLY:
-        raise UsageError(f"--only is one of {', '.join(ONLY)}, not {only!r}")
 
     losses: list[str] = []
 
@@ -105,7 +103,7 @@ def export(
         typer.echo(f"swe-agent: {what}", err=True)
 
     options = ExportOptions(
-        only=only,  # type: ignore[arg-type]  # checked above
+        only=only,
         reward=RewardSpec() if reward is None else load_reward(reward),
         min_reward=min_reward,
         min_margin=min_margin,

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(add_completion=False)
+from .help import CommandApp
+
+app = CommandApp()
 
 
 @app.command()

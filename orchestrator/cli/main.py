@@ -12,6 +12,7 @@ from ...tools import errors
 from ..exit_code import ExitCode, exit_code_of
 from .interrupts import begun
 from .machine_fault import machine_fault
+from .usage import usage_line
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     # typer carries its own click in newer versions: the class is taken from what it raises.
     usage_error: type[Any] = typer.BadParameter.__mro__[2]
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     try:
         begun()
         extra: dict[str, Any] = {}
@@ -50,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except typer.Exit as error:
         return error.exit_code
     except usage_error as error:  # pyright: ignore[reportGeneralTypeIssues]
-        print(_usage_line(error), file=sys.stderr)
+        print(usage_line(error, arguments), file=sys.stderr)
         return ExitCode.USAGE
     except errors.SweAgentError as error:
         return _told(error, str(error))
@@ -116,43 +117,12 @@ def _sources(config: Path | None) -> dict[str, Any]:
     return {"default_map": defaults, "obj": Sources(tuple(files))}
 
 
-def _usage_line(error: Any) -> str:
-    """What is wrong with the words of the command line, in one line."""
-    path = error.ctx.command_path if error.ctx is not None else "swe-agent"
-    message = " ".join(error.format_message().split()).rstrip(".")
-    close = list(getattr(error, "possibilities", None) or ())
-    if close:
-        from difflib import get_close_matches
-
-        wanted = str(getattr(error, "option_name", ""))
-        best = (get_close_matches(wanted, close, n=1) or close)[0]
-        message = f"no such option: {wanted}; did you mean {best}?"
-    where = _origin(error)
-    hint = "" if message.endswith("?") or "--help" in message else f"; see `{path} --help`"
-    return f"{path}: {where}{message[:1].lower()}{message[1:]}{hint}"
-
-
-def _origin(error: Any) -> str:
-    """The variable or file that a wrong value stands in, if it is no flag."""
-    param = getattr(error, "param", None)
-    if param is None or error.ctx is None:
-        return ""
-    source = error.ctx.get_parameter_source(param.name)
-    name = getattr(source, "name", "")
-    if name == "ENVIRONMENT":
-        return f"{param.envvar}: "
-    if name == "DEFAULT_MAP" and error.ctx.obj is not None:
-        command = error.ctx.command_path.split()[1]
-        for item in error.ctx.obj.files:
-            if item.command == command and item.key.replace("-", "_") == param.name:
-                return f"{item.place}: "
-    return ""
-
-
 def _config_file(arguments: list[str]) -> Path | None:
     """Take `--config FILE` out of the arguments, wherever it stands."""
     for at, word in enumerate(arguments):
-        if word == "--config" and at + 1 < len(arguments):
+        if word == "--config":
+            if at + 1 == len(arguments):
+                raise errors.UsageError("option --config requires an argument: a file")
             path = Path(arguments[at + 1])
             del arguments[at : at + 2]
             return path

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import typer
 
-app = typer.Typer(add_completion=False)
+from .help import CommandApp
+
+app = CommandApp()
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -16,7 +19,9 @@ def mcp(
     port: int = typer.Option(
         None, help="Serve streamable HTTP on this loopback port (default: stdin and stdout)."
     ),
-    sandbox: str = typer.Option("auto", help="auto, namespace, docker or plain."),
+    sandbox: Literal["auto", "namespace", "docker", "plain"] = typer.Option(
+        "auto", help="Where commands run; plain has no walls."
+    ),
     setup: str = typer.Option(None, help="Command that sets the repository up."),
     test_cmd: str = typer.Option(None, help="Command that runs the tests."),
 ) -> int:

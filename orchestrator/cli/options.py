@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 import typer
-from typer.core import TyperCommand
 
 from ..settings.flag import Group, bare, choices_of, duration, fields_of, flag_of, group_of, key_of
 from ..settings.sources import Setting, resolve
+from .help import PlainCommand
 from .names import model_names, run_names
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=Group)
 
 _METAVARS = {int: "N", float: "N", Path: "PATH", str: "TEXT", tuple: "LIST", dict: "LIST"}
+
+_CHOICES_CHARS = 50
+"""Of choices that stand beside the flag; longer lists stand in its help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +97,10 @@ def _completion(name: str, field: FieldInfo) -> Callable[[str], list[str]] | Non
     )
 
 
-class GroupedCommand(TyperCommand):
+class GroupedCommand(PlainCommand):
     """A command whose help lists its options in groups, with choices and defaults."""
 
     settings: type[Group]
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        self.format_usage(ctx, formatter)
-        self.format_help_text(ctx, formatter)
-        self.format_options(ctx, formatter)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         for title, rows in _sections(self.settings):
@@ -143,7 +141,10 @@ def _row(name: str, field: FieldInfo) -> tuple[str, str]:
     left += f"--{key_of(name, field)}"
     choices = choices_of(field)
     default = field.get_default(call_default_factory=True)
-    if choices:
+    said = flag.help
+    if choices and len("|".join(choices)) > _CHOICES_CHARS:
+        left, said = f"{left} NAME", f"{said} One of {', '.join(choices)}."
+    elif choices:
         left += f" [{'|'.join(choices)}]"
     elif kind is not bool:
         timed = any(getattr(item, "func", None) is duration for item in field.metadata) or any(
@@ -157,4 +158,4 @@ def _row(name: str, field: FieldInfo) -> tuple[str, str]:
         shown = choices[bool(default)]
     elif not shown and kind is not bool and default not in (None, (), {}, "", []):
         shown = f"{default:g}" if isinstance(default, int | float) else str(default)
-    return left, f"{flag.help}  [default: {shown}]" if shown else flag.help
+    return left, f"{said}  [default: {shown}]" if shown else said

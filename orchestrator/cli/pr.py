@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import typer
 
+from .help import CommandApp
 from .names import run_names
 
-app = typer.Typer(add_completion=False)
+app = CommandApp()
 
 
 @app.command()
 def pr(
     run: str = typer.Argument(help="A run: a path, a name, or last.", autocompletion=run_names),
     ready: bool = typer.Option(False, "--ready", help="No draft."),
-    fork: str = typer.Option("auto", help="auto or never: push to a fork without push permission."),
+    fork: Literal["auto", "never"] = typer.Option("auto", help="Push to a fork without push permission."),
     force: bool = typer.Option(
         False,
         "--force",

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import typer
 
+from .help import CommandApp
 from .names import run_names
 
-app = typer.Typer(add_completion=False)
+app = CommandApp()
 
 
 @app.command()

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .help import CommandApp
+
 if TYPE_CHECKING:
     from ..record.schema import Trajectory
 
-app = typer.Typer(add_completion=False)
+app = CommandApp()
 
 
 @app.command()

@@ -9,9 +9,10 @@ import typer
 
 from ...tools.excerpt import printable
 from ..report.output import print_json, write_text
+from .help import CommandApp
 from .names import run_names
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="List, show, remove or clean up runs.")
+app = CommandApp(help="List, show, remove or clean up runs.")
 
 
 @app.command("list")
@@ -20,19 +21,23 @@ def list_(
     json_: bool = typer.Option(False, "--json", help="A JSON object a line."),
 ) -> int:
     """Runs under the state folder, newest first: time, outcome, seconds, cost, repository, model."""
+    import shutil
     import sys
 
     from ..report.run_list import describe
-    from ..solving.run_directory import all_runs
+    from ..solving.run_directory import all_runs, runs_root
 
     runs = sorted((describe(run) for run in all_runs()), key=lambda line: line.begun, reverse=True)
     if json_:
         for run in runs[:limit]:
             print_json({**run.to_json(), "run": run.path})
         return 0
+    if not runs:
+        print(f"no run yet under {runs_root()}", file=sys.stderr)
     ended = [run for run in runs if run.outcome != "failed"]
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for run in ended[:limit]:
-        print(run.shown())
+        print(run.shown(columns))
     failed = [run for run in runs if run.outcome == "failed"]
     if failed:
         print(f"{len(failed)} that failed before they came to a result:")
@@ -51,6 +56,7 @@ def show(
     """What a run did."""
     from ..record.build import build_record
     from ..record.log import read_events
+    from ..request import SolveRequest
     from ..solving.run_directory import RunDirectory
 
     directory = RunDirectory.existing(run)
@@ -59,12 +65,12 @@ def show(
         return 0
     summary = directory.read()
     result: dict[str, Any] = summary.get("result") or {}
-    request = summary["request"]
+    request = SolveRequest.from_json(summary["request"])
     print(f"run:      {directory.path}")
-    print(f"issue:    {request['issue']['id']}: {printable(request['issue']['title'])}")
-    print(f"model:    {request['model']}   roles: {request['roles']}   search: {request['search']}")
+    print(f"issue:    {request.issue.id}: {printable(request.issue.title)}")
+    print(f"model:    {request.model}   roles: {request.roles}   search: {request.search}")
     print(f"status:   {printable(summary['status'])}")
-    for name in ("fixed", "broken", "still_failing", "flaky"):
+    for name in ("fixed", "broken", "contradicted", "still_failing", "flaky", "changed_tests", "marks"):
         for test in result.get(name, []):
             print(f"{name.replace('_', ' ') + ':':<14} {printable(test)}")
     if result.get("confidence") is not None:

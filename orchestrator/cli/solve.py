@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import typer
-
+from .help import CommandApp
 from .options import settings_command
 from .solve_settings import SolveSettings as SETTINGS
 
-app = typer.Typer(add_completion=False)
+app = CommandApp()
 
 
 @settings_command(app, SETTINGS, "solve")

@@ -128,6 +128,8 @@ class SolveSettings(OutputSettings, DeliverySettings, Settings, RepositorySettin
     def _solvable(self) -> Self:
         if self.image and self.sandbox not in ("auto", "docker"):
             raise ValueError(f"--image needs --sandbox docker, not {self.sandbox}")
+        elif self.sandbox == "docker" and not self.image and not self.trust_repo and self.resume is None:
+            raise ValueError("--sandbox docker needs --image NAME: the image to run in")
         if self.resume is not None:
             mine = {*DeliverySettings.model_fields, *OutputSettings.model_fields, "resume"} - {"output"}
             for name in sorted(self.given - mine):

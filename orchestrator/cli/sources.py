@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...tools.errors import RepositoryError, UsageError
 from ...tools.excerpt import printable
+from ...tools.history import resolve_commit
 from ..request import SolveRequest
 from ..solving.issue import Issue
 from ..solving.run_directory import RunDirectory, cache_root
@@ -33,17 +34,25 @@ def build_request(
     issue = read_issue(settings, screen)
     if not issue.text.strip():
         raise UsageError("the issue is empty: say what is wrong with --text, --file or --issue")
-    screen.line(f"issue {issue.id}: {issue.title}", "bold")
-    check_delivery(settings, issue, local=check_local(settings, issue))
+    local = check_local(settings, issue)
+    check_delivery(settings, issue, local=local)
+    if local and settings.base:
+        resolve_commit(settings.repo or issue.repository or ".", settings.base)
     if scratch is None:
         agree_to_no_walls(settings.sandbox, settings.image)
     run = RunDirectory.new(slug_of(issue), settings.output) if scratch is None else None
+    headline = f"issue {issue.id}: {issue.title}"
+    if not local:
+        screen.line(headline, "bold")
     folder = run.path / "work" / "clone" if run is not None else Path(scratch or "") / "clone"
     try:
         repository = find_repository(settings, issue, folder, screen)
         request = _trusting(settings.request(issue, repository), settings.trust_repo, screen)
         check_repository(settings, repository)
-        for line in dirty_lines(settings, repository):
+        left_out = dirty_lines(settings, repository)
+        if local:  # a mistake that is found up to here is the only line
+            screen.line(headline, "bold")
+        for line in left_out:
             screen.line(line, "yellow")
     except BaseException:
         if run is not None:
@@ -173,7 +182,7 @@ def find_repository(settings: SolveSettings, issue: Issue, folder: Path, screen:
 
         screen.line(f"  repository: {where}  ({'given' if settings.repo else 'from the issue'}) [--repo]")
         kind = "gitlab" if issue.source == "gitlab" else "github"
-        clone(where, folder, base=settings.base or issue.base_commit, kind=kind)
+        clone(where, folder, base=settings.base or issue.base_commit, kind=kind, timeout=settings.timeout)
         return folder
     path = Path(where).expanduser().resolve()
     root = checkout_of(path) or path

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-app = typer.Typer(add_completion=False)
+from .help import CommandApp
+
+app = CommandApp()
 
 
 @app.command()
 def train(
-    method: Annotated[str, typer.Argument(help="sft, dpo, kto, reward, grpo or prm.")],
+    method: Annotated[
+        Literal["sft", "dpo", "kto", "reward", "grpo", "prm"], typer.Argument(help="How to train.")
+    ],
     data: Annotated[Path, typer.Option(help="An export directory.")],
     base_model: Annotated[str, typer.Option(help="Model id or local directory.")],
     output: Annotated[Path, typer.Option(help="Where the model and the script go.")] = Path("trained"),
@@ -20,11 +24,11 @@ def train(
         str | None, typer.Option("--from", help="Rows to train on: sft|sft_pc|sft_tokens|orm, grpo|rollouts.")
     ] = None,
     lora: Annotated[bool, typer.Option("--lora", help="Train LoRA adapters on all linear layers.")] = False,
-    lora_rank: Annotated[int, typer.Option(min=1)] = 16,
+    lora_rank: Annotated[int, typer.Option(min=1, help="Rank of the adapters.")] = 16,
     learning_rate: Annotated[
         float | None, typer.Option(help="Default by method; ten times that with LoRA.")
     ] = None,
-    epochs: Annotated[float, typer.Option(min=0.0)] = 1.0,
+    epochs: Annotated[float, typer.Option(min=0.0, help="Passes over the rows.")] = 1.0,
     max_steps: Annotated[int, typer.Option(help="-1: by epochs.")] = -1,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Per device; 4 for kto, else 1 unless given.")
@@ -38,7 +42,9 @@ def train(
     max_tool_calls: Annotated[int, typer.Option(min=1, help="grpo: tool calls of one rollout.")] = 30,
     vllm: Annotated[bool, typer.Option("--vllm", help="grpo: generate with a vLLM server.")] = False,
     repositories: Annotated[Path | None, typer.Option(help="grpo: folder of checkouts, by name.")] = None,
-    gradient_checkpointing: Annotated[bool, typer.Option("--gradient-checkpointing")] = False,
+    gradient_checkpointing: Annotated[
+        bool, typer.Option("--gradient-checkpointing", help="Less memory, more time.")
+    ] = False,
     qlora: Annotated[
         bool, typer.Option("--qlora", help="LoRA on 4-bit weights (bitsandbytes, a CUDA GPU).")
     ] = False,
@@ -47,7 +53,7 @@ def train(
         int, typer.Option(min=1, help="Steps between checkpoints and evaluations on test.jsonl.")
     ] = 100,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
-    seed: Annotated[int, typer.Option()] = 0,
+    seed: Annotated[int, typer.Option(help="Of the order of the rows and of new weights.")] = 0,
     accelerate: Annotated[
         str | None, typer.Option(help="deepspeed_zero2, deepspeed_zero3, fsdp, multi_gpu or a file.")
     ] = None,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
-import typer
 from pydantic import Field, model_validator
 
 from ..settings import Flag, Group
 from ..settings.groups import SandboxSettings, VerificationSettings
+from .help import CommandApp
 from .options import settings_command
 
 
@@ -52,7 +52,7 @@ class VerifySettings(SandboxSettings, VerificationSettings, ChangeSettings):
     quiet: Annotated[bool, Flag("No progress on stderr.", short="-q", group="Output")] = False
 
 
-app = typer.Typer(add_completion=False)
+app = CommandApp()
 
 
 @settings_command(app, VerifySettings, "verify")

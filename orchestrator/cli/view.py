@@ -6,13 +6,15 @@ from pathlib import Path
 
 import typer
 
-app = typer.Typer(add_completion=False)
+from .help import CommandApp
+
+app = CommandApp()
 
 
 @app.command()
 def view(
     folder: Path = typer.Argument(None, help="A run, a batch or a folder of them (default: all runs)."),
-    port: int = typer.Option(0, help="Port on 127.0.0.1 (default: any that is free).", min=0, max=65535),
+    port: int = typer.Option(0, help="Port on 127.0.0.1; 0 is any that is free.", min=0, max=65535),
     browser: bool = typer.Option(False, "--browser", help="Open the address in a browser."),
 ) -> int:
     """Serve pages of runs and batches on this machine, live while they run."""

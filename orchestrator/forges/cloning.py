@@ -25,7 +25,7 @@ def clone(
     """Clone `repository` (URL, scp-like address or path) into `destination` and check out `base`.
 
     History comes without its file contents (`--filter=blob:none`) where the server can, the files of `base`
-    (default: the head of the default branch) with them. `timeout` bounds each git command, in seconds.
+    (default: the head of the default branch) with them. `timeout` bounds all of it, in seconds.
 
     Returns the commit checked out (hex). Raises: RepositoryError when there is no such repository or
     commit; ForgeError when the host does not answer or gives no access.
@@ -36,26 +36,20 @@ def clone(
         raise RepositoryError(f"{repository!r} is not a repository")
     with HostGit(repository, tokens or TokenSource(), kind) as git:
         git.check_reachable()
+        git.allow(timeout)
         try:
             git.run(
-                "clone",
-                "--quiet",
-                "--filter=blob:none",
-                "--no-checkout",
-                "--",
-                git.url,
-                str(destination),
-                timeout=timeout,
+                "clone", "--quiet", "--filter=blob:none", "--no-checkout", "--", git.url, str(destination)
             )
-            commit = resolve(git, destination, base, timeout)
-            git.run("checkout", "--quiet", "--detach", commit, cwd=destination, timeout=timeout)
+            commit = resolve(git, destination, base)
+            git.run("checkout", "--quiet", "--detach", commit, cwd=destination)
         except BaseException:
             shutil.rmtree(destination, ignore_errors=True)
             raise
     return commit
 
 
-def resolve(git: HostGit, checkout: Path, base: str | None, timeout: float | None = None) -> str:
+def resolve(git: HostGit, checkout: Path, base: str | None) -> str:
     """The commit that `base` names in a clone, fetched by its id when no branch or tag leads to it.
     Raises: RepositoryError, ForgeError."""
     if base is not None and (base.startswith("-") or not base.strip()):
@@ -71,7 +65,7 @@ def resolve(git: HostGit, checkout: Path, base: str | None, timeout: float | Non
         raise RepositoryError(f"{git.url} has no commit yet")
     if _REVISION.fullmatch(base) or base.startswith("refs/"):
         try:
-            git.run("fetch", "--quiet", "--filter=blob:none", "origin", base, cwd=checkout, timeout=timeout)
+            git.run("fetch", "--quiet", "--filter=blob:none", "origin", base, cwd=checkout)
             return git.run("rev-parse", "--verify", "FETCH_HEAD^{commit}", cwd=checkout).strip()
         except (ForgeError, RepositoryError) as error:
             raise RepositoryError(f"{git.url} has no commit {base}: {error}") from error

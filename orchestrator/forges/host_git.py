@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -47,6 +48,8 @@ class HostGit:
         # What a clone of ours lacks it may fetch; its configuration is the one that we let git write.
         self._env = {"GIT_NO_LAZY_FETCH": "0", "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=4"}
         self._secret = ""
+        self._ends: float | None = None
+        self._allowed_s: float | None = None
         if parts.scheme in ("http", "https"):
             host = parts.netloc.rpartition("@")[2]
             origin = f"{parts.scheme}://{host}"
@@ -72,10 +75,18 @@ class HostGit:
             }
         return env
 
+    def allow(self, seconds: float | None) -> None:
+        """How long everything from now on may take; None: as long as it needs."""
+        self._ends = None if seconds is None else time.monotonic() + seconds
+        self._allowed_s = seconds
+
     def run(
         self, *arguments: str, cwd: Path | None = None, stdin: str | None = None, timeout: float | None = None
     ) -> str:
-        """stdout. Raises: RepositoryError when the remote has no such repository or revision; ForgeError."""
+        """stdout. `timeout` is in seconds, within what is allowed. Raises: RepositoryError when the remote has no such repository or revision; ForgeError."""
+        if self._ends is not None:
+            left = max(0.1, self._ends - time.monotonic())
+            timeout = left if timeout is None else min(timeout, left)
         try:
             done = execute(
                 cwd,
@@ -88,7 +99,8 @@ class HostGit:
                 timeout=timeout,
             )
         except GitTimeout as error:
-            raise ForgeError(f"git {arguments[0]} of {self.url} took more than {timeout:g} s") from error
+            took = timeout if self._allowed_s is None else self._allowed_s
+            raise ForgeError(f"git {arguments[0]} of {self.url} took more than {took:g} s") from error
         if done.ok:
             return done.stdout
         raise self._error(arguments[0], done.stderr)

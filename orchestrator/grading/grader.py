@@ -25,6 +25,7 @@ from .logs import parser_named
 from .native import NativeEnvironment, prepare_environment
 from .predictions import Prediction
 from .script import new_files, plan_tests, source_files, touches_compiled
+from .second_look import project_of, second_look
 from .tamper import tampered_files, tampered_log
 
 Status = Literal["resolved", "unresolved", "empty", "patch_failed", "timeout", "infrastructure"]
@@ -164,6 +165,11 @@ def _judge(
         seconds["tests"] = round(time.monotonic() - started, 3)
         if done.truncated:
             notes.append("the test output was cut in the middle")
+        tampering += tampered_log(done.output, parser, (*gold.fail_to_pass, *gold.pass_to_pass))
+        if not done.timed_out and not tampering and "pytest" in plan.command:
+            said = grade_log(f"{START}\n{done.output}\n{END}\n", parser, gold.fail_to_pass, gold.pass_to_pass)
+            if said.resolved:
+                tampering += _looked_at(sandbox, environment, prediction.patch, gold, notes)
     body = f"+ {plan.command}\n+ : '{START}'\n{done.output}\n+ : '{END}'\n{EXIT_CODE}: {done.exit_code}\n"
     log = "\n".join([*report, body])
     if done.timed_out:
@@ -174,9 +180,18 @@ def _judge(
     _write(logs, log)
     verdict = grade_log(log, parser, gold.fail_to_pass, gold.pass_to_pass, fail_only=gold.fail_only)
     reason = verdict.rejected or _summary(verdict)
-    tampering += tampered_log(done.output, parser, (*gold.fail_to_pass, *gold.pass_to_pass))
     status: Status = "resolved" if verdict.resolved else "unresolved"
     return Grade(instance.id, status, reason, verdict, notes=tuple(notes), tampering=tampering)
+
+
+def _looked_at(
+    sandbox: Sandbox, environment: NativeEnvironment, patch: str, gold: Gold, notes: list[str]
+) -> tuple[str, ...]:
+    try:
+        return second_look(sandbox, project_of(environment), patch, environment.commit, gold.fail_to_pass)
+    except SweAgentError as error:  # it decides nothing: the verdict stands
+        notes.append(f"no second look was possible: {error}")
+        return ()
 
 
 def apply_patch(sandbox: Sandbox, patch: str, report: list[str]) -> bool:

@@ -235,7 +235,7 @@ class Concluded(Event):
     why: str | None = field(default=None, metadata=OPTIONAL)
     verified: bool | None
     tests: dict[str, list[str]] | None
-    """{fixed, broken, still_failing, flaky}."""
+    """{fixed, broken, contradicted, still_failing, flaky, changed}: ids; of `changed` files of tests."""
 
 
 @event("run_finished")

@@ -26,8 +26,11 @@ class PatchReport:
     verified: bool
     fixed: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
+    contradicted: tuple[str, ...] = ()
     still_failing: tuple[str, ...] = ()
     flaky: tuple[str, ...] = ()
+    changed_tests: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     scope: str = ""
@@ -51,8 +54,11 @@ class PatchReport:
             verified=bool(result.get("verified")),
             fixed=_names(result, "fixed"),
             broken=_names(result, "broken"),
+            contradicted=_names(result, "contradicted"),
             still_failing=_names(result, "still_failing"),
             flaky=_names(result, "flaky"),
+            changed_tests=_names(result, "changed_tests"),
+            marks=_names(result, "marks"),
             removed=_names(result, "removed"),
             reasons=_names(result, "reasons"),
             scope=str(result.get("scope") or ""),
@@ -79,12 +85,17 @@ class PatchReport:
         rows = [
             ("red before, green after", self.fixed),
             ("broken by the patch", self.broken),
+            ("contradict the patch, which changes them", self.contradicted),
             ("still red", self.still_failing),
             ("flaky, not counted", self.flaky),
         ]
         lines = [f"- {name}: {len(tests)}{_listed(tests)}" for name, tests in rows if tests]
         if self.scope:
             lines.append(f"- run: {_plain(self.scope)}")
+        if self.changed_tests:
+            lines.append(f"- changed or new, judged apart: {_listed(self.changed_tests).lstrip()}")
+        if self.marks:
+            lines.append(f"- signs that it reaches for its judge: {_listed(self.marks).lstrip()}")
         if self.removed:
             lines.append(f"- left out of the patch: {_listed(self.removed).lstrip()}")
         return "\n".join(lines)

@@ -139,6 +139,7 @@ class Screen:
         for name, tests, style in (
             ("fixed", result.fixed, "green"),
             ("broken", result.broken, "red"),
+            ("contradicted", result.contradicted, "yellow"),
             ("still failing", result.still_failing, "yellow"),
             ("flaky", result.flaky, "yellow"),
         ):
@@ -147,7 +148,12 @@ class Screen:
                     f"{name + ':':<15}{len(tests)}  {', '.join(tests[:3])}{' ...' if len(tests) > 3 else ''}",
                     style,
                 )
-        for name, lines in (("removed:", result.removed), ("leak audit:", result.leaks)):
+        for name, lines in (
+            ("test changed:", result.changed_tests),
+            ("mark:", result.marks),
+            ("removed:", result.removed),
+            ("leak audit:", result.leaks),
+        ):
             for text in lines[:5]:
                 self.line(f"{name:<15}{text}", "yellow")
         if result.confidence is not None:

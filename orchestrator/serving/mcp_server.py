@@ -79,6 +79,7 @@ def _tools(served: Served) -> list[Callable[..., Awaitable[Any]]]:
                 "--repo",
                 place,
                 *served.flags,
+                *served.solve_flags,
                 *(["--base", base] if base else []),
             ]
             heard = 0

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ...tools.errors import UsageError
+from ...tools.files import reason_of
 from .flag import Group, fields_of, flag_of, key_of
 from .groups import Settings, is_shared
 from .refusal import checked, nearest
@@ -77,7 +78,7 @@ def read_file(path: Path) -> list[Setting]:
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
+        raise UsageError(f"{path} cannot be read: {reason_of(error)}") from error
     found: list[Setting] = []
     for key, value in data.items():
         if isinstance(value, dict):

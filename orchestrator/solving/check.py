@@ -13,10 +13,12 @@ class Verify:
     """How much is spent on tests, in seconds that two lanes of tests are expected to take. A check that takes half as
     much again is cut off (later on a machine that has more to do than cores), and says so."""
 
-    candidate_s: float = 60.0
+    candidate_s: float = 45.0
     """For the check of one candidate."""
-    final_s: float = 70.0
+    final_s: float = 45.0
     """For the last check, on a clean base."""
+    far_s: float = 20.0
+    """Files that are not among the nearest are run only while all of a check is expected to take so long."""
     whole: bool = False
     """Always the whole suite, however long it takes."""
 
@@ -36,7 +38,7 @@ class Verify:
         if text in ("auto", "full"):
             return cls(whole=text == "full")
         seconds = duration(text)
-        return cls(candidate_s=seconds / 2, final_s=seconds)
+        return cls(candidate_s=seconds / 2, final_s=seconds, far_s=seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import fnmatch
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from ...tools.patch import Patch
-from ...tools.testing.report import ENDED_EARLY, TestReport
+from ...tools.testing.examples import bent_examples, is_example
+from ...tools.testing.report import TestReport
 from ...tools.testing.runner import TestRunner
 from ...tools.testing.tampering import tampering
 from ...tools.testing.test_files import is_test_file
 from ...tools.workspace import Workspace
 from .check import Check
-from .purchase import buy, file_of
+from .marks import against, doubts
+from .purchase import file_of
 from .suite import Suite
 
 _CONFIGURATION = frozenset(
@@ -47,8 +50,14 @@ _NAMED = (
     "*_test.go",
     "*_spec.rb",
 )
+_RUNS = {
+    "make": ("Makefile", "makefile", "GNUmakefile"),
+    "just": ("justfile", "Justfile"),
+    "rake": ("Rakefile",),
+    **dict.fromkeys(("npm", "yarn", "pnpm", "bun", "npx"), ("package.json",)),
+}
+"""Programs that run tests as a file says."""
 _FOLDERS = frozenset({"test", "tests", "spec", "specs", "__tests__"})
-_PART = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +85,17 @@ def is_judge(base: Workspace, path: str, command: str) -> bool:
     if _is_named(path, (*_CONFIGURATION, *_NAMED)):
         return True
     words = {word.strip("'\"").removeprefix("./") for word in command.split()}
-    if path in words or (PurePosixPath(path).name in ("Makefile", "makefile") and "make" in words):
+    runs = {name for program, names in _RUNS.items() if program in words for name in names}
+    if path in words | runs or any(path in _said(base, name) for name in runs):
         return True
     folders = list(PurePosixPath(path).parents)[:-1]
     return is_test_file(path) and any(_has_tests(base, folder) for folder in folders)
+
+
+def _said(base: Workspace, path: str) -> frozenset[str]:
+    """Words of a file of the base that may be paths."""
+    text = _text(base, path) or ""
+    return frozenset(word.removeprefix("./") for word in re.split(r"[\s\"'=:;,()]+", text))
 
 
 def _has_tests(base: Workspace, folder: PurePosixPath) -> bool:
@@ -92,12 +108,23 @@ def _has_tests(base: Workspace, folder: PurePosixPath) -> bool:
 
 
 def seat(
-    fork: Workspace, base: Workspace, patch: Patch, reproduction: Mapping[str, str], *, command: str = ""
+    fork: Workspace,
+    base: Workspace,
+    patch: Patch,
+    reproduction: Mapping[str, str],
+    *,
+    command: str = "",
+    targets: Collection[str] = (),
 ) -> Bench:
-    """Bring `fork`, a fork of `base`, to the patched product with the base's own judges and the accepted
-    reproduction. Raises: PatchError, SandboxError."""
+    """Bring `fork`, a fork of `base`, to the patched product with the base's own judges (`targets` are judges
+    wherever they stand) and the accepted reproduction. Raises: PatchError, SandboxError."""
     fork.apply(patch)
-    held = [path for path in patch.files if path not in reproduction and is_judge(base, path, command)]
+    named = {file_of(test) for test in targets if not is_example(test)}
+    held = [
+        path
+        for path in patch.files
+        if path not in reproduction and (path in named or is_judge(base, path, command))
+    ]
     for path in held:
         before = _bytes(base, path)
         if before is None:
@@ -108,23 +135,12 @@ def seat(
     product = [path for path in patch.files if path not in held and path not in reproduction]
     for path, text in reproduction.items():
         fork.write_text(path, text)
+    before_, after = ({path: _text(tree, path) for path in product} for tree in (base, fork))
     signs = tampering(
-        {path: _text(base, path) for path in product},
-        {path: _text(fork, path) for path in product},
-        command=bool(command) and "pytest" not in command and "unittest" not in command,
+        before_, after, command=bool(command) and "pytest" not in command and "unittest" not in command
     )
-    return Bench(tuple(held), signs)
-
-
-def marks(report: TestReport | None, bench: Bench, on_base: Collection[str] = ()) -> tuple[str, ...]:
-    """All that speaks against a verdict: what the patch's source shows, and what its run showed that the
-    base's own (`on_base`) did not."""
-    found = list(bench.signs)
-    if report is not None:
-        found += [mark for mark in report.marks if mark not in on_base]
-        if not report.ended and not report.timed_out:
-            found.append(ENDED_EARLY)
-    return tuple(dict.fromkeys(found))
+    judging = [test for test in targets if is_example(test)]
+    return Bench(tuple(held), (*signs, *bent_examples(before_, after, judging)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +160,11 @@ class Judgement:
         return (len(self.own.passing), len(self.own.results) - len(self.own.passing)) if self.own else None
 
     @property
+    def contradicted(self) -> frozenset[str]:
+        """Tests of the base that the patch breaks as they were, and that pass as the patch changes them."""
+        return self.check.comparison.broken & (self.own.passing if self.own else frozenset())
+
+    @property
     def verified(self) -> bool:
         return self.check.verified and not self.marks
 
@@ -161,33 +182,19 @@ async def judge(
     base = suite.base
     fork = await asyncio.to_thread(base.fork)
     try:
-        bench = await asyncio.to_thread(seat, fork, base, patch, reproduction, command=command)
+        bench = await asyncio.to_thread(
+            seat, fork, base, patch, reproduction, command=command, targets=targets
+        )
         check = await suite.check(fork, patch, targets, final=True)
+        passed = check.passed_targets if check.verified else frozenset[str]()
+        doubted = await asyncio.to_thread(doubts, suite, fork, patch, reproduction, passed)
     finally:
         await asyncio.shield(asyncio.to_thread(fork.close))
-    found = marks(check.report, bench)
-    if check.report is not None and check.report.marks:
-        with_base = await asyncio.to_thread(_marks_of_base, suite, check.report)
-        found = marks(check.report, bench, with_base)
+    shown = await asyncio.to_thread(against, suite, patch, check.report)
+    found = tuple(dict.fromkeys([*bench.signs, *shown, *doubted]))
     named = {*bench.own_tests, *apart}
     own = await asyncio.to_thread(run_apart, suite.runner, base, patch, named, timeout=suite.room(final=True))
     return Judgement(check, found, bench.held_back, own)
-
-
-def _marks_of_base(suite: Suite, report: TestReport) -> tuple[str, ...]:
-    """Which marks of the report the base makes as well, in the same test files. They are asked in parts: marks are
-    told at the end of a run, and the whole may not end in time."""
-    files = sorted({file_of(test) for test in report.results if test})
-    wanted, seen = set(report.marks), set[str]()
-
-    def heard(part: TestReport) -> bool:
-        seen.update(part.marks)
-        return seen >= wanted
-
-    parts = [files[at : at + _PART] for at in range(0, len(files), _PART)]
-    if parts:
-        buy(suite.runner, suite.base, parts, wall_s=suite.room(final=True), cold=True, on_part=heard)
-    return tuple(seen)
 
 
 def run_apart(

@@ -11,6 +11,7 @@ from ...tools.patch import Patch
 from ...tools.testing.report import Baseline
 from ..request import Ending, SolveResult
 from .check import Check
+from .judges import Judgement
 
 
 def no_test(baseline: Baseline, unrelated: Mapping[str, str], *, whole: bool) -> str:
@@ -35,10 +36,10 @@ def no_test(baseline: Baseline, unrelated: Mapping[str, str], *, whole: bool) ->
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The chosen patch and its final check on a clean base."""
+    """The chosen patch and how it was judged."""
 
     patch: Patch = field(default_factory=lambda: Patch(""))
-    check: Check | None = None
+    judged: Judgement | None = None
     limit: bool = False
     """A budget limit ended the search."""
     why: str = ""
@@ -49,14 +50,24 @@ class Found:
     """The search is not sure enough to claim the patch."""
     targets: frozenset[str] = frozenset()
     flaky: frozenset[str] = frozenset()
-    marks: tuple[str, ...] = ()
-    """Signs that the patch reaches for its judge: with any of them nothing is claimed."""
-    own_tests: tuple[int, int] | None = None
-    """(passed, not passed) of the tests that the patch brings or changes; they are run apart."""
     unrelated: Mapping[str, str] = field(default_factory=dict[str, str])
     """Test that fails on the base commit → why it does not show the issue."""
     raise_what: str = "raise --timeout or a --budget-... flag"
     """What to do about the limit."""
+
+    @property
+    def check(self) -> Check | None:
+        """The final check on a clean base."""
+        return self.judged.check if self.judged else None
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Signs that the patch reaches for its judge: with any of them nothing is claimed."""
+        return self.judged.marks if self.judged else ()
+
+    @property
+    def contradicted(self) -> frozenset[str]:
+        return self.judged.contradicted if self.judged else frozenset()
 
 
 def conclude(
@@ -87,8 +98,8 @@ def conclude(
         status = f"a patch that is not verified: {_why_not(check, found)}"
         if found.limit:
             status = f"limit reached; the best patch so far is kept, not verified: {_why_not(check, found)}"
-    if found.own_tests is not None and not found.patch.is_empty:
-        passed, rest = found.own_tests
+    if found.judged is not None and found.judged.own_tests is not None:
+        passed, rest = found.judged.own_tests
         status += f"; of the tests that it changes or adds, judged apart, {passed} pass and {rest} do not"
     comparison = check.comparison if check else None
     return SolveResult(
@@ -97,7 +108,10 @@ def conclude(
         patch=found.patch.text,
         verified=verified,
         fixed=tuple(sorted(comparison.fixed | check.passed_targets)) if comparison and check else (),
-        broken=tuple(sorted(comparison.broken)) if comparison else (),
+        broken=tuple(sorted(comparison.broken - found.contradicted)) if comparison else (),
+        contradicted=tuple(sorted(found.contradicted)),
+        changed_tests=found.judged.held_back if found.judged else (),
+        marks=found.marks,
         still_failing=tuple(sorted(comparison.still_failing | check.failed_targets))
         if comparison and check
         else (),
@@ -116,8 +130,11 @@ def _why_not(check: Check | None, found: Found) -> str:
     if check is None:
         return "no test could be run on it"
     if found.marks:
-        more = f" (and {len(found.marks) - 1} more signs)" if len(found.marks) > 1 else ""
-        return f"it reaches for what judges it: {found.marks[0]}{more}"
+        first, *others = found.marks
+        more = f" (and {len(others)} more signs)" if others else ""
+        return f"it reaches for what judges it: {first}{more}"
+    if found.contradicted and check.comparison.broken <= found.contradicted:
+        return f"{len(found.contradicted)} existing tests contradict it, and it changes them: look at them"
     if check.comparison.broken:
         return f"{len(check.comparison.broken)} of the tests that were run passed before and fail with it"
     if check.unknown:

@@ -18,6 +18,8 @@ from ...tools.testing.runner import TestRunner
 from ...tools.workspace import Workspace
 
 LANES = 2
+NEAR = 10
+"""So many files of a ranking are near."""
 MOST_ASKED = 40
 """Tests asked about one by one; of more, their files are."""
 _CHUNK_S = 8.0
@@ -53,6 +55,8 @@ class Bought:
     duration_s: float = 0.0
     timed_out: bool = False
     marks: list[str] = field(default_factory=list[str])
+    marked: list[str] = field(default_factory=list[str])
+    """The parts whose runs made them."""
 
     def report(self) -> TestReport:
         """As one report."""
@@ -66,6 +70,7 @@ class Bought:
             tuple(self.uncollected),
             tuple(self.unknown),
             marks=tuple(dict.fromkeys(self.marks)),
+            marked=tuple(dict.fromkeys(self.marked)),
         )
 
 
@@ -104,11 +109,14 @@ def chunks(files: Iterable[str], durations: Durations) -> list[tuple[str, ...]]:
     return [*made, tuple(current)] if current else made
 
 
-def affordable(files: Iterable[str], durations: Durations, budget_s: float) -> list[str]:
+def affordable(files: Iterable[str], durations: Durations, budget_s: float, far_s: float) -> list[str]:
     """The nearest files that two lanes are expected to finish within `budget_s` seconds, in order; at least one. One
-    that is too long for what is left is passed over."""
+    that is too long for what is left is passed over. Beyond the near ones no more than `far_s` counts for all: what
+    lies further away decides how long a check takes, and hardly ever its verdict (`bench/verdict.py`)."""
     chosen, left = list[str](), LANES * budget_s
-    for file in files:
+    for number, file in enumerate(files):
+        if number == NEAR:
+            left -= LANES * max(0.0, budget_s - far_s)
         cost = durations.of([file])
         cost += _START_S * min(1.0, cost / _CHUNK_S)
         if not chosen or cost <= min(left, budget_s):
@@ -203,6 +211,7 @@ def _add(bought: Bought, part: Sequence[str], report: TestReport) -> list[str]:
     bought.results |= results
     bought.unknown += report.unknown
     bought.marks += [*report.marks, *([] if report.ended or report.timed_out else [ENDED_EARLY])]
+    bought.marked += part if report.marks else ()
     bought.uncollected += report.collection_errors
     if report.exit_code not in (0, 5):
         bought.exit_code, bought.output = report.exit_code, report.output

@@ -137,14 +137,16 @@ class RunDirectory:
 
     def read(self) -> dict[str, Any]:
         """`run.json`, or an empty dict. Raises: UsageError when it is damaged."""
+        file = self.path / "run.json"
         try:
-            return json.loads((self.path / "run.json").read_text("utf-8", "surrogateescape"))
+            summary = json.loads(file.read_text("utf-8", "surrogateescape"))
+            if not (isinstance(summary, dict) and isinstance(summary.get("request"), dict)):
+                raise ValueError("it has no request")
         except FileNotFoundError:
             return {}
         except ValueError as error:
-            raise UsageError(
-                f"{self.path / 'run.json'} is damaged ({error}): remove the run with `runs rm`"
-            ) from error
+            raise UsageError(f"{file} is damaged ({error}): remove the run with `runs rm`") from error
+        return summary
 
     def write(self, summary: dict[str, Any]) -> None:
         """Replace `run.json` atomically."""

@@ -200,7 +200,7 @@ class _Run:
             await asyncio.shield(asyncio.to_thread(base.close))
         found = Found(
             choice.patch,
-            judged.check if judged else None,
+            judged,
             choice.limit,
             choice.why,
             choice.confidence,
@@ -208,8 +208,6 @@ class _Run:
             abstained=choice.abstained,
             targets=reproduction.targets,
             flaky=suite.baseline.flaky,
-            marks=judged.marks if judged else (),
-            own_tests=judged.own_tests if judged else None,
             unrelated=shown.unrelated,
         )
         return self._conclude(prepared.base_commit, found)
@@ -325,6 +323,8 @@ class _Run:
                 tests={
                     "fixed": list(result.fixed),
                     "broken": list(result.broken),
+                    "contradicted": list(result.contradicted),
+                    "changed": list(result.changed_tests),
                     "still_failing": list(result.still_failing),
                     "flaky": list(result.flaky),
                 },

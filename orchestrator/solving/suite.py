@@ -21,14 +21,12 @@ from .base_commit import CAP_S, BaseCommit
 from .base_knowledge import KnowledgeCache
 from .check import Check, Evidence, Verify
 from .plan import CheckPlan, NoPlans, Plans, check_key
-from .purchase import MOST_ASKED, affordable, buy, chunks, file_of, patience, wall_of, without_cut
+from .purchase import MOST_ASKED, NEAR, affordable, buy, chunks, file_of, patience, wall_of, without_cut
 
 ASK_S = 30.0
 """Longest the base is asked about what fails on one candidate; on the last check as long as that may take."""
 SUSPECTS, RERUNS = 20, 5
 """Tests that broke are run again on the base, at most so many, so often."""
-NEAR = 10
-"""So many files of the ranking are near."""
 
 
 class Suite:
@@ -131,7 +129,7 @@ class Suite:
     def nearby(self, ranked: Sequence[str], budget_s: float, targets: Collection[str] = ()) -> CheckPlan:
         """The targets, and the nearest files that are expected to fit the time."""
         durations = self.commit.durations
-        files = chunks(affordable(ranked, durations, budget_s), durations)
+        files = chunks(affordable(ranked, durations, budget_s, self.verify.far_s), durations)
         return CheckPlan(False, (*([tuple(sorted(targets))] if targets else []), *files), budget_s)
 
     def room(self, final: bool = False) -> float:

@@ -87,7 +87,7 @@ async def verify_patch(
     if not patch.text.strip():
         raise UsageError("the patch is empty: there is nothing to verify")
     if not patch.files:
-        raise UsageError("this is no unified diff: `git diff` makes one")
+        raise UsageError("the patch is no unified diff: `git diff` makes one")
     work = Path(tempfile.mkdtemp(prefix="swe-agent-verify-"))
     try:
         return await _verify(request, patch, work, on_line)
@@ -183,7 +183,7 @@ def _verdict(judged: Judgement, asked: _Asked, suite: Suite) -> Verification:
     passed = check.passed_targets | asked.passing
     fixed = (asked.red & passed) | comparison.fixed
     failed = (check.failed_targets & asked.named) | asked.not_passing()
-    contradicted = frozenset(test for test in comparison.broken if test in asked.passing)
+    contradicted = judged.contradicted
     broken = comparison.broken - contradicted
     still = (comparison.still_failing | (asked.red - passed)) - fixed - comparison.broken
     ran = check.evidence.tests_run + len(check.passed_targets) + len(asked.passing)

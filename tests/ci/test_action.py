@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ci.workflow import Workflow, run_action, secrets_in
+from ci.workflow import ROOT, Bare, Workflow, run_action, secrets_in
 from forges.forge_server import Answer, ForgeServer, git
 
 from swe_agent.examples import materialise
@@ -86,6 +88,26 @@ def test_a_labelled_issue_becomes_a_pull_request(act: Any, forge: ForgeServer, t
     assert secrets_in(tmp_path / "runner", TOKEN) == []
     commands = [line for line in done.log.splitlines() if line.startswith("::error")]
     assert commands == []
+
+
+def test_a_bare_debian_root_is_enough(forge: ForgeServer, debian_root: Path, tmp_path: Path) -> None:
+    """Git and Python alone: the first step installs the command."""
+    action = tmp_path / "action"
+    tracked = subprocess.run(
+        ["git", "-C", ROOT, "ls-files", "-z"], capture_output=True, text=True, check=True
+    )
+    for name in tracked.stdout.split("\0"):
+        if name and not name.startswith(("tests/", "bench/")):
+            (action / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, action / name)
+    done = run_action(
+        tmp_path / "runner", "issues", labeled(forge, "maintainer"), server=forge.url, token=TOKEN,
+        cache=tmp_path / "runner/cache", machine=Bare(action, root=debian_root),
+    )  # fmt: skip
+    assert (done.conclusion, done.codes) == ("verified", [0, 0, 0]), done.log
+    (pull,) = forge.pulls["octo/parking"]
+    assert "red before, green after: 2" in pull["sent"]["body"]
+    assert secrets_in(tmp_path / "runner", TOKEN) == []
 
 
 def test_where_actions_may_open_no_pull_request(act: Any, forge: ForgeServer) -> None:

@@ -4,6 +4,7 @@ else of the caller's, outputs read from GITHUB_OUTPUT."""
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -31,10 +32,52 @@ class Workflow:
         return self.outputs.get("publish", {}).get("conclusion") or "skipped"
 
 
+@dataclass(frozen=True)
+class Machine:
+    """Where the steps run."""
+
+    action: Path = ROOT
+    """Checkout of the action."""
+    path: str = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+
+    def command(self, script: str, environment: dict[str, str], folder: Path) -> list[str]:
+        return ["env", "-i", *(f"{name}={value}" for name, value in environment.items()), *_SHELL, script]
+
+
+@dataclass(frozen=True)
+class Bare(Machine):
+    """A Debian root with git and Python alone, which shows the action and the runner's folder. Needs root."""
+
+    path: str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+    root: Path = Path("/nonexistent")
+
+    def command(self, script: str, environment: dict[str, str], folder: Path) -> list[str]:
+        kept = {name: value for name, value in os.environ.items() if _WAY_THERE.fullmatch(name)}
+        words = [f"{name}={value}" for name, value in {**kept, **environment}.items()]
+        mounts = ["mount -t proc proc $0/proc", "mount --rbind /dev $0/dev"]
+        for path in (folder, self.action, *_ROADS):
+            if path.exists():
+                make = f"mkdir -p $0{path}" if path.is_dir() else f"touch $0{path}"
+                mounts += [make, f"mount --bind {path} $0{path}"]
+        enter = f'{" && ".join(mounts)} && shift && exec chroot "$0" env -i -C "{folder}" "$@"'
+        return ["unshare", "--mount", "bash", "-c", enter, str(self.root), "-", *words, *_SHELL, script]
+
+
+_SHELL = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c"]
+_WAY_THERE = re.compile(r"(?i)(pip|uv_default)_index(_url)?|ssl_cert_\w+|\w+_proxy")
+_ROADS = [
+    *(Path("/etc/ssl/certs"), Path("/usr/share/ca-certificates"), Path("/usr/local/share/ca-certificates")),
+    *(Path("/etc/resolv.conf"), Path("/etc/hosts")),
+]
+"""What the host's way to its package index needs."""
+
+
 def run_action(
-    folder: Path, name: str, payload: dict[str, Any], *, server: str, token: str, cache: Path, **inputs: str
-) -> Workflow:
+    folder: Path, name: str, payload: dict[str, Any], *, server: str, token: str, cache: Path,
+    machine: Machine | None = None, **inputs: str,
+) -> Workflow:  # fmt: skip
     """Run the action on an event in `folder`. `inputs` with underscores for hyphens."""
+    machine = machine or Machine()
     folder.mkdir(parents=True)
     event = folder / "event.json"
     event.write_text(json.dumps(payload))
@@ -46,7 +89,7 @@ def run_action(
             continue
         out, summary = folder / f"{step['id']}.out", folder / "summary.md"
         environment = {
-            "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+            "PATH": machine.path,
             "HOME": str(folder),
             "RUNNER_TEMP": str(folder / "temp"),
             "SWE_AGENT_CACHE": str(cache),
@@ -59,12 +102,12 @@ def run_action(
             "GITHUB_OUTPUT": str(out),
             "GITHUB_STEP_SUMMARY": str(summary),
             "GITHUB_ENV": str(folder / "env"),
-            **{key: _value(str(value), given) for key, value in step.get("env", {}).items()},
+            **{key: _value(str(value), given, machine) for key, value in step.get("env", {}).items()},
         }
         out.touch()
         ran = subprocess.run(
-            ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
-            env=environment, cwd=folder, capture_output=True, text=True, timeout=240,
+            machine.command(step["run"], environment, folder),
+            cwd=folder, capture_output=True, text=True, timeout=280,
         )  # fmt: skip
         done.codes.append(ran.returncode)
         done.log += ran.stdout + ran.stderr
@@ -78,10 +121,10 @@ def _wanted(condition: str | None, done: Workflow) -> bool:
     return match is None or done.outputs.get(match[1], {}).get(match[2]) == match[3]
 
 
-def _value(text: str, inputs: dict[str, str]) -> str:
+def _value(text: str, inputs: dict[str, str], machine: Machine) -> str:
     def resolve(match: re.Match[str]) -> str:
         what = match[1]
-        return str(ROOT) if what == "github.action_path" else inputs[what.removeprefix("inputs.")]
+        return str(machine.action) if what == "github.action_path" else inputs[what.removeprefix("inputs.")]
 
     return re.sub(r"\$\{\{ ([\w.-]+) \}\}", resolve, text)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -113,6 +114,21 @@ def test_failures_are_one_line_and_quick(
         clone(address.format(url=demo.url, folder=tmp_path), tmp_path / "c", tokens=tokens())
     assert "\n" not in str(caught.value)
     assert time.monotonic() - started < 5
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_server_that_says_nothing_is_left_in_time(tmp_path: Path) -> None:
+    """Git and what it started for the transport end with the time."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        started = time.monotonic()
+        with pytest.raises(ForgeError, match="took more than 2 s"):
+            clone(
+                f"http://127.0.0.1:{silent.getsockname()[1]}/o/demo.git",
+                tmp_path / "c",
+                tokens=tokens(),
+                timeout=2,
+            )
+    assert time.monotonic() - started < 15
     assert not (tmp_path / "c").exists()
 
 

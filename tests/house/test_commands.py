@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,9 +27,17 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command: str) -> None:
-    done = run(command, "--help", COLUMNS="200")
+    done = run(command, "--help", COLUMNS="80")
     assert done.returncode == 0, done.stderr
-    assert "Usage" in done.stdout
+    assert done.stdout.startswith(f"Usage: swe-agent {command} ")
+    commands = re.findall(r"^  (\w+)  ", done.stdout.partition("\nCommands:\n")[2], re.M)
+    for text in (done.stdout, *(run(command, name, "--help", COLUMNS="80").stdout for name in commands)):
+        assert not re.search(
+            r"[│╭]|<(bool|str|int|path|list)|env var|install-completion|  \w+ .*\.\.\.$", text, re.M
+        ), text
+        assert max(map(len, text.splitlines())) <= 80, text
+        options = re.findall(r"^  (-[\w-].*)\n(?!   )", text.partition("ptions:\n")[2], re.M)
+        assert all("  " in option for option in options), "an option without a word of help"
 
 
 def test_version() -> None:

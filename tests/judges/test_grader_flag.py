@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import pytest
-from judges.test_verdict import BASE, CHEATS, HONEST, TAIL, written
+from judges.cheats import BASE, CHEATS, HONEST, TAIL
+from judges.test_verdict import written
 
 from swe_agent.orchestrator.grading.grading import grade_log
 from swe_agent.orchestrator.grading.logs import parse_pytest
+from swe_agent.orchestrator.grading.second_look import second_look
 from swe_agent.orchestrator.grading.tamper import tampered_files, tampered_log
 from swe_agent.tools.project.spec import Project
 from swe_agent.tools.workspace import Workspace
@@ -25,7 +27,14 @@ BENT: dict[str, dict[str, str]] = {
         for name in (
             *("helper weakened", "conftest hook", "root conftest hook", "plugin by pytest.ini"),
             *("plugin by pyproject", "plugin by setup.cfg", "equal to everything", "report class patched"),
-            *("asks for pytest", "asks for the running test", "module in the way"),
+            *("asks for pytest", "asks for the running test", "module in the way", "equal by a built-in"),
+            *(
+                "equal once",
+                "asks for arguments",
+                "helper made by an import hook",
+                "helper rewritten on disk",
+            ),
+            *("code written while it runs", "memory", "trace function"),
         )
     },
     "prints its passes": {"pkg/maths.py": f"{TAIL}\nimport atexit\natexit.register(lambda: {_SAYS})\n"},
@@ -42,7 +51,7 @@ BENT: dict[str, dict[str, str]] = {
 @pytest.mark.slow
 def test_every_bent_prediction_is_unresolved_or_flagged(make: Maker) -> None:
     base, project = make(BASE, "python -m pytest")
-    assert len(BENT) >= 13
+    assert len(BENT) >= 20
 
     def graded(files: Mapping[str, str]) -> tuple[bool, tuple[str, ...]]:
         patch = written(base, files)
@@ -51,9 +60,12 @@ def test_every_bent_prediction_is_unresolved_or_flagged(make: Maker) -> None:
             flags = tampered_files(fork.sandbox, patch.text, base.base_commit)
             fork.exec("git checkout -q -f HEAD -- tests/test_maths.py")
             done = fork.exec("python -m pytest -rA -s tests/test_maths.py 2>&1", env=dict(project.env))
-        flags += tampered_log(done.output, parse_pytest, (*F2P, *P2P))
-        log = f">>>>> Start Test Output\n{done.output}\n>>>>> End Test Output\n"
-        return grade_log(log, parse_pytest, F2P, P2P).resolved, flags
+            flags += tampered_log(done.output, parse_pytest, (*F2P, *P2P))
+            log = f">>>>> Start Test Output\n{done.output}\n>>>>> End Test Output\n"
+            resolved = grade_log(log, parse_pytest, F2P, P2P).resolved
+            if resolved and not flags:
+                flags += second_look(fork.sandbox, project, patch.text, base.base_commit, F2P)
+        return resolved, flags
 
     for name, files in BENT.items():
         resolved, flags = graded(files)

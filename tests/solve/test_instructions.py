@@ -23,6 +23,9 @@ def commit(folder: Path, files: dict[str, str]) -> str:
     return git(folder, "rev-parse", "HEAD").strip()
 
 
+SKILL = "---\nname: migrate\ndescription: How tables\n  are changed.\n---\nWrite a migration.\n"
+
+
 @pytest.mark.parametrize(
     ("files", "issue", "paths"),
     [
@@ -33,6 +36,8 @@ def commit(folder: Path, files: dict[str, str]) -> str:
         ({"docs/MYAGENTS.md": "no"}, "docs/MYAGENTS.md", []),
         ({"AGENTS.md": " \n"}, "", []),
         ({"a.py": "x = 1\n"}, "", []),
+        ({".claude/skills/migrate/SKILL.md": SKILL, "AGENTS.md": "a"}, "", ["AGENTS.md", ".claude/skills/migrate/SKILL.md"]),
+        ({"skills/x/SKILL.md": "no front matter", "src/SKILL.md": SKILL, "skills/y/SKILL.md": "---\n: [\n---\n"}, "", []),
     ],
 )  # fmt: skip
 def test_which_count(tmp_path: Path, files: dict[str, str], issue: str, paths: list[str]) -> None:
@@ -48,6 +53,15 @@ def test_they_are_read_from_the_base_commit_and_are_bounded(tmp_path: Path) -> N
     assert near.text == "near"
     assert root.text.startswith("yyy")
     assert len(root.text) + len(near.text) <= MAX_CHARS + 10
+
+
+def test_of_a_skill_its_description_is_told_and_where_the_rest_is(tmp_path: Path) -> None:
+    base = commit(tmp_path / "r", {f".agents/skills/s{n:02}/SKILL.md": SKILL for n in range(30)})
+    found = read_instructions(tmp_path / "r", base)
+    assert len(found) == 20
+    assert found[0].text == (
+        f"Skill s00: How tables are changed. (read {found[0].path} when that fits the task)"
+    )
 
 
 def test_they_reach_the_roles_as_data(

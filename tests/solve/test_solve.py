@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 from .conftest import CODER, FAILING, RIGHT, WRONG, Done, call, edit, events, git, review, said, state_of
 
@@ -198,6 +194,28 @@ def test_a_wrong_patch_is_not_claimed(
     assert git(parking, "status", "--porcelain") == ""
 
 
+def test_tests_that_the_patch_changes_are_said(
+    swe_agent: Run, parking: Path, script: Callable[..., str], tmp_path: Path
+) -> None:
+    """A writer who bends the tests to a wrong product: on the screen, in the report, in the record."""
+    test = "tests/test_tariff.py"
+    bend = [edit("= 15", "= 10"), edit("charge(15) == 0", "charge(15) == 250", path=test)]
+    wrong = [said(*bend), said(call("finish", summary="done"))]
+    gave_up = [said(call("finish", summary="no idea", gaveUp=True))]
+    model = script(coder=wrong, debugger=gave_up)
+    done = swe_agent(
+        "solve", "--text", ISSUE, "--repo", parking, "--model", model, "--json", "--output", tmp_path / "r"
+    )
+    assert done.code == 4, done.err
+    assert done.json["changed_tests"] == [test]
+    assert f"{test}::test_first_quarter_is_free" in done.json["contradicted"]
+    assert f"test changed:  {test}" in done.err
+    assert "contradicted:" in done.err
+    shown = swe_agent("runs", "show", tmp_path / "r")
+    assert f"changed tests: {test}" in shown.out
+    assert events(tmp_path / "r", "outcome")[-1]["tests"]["changed"] == [test]
+
+
 def test_no_patch(swe_agent: Run, parking: Path, script: Callable[..., str]) -> None:
     gave_up = [said(call("finish", summary="it cannot be done", gaveUp=True))]
     done = swe_agent("solve", "--text", ISSUE, "--repo", parking, "--model", script(coder=gave_up), "--json")
@@ -257,150 +275,3 @@ def test_budget_keeps_the_best_patch(
     assert done.code == 5, done.err
     assert "MINUTES_PER_HOUR" in done.json["patch"]
     assert "limit" in done.json["status"]
-
-
-def test_delivery(swe_agent: Run, parking: Path, script: Callable[..., str], tmp_path: Path) -> None:
-    head = git(parking, "rev-parse", "HEAD")
-    done = swe_agent(
-        "solve",
-        "--text",
-        ISSUE,
-        "--repo",
-        parking,
-        "--model",
-        script(),
-        "--branch",
-        "fix/hours",
-        "--patch",
-        "-",
-        "-q",
-        "--output",
-        tmp_path / "r",
-    )
-    assert done.code == 0, done.err
-    assert done.out == (tmp_path / "r" / "patch.diff").read_text()
-    assert RIGHT in git(parking, "show", "fix/hours:parking/tariff.py")
-    assert git(parking, "rev-parse", "HEAD") == head
-    assert git(parking, "status", "--porcelain") == ""
-    assert swe_agent("apply", tmp_path / "r").code == 0
-    assert git(parking, "status", "--porcelain") == " M parking/tariff.py\n"
-    again = swe_agent("apply", tmp_path / "r")
-    assert again.code == 2
-    assert "already applied" in again.err
-    assert swe_agent("apply", tmp_path / "r", "--undo").code == 0
-    assert git(parking, "status", "--porcelain") == ""
-
-
-def test_replay(swe_agent: Run, parking: Path, script: Callable[..., str], tmp_path: Path) -> None:
-    swe_agent(
-        "solve", "--text", ISSUE, "--repo", parking, "--model", script(), "-q", "--output", tmp_path / "r"
-    )
-    (tmp_path / "script.json").unlink()
-    same = swe_agent("replay", tmp_path / "r")
-    assert same.code == 0, same.err
-    assert "identical" in same.out
-    log = tmp_path / "r" / "events.jsonl"
-    log.write_text(log.read_text().replace(RIGHT, "return minutes"))
-    other = swe_agent("replay", tmp_path / "r")
-    assert other.code != 0
-    assert "diverges" in other.err
-
-
-def test_dry_run_spends_nothing(swe_agent: Run, parking: Path, tmp_path: Path) -> None:
-    done = swe_agent("solve", "--text", ISSUE, "--repo", parking, "--dry-run")
-    assert done.code == 0
-    assert "tests: python -m pytest" in done.out
-    assert not (tmp_path / "state").exists()
-
-
-def test_secrets_stay_out(swe_agent: Run, parking: Path, script: Callable[..., str], tmp_path: Path) -> None:
-    key = "sk-proj-" + "Zx9" * 16
-    token = "ghp_" + "A1b2" * 9
-    host = "correct-horse-battery-staple-77"
-    (parking / "settings.ini").write_text(f"token = {token}\n")
-    git(parking, "add", "-A")
-    git(parking, "commit", "-qm", "settings")
-    coder = [
-        said(call("readFile", path="settings.ini")),
-        said(call("shell", command="env; cat settings.ini")),
-        *CODER,
-    ]
-    done = swe_agent(
-        "solve",
-        "--text",
-        f"{ISSUE}\nOur key is {key}",
-        "--repo",
-        parking,
-        "--model",
-        script(coder=coder),
-        "--output",
-        tmp_path / "r",
-        env={"MY_SERVICE_PASSWORD": host},
-    )
-    assert done.code == 0, done.err
-    for path in (tmp_path / "r").rglob("*"):
-        if path.is_file():
-            data = path.read_bytes()
-            for secret in (key, token, host):
-                assert secret.encode() not in data, path
-    for secret in (key, token, host):
-        assert secret not in done.out + done.err
-
-
-def test_a_repository_cannot_steer_without_consent(
-    swe_agent: Run, parking: Path, script: Callable[..., str]
-) -> None:
-    (parking / ".swe-agent.toml").write_text('test-cmd = "false"\nmodel = "openai/evil"\n')
-    git(parking, "add", "-A")
-    git(parking, "commit", "-qm", "config")
-    done = swe_agent("solve", "--text", ISSUE, "--repo", parking, "--model", script(), "--dry-run")
-    assert "model is ignored" in done.err
-    assert "not used" in done.err
-    assert "tests: python -m pytest" in done.out
-
-
-def test_config_files_and_environment(swe_agent: Run, parking: Path, tmp_path: Path) -> None:
-    config = tmp_path / "config" / "swe-agent" / "config.toml"
-    config.parent.mkdir(parents=True)
-    config.write_text('search = "best-of-n"\n[solve]\nsandbox = "plain"\n')
-    done = swe_agent("solve", "--text", ISSUE, "--repo", parking, "--dry-run")
-    assert "search: best-of-n" in done.out
-    assert "sandbox: plain" in done.out
-    done = swe_agent(
-        "solve", "--text", ISSUE, "--repo", parking, "--dry-run", env={"SWE_AGENT_SEARCH": "tree"}
-    )
-    assert "search: tree" in done.out
-    shown = swe_agent("config", "show", "--origin")
-    assert f'search = "best-of-n"  # {config}' in shown.out
-    config.write_text("search = \n")
-    broken = swe_agent("solve", "--text", ISSUE, "--repo", parking, "--dry-run")
-    assert broken.code == 2
-    assert str(config) in broken.err
-
-
-def test_wheel_holds_the_package(tmp_path: Path) -> None:
-    """A build from the checkout, so that a folder or a data file left out of pyproject.toml is noticed."""
-    root = Path(__file__).resolve().parents[2]
-    if shutil.which("git") is None or not (root / ".git").exists():
-        pytest.skip("needs git and a checkout")
-    source = tmp_path / "source"
-    git(tmp_path, "clone", "-q", str(root), str(source))
-    import sys
-    import zipfile
-
-    subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(tmp_path / "dist"), str(source)],
-        check=True,
-    )
-    names = zipfile.ZipFile(next((tmp_path / "dist").glob("*.whl"))).namelist()
-    for needed in (
-        "prompts/coder.md",
-        "examples/parking/repo/parking/tariff.py",
-        "orchestrator/pages/run.html",
-        "orchestrator/pages/page.js",
-        "py.typed",
-    ):
-        assert f"swe_agent/{needed}" in names
-    assert not [
-        name for name in names if name.startswith(("swe_agent/tests", "swe_agent/bench", "tests", "agents"))
-    ]

@@ -6,22 +6,19 @@ import errno
 import os
 import shlex
 import threading
-import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
 from ..errors import SandboxError
 from .base import ExecResult, Sandbox, SandboxSpec, Session
+from .container import Container, ShellEndedError
 from .container_environment import look_inside
 from .container_files import raise_errno, read_script, write_script
 from .container_session import ContainerSession
-from .container_shell import PROGRAM, ContainerShell, ShellResult, assignments, literal
-from .docker_archive import file_archive
+from .container_shell import ShellResult, assignments, literal
 from .docker_images import HOME as _HOME
 from .docker_images import ImageLayer, daemon_errors, prepare_tree
-from .docker_walls import container_walls
 from .environment import shell_argv
 from .leftovers import LABEL, OWNER_LABEL
 from .ownership import owner_mark
@@ -29,12 +26,6 @@ from .ownership import owner_mark
 _DEPTH = 110
 """The daemon stacks about 125 layers, the image's own among them."""
 _INLINE = 256 << 10
-_KILLED_OUTSIDE = (137, 143)
-"""Exit codes of a container that was stopped: no command inside can signal its first process so."""
-
-
-class _ShellEndedError(SandboxError):
-    """A command ended the shell that runs it, twice; the container is there again."""
 
 
 class DockerSandbox(Sandbox):
@@ -58,8 +49,7 @@ class DockerSandbox(Sandbox):
         """Whether anything ran since `_state`."""
         self._session = False
         """Whether a session has the shell's streams."""
-        self._container: str | None = None
-        self._shell: ContainerShell | None = None
+        self._container: Container | None = None
         if _parent is None:
             self._open()
             return
@@ -93,50 +83,14 @@ class DockerSandbox(Sandbox):
 
     def _start(self, layer: ImageLayer) -> None:
         """Start the container of this fork on a committed state."""
-        spec = self._spec
         self._base = self._state = layer
         layer.acquire()
         layer.acquire()
         try:
-            with daemon_errors("start a container"):
-                self._container = self._api.create_container(
-                    layer.image,
-                    PROGRAM,
-                    entrypoint=[],
-                    stdin_open=True,
-                    user=self._user,
-                    working_dir="/",
-                    labels=self._labels(),
-                    host_config=container_walls(self._api, spec),
-                )["Id"]
-                self._start_shell()
+            self._container = Container.start(self._api, self._spec, layer.image, self._user, self._labels())
         except BaseException:
             self.close()
             raise
-
-    def _start_shell(self) -> None:
-        streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-        attached = self._api.attach_socket(self._container, streams)
-        self._api.start(self._container)
-        self._shell = ContainerShell(attached, self._kill_commands)
-
-    def _revive(self) -> bool:
-        """A command can end the container's shell (it is of the same user); the container's files are still there.
-        Whether it runs again."""
-        try:
-            with daemon_errors("start the container again"):
-                state = self._api.inspect_container(self._container)["State"]
-                killed = state.get("OOMKilled") or state.get("ExitCode") in _KILLED_OUTSIDE
-                if self._closed or killed or state.get("Status") != "exited":
-                    return False
-                self._start_shell()
-        except SandboxError:
-            return False
-        return True
-
-    def _kill_commands(self) -> None:
-        with daemon_errors("stop the command"):
-            self._api.kill(self._container, "USR1")
 
     def _probe(self, *, copied: bool) -> None:
         """Learn what the image has: a shell, a home, a search path, a conda environment `testbed`."""
@@ -170,10 +124,10 @@ class DockerSandbox(Sandbox):
                     output_bytes=limits.output_bytes,
                     watch=self._watch_disk,
                 )
-            except _ShellEndedError:
+            except ShellEndedError:
                 return ExecResult(137, "[killed: it ended the shell of the sandbox]\n", 0.0)
             if self._over_disk:
-                self._over_disk = self._exceeds_disk()
+                self._over_disk = self._exceeds()
         timed_out = done.stopped == "timeout"
         if done.stopped and not timed_out:
             done.output.feed(f"\n[killed: {done.stopped}]\n".encode())
@@ -203,8 +157,7 @@ class DockerSandbox(Sandbox):
     ) -> Session:
         """See `Sandbox.open_session`. Until it is closed everything else raises SandboxError."""
         with self._lock:
-            self._alive()
-            assert self._shell is not None
+            container = self._alive()
             self._dirty = self._session = True
             words = [str(part) for part in argv]
             name, lacking = shlex.quote(words[0]), shlex.quote(f"{words[0]}: not found")
@@ -214,9 +167,9 @@ class DockerSandbox(Sandbox):
                 return self._program(words, cwd, env, before=found + before) + " 2>/dev/null"
 
             try:
-                return ContainerSession(self._shell, script, self._watch_disk, self._end_session)
+                return ContainerSession(container.shell, script, self._watch_disk, self._end_session)
             except ConnectionError as error:
-                raise SandboxError(f"the container is gone: {self._why(error)}") from error
+                raise SandboxError(f"the container is gone: {container.why(error)}") from error
 
     def _end_session(self) -> None:
         self._session = False
@@ -228,31 +181,33 @@ class DockerSandbox(Sandbox):
         raise_errno(done, target)
         return done.output.value()
 
+    def peek(self, path: str, max_bytes: int) -> bytes | None:
+        """Without the lock, which the running command holds."""
+        container = self._container
+        return container.peek(self.root / path, max_bytes) if container is not None else None
+
     def write_bytes(self, path: str | PurePosixPath, data: bytes) -> None:
         target = self.root / path
         limit = self._spec.limits.file_bytes
         if limit is not None and len(data) > limit:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(target))
         with self._lock:
-            if self._over_disk and self._exceeds_disk():
+            if self._over_disk and self._exceeds():
                 raise OSError(errno.EDQUOT, "the disk limit of this sandbox is used up", str(target))
-            held = None if len(data) <= _INLINE else self._upload(data)
+            held = None if len(data) <= _INLINE else self._alive().upload(data, self._ids)
             done = self._run(write_script(target, data, held), timeout=300)
         raise_errno(done, target)
 
     def fork(self) -> DockerSandbox:
         with self._lock:
-            self._alive()
+            container = self._alive()
             if self._dirty:
                 if self._base.depth >= _DEPTH:
                     raise SandboxError(
                         f"this fork would be {_DEPTH} generations deep, more than the daemon can stack: "
                         "fork from an earlier state"
                     )
-                with daemon_errors("commit the container"):
-                    image = self._api.commit(self._container, pause=False, conf={"Labels": self._labels()})[
-                        "Id"
-                    ]
+                image = container.commit(self._labels())
                 old, self._state = self._state, ImageLayer(image, self._base, ours=True)
                 self._state.acquire()
                 old.release(self._api)
@@ -265,11 +220,10 @@ class DockerSandbox(Sandbox):
         self._closed = True
         # Removing first ends a command that another thread waits for, which then lets go of the lock.
         if self._container is not None:
-            with suppress(SandboxError), daemon_errors("remove the container"):
-                self._api.remove_container(self._container, force=True, v=True)
+            self._container.remove()
         with self._lock:
-            if self._shell is not None:
-                self._shell.close()
+            if self._container is not None:
+                self._container.shell.close()
             self._base.release(self._api)
             self._state.release(self._api)
 
@@ -283,37 +237,9 @@ class DockerSandbox(Sandbox):
         watch: Callable[[], str | None] | None = None,
     ) -> ShellResult:
         with self._lock:
-            self._alive()
-            assert self._shell is not None
+            container = self._alive()
             self._dirty = True
-            try:
-                # Once more: the command before may have left an order to end in the shell's input.
-                for _ in range(2):
-                    try:
-                        return self._shell.run(
-                            script, stdin=stdin, timeout=timeout, output_bytes=output_bytes, watch=watch
-                        )
-                    except ConnectionError as error:
-                        if not self._revive():
-                            raise SandboxError(f"the container is gone: {self._why(error)}") from error
-                raise _ShellEndedError("the command ends the shell of the sandbox")
-            except BaseException:
-                self._shell.close()  # interrupted: the rest of the output would be taken for the next one's
-                raise
-
-    def _why(self, error: ConnectionError) -> str:
-        """What the daemon says about the end of the container."""
-        if self._closed:
-            return "it was closed"
-        try:
-            with daemon_errors("ask the Docker daemon"):
-                state = self._api.inspect_container(self._container)["State"]
-        except SandboxError as reason:
-            return str(reason)
-        if state.get("OOMKilled"):
-            return "it ran out of memory"
-        said = state.get("Error") or error
-        return f"{state.get('Status')}, exit code {state.get('ExitCode')}: {said}"
+            return container.run(script, stdin=stdin, timeout=timeout, output_bytes=output_bytes, watch=watch)
 
     def _stdin(self, data: bytes | None) -> tuple[str, str]:
         """How the shell gets `data` to the command: a redirection or a command, and what runs first."""
@@ -321,37 +247,25 @@ class DockerSandbox(Sandbox):
             return "</dev/null", ""
         if len(data) <= _INLINE:
             return literal(data), ""
-        held = self._upload(data)
+        held = self._alive().upload(data, self._ids)
         return f"<{held}", f"rm -f {held}; "
 
-    def _upload(self, data: bytes) -> str:
-        """Put `data` in a file of the container through the daemon, without the shell."""
-        self._alive()
-        name = f".swe-agent-{uuid.uuid4().hex}"
-        with daemon_errors("copy data into the container"):
-            self._api.put_archive(self._container, "/tmp", file_archive(name, data, *self._ids))
-        return f"/tmp/{name}"
-
     def _watch_disk(self) -> str | None:
-        if self._over_disk or not self._exceeds_disk():
+        if self._over_disk or not self._exceeds():
             return None
         self._over_disk = True
         return f"disk limit of {self._spec.limits.disk_bytes} bytes"
 
-    def _exceeds_disk(self) -> bool:
-        limit = self._spec.limits.disk_bytes
-        if limit is None:
-            return False
-        with daemon_errors("measure the container"):
-            found = self._api.containers(all=True, size=True, filters={"id": self._container})
-        return bool(found) and int(found[0].get("SizeRw") or 0) > limit
+    def _exceeds(self) -> bool:
+        return self._container is not None and self._container.exceeds(self._spec.limits.disk_bytes)
 
     def _labels(self) -> dict[str, str]:
         label = self._spec.label
         return {LABEL: label, OWNER_LABEL: owner_mark(kind="docker", label=label)}
 
-    def _alive(self) -> None:
-        if self._closed:
+    def _alive(self) -> Container:
+        if self._closed or self._container is None:
             raise SandboxError("the sandbox is closed")
         if self._session:
             raise SandboxError("a session is open in this sandbox: close it first, or use a fork")
+        return self._container

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import threading
 from collections.abc import Iterator
@@ -42,8 +43,18 @@ def daemon_errors(what: str) -> Iterator[None]:
         raise SandboxError(f"cannot {what}: {error.explanation or error}") from error
     except (DockerException, RequestException) as error:
         raise SandboxError(
-            f"cannot {what}: {error}; start the daemon, or point DOCKER_HOST to one that runs"
+            f"cannot {what}: {daemon_reason(error)}; start the daemon, or point DOCKER_HOST to one that runs"
         ) from error
+
+
+def daemon_reason(error: BaseException) -> str:
+    """What the system said of the socket; else the SDK's own words."""
+    fault: BaseException | None = error
+    while fault is not None:
+        if isinstance(fault, OSError) and fault.strerror:
+            return f"{fault.strerror} ({os.environ.get('DOCKER_HOST') or 'its default socket'})"
+        fault = fault.__cause__ or fault.__context__
+    return str(error)
 
 
 def prepare_tree(api: Any, spec: SandboxSpec, image_user: str, labels: dict[str, str]) -> PreparedTree:

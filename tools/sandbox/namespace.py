@@ -19,6 +19,7 @@ from .family import Family
 from .holder import protocol
 from .holder.mounts import HOME
 from .identity import Identity
+from .obstacles import explain
 from .session import PipeSession
 from .space import require_space
 from .spawner import ZYGOTE, Holder, HolderError
@@ -59,8 +60,6 @@ class NamespaceSandbox(Sandbox):
         except BaseException as error:
             self._family.remove()
             if isinstance(error, HolderError):
-                from .doctor import explain
-
                 raise SandboxError(explain(error)) from error
             raise
 

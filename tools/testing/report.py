@@ -74,6 +74,8 @@ class TestReport:
     """Whether the run came to its own end. One that did not may lack any test, whatever its exit code."""
     marks: tuple[str, ...] = ()
     """Signs that the code under test reached for its judge (looked for in cold runs)."""
+    marked: tuple[str, ...] = ()
+    """The tests and files in whose runs they were made; empty: any of them."""
     chosen: str = ""
     """How the tests were chosen, when neither all nor named ones were run."""
 

@@ -61,13 +61,15 @@ class TestRunner:
         *,
         timeout: float | None = None,
         cold: bool = False,
+        disguise: bool = False,
     ) -> TestReport:
         """Run the tests, or those that `selection` names: ids as reports print them, files or folders.
 
         Names that match nothing are in the report's `unknown` and `collection_errors`. The working tree
         is left as it was. A selection that is run again may be run warm (see `tools/testing/warm/runner`): the report
         says so. `timeout` is in seconds, by default the test command's own; what had finished
-        before it is kept. With `cold` the run happens in a fresh process: every final verdict is one.
+        before it is kept. With `cold` the run happens in a fresh process: every final verdict is one. A `disguise` (cold
+        runs of pytest) hides from the code under test what tells it that it is tested, as far as that can be hidden.
 
         Raises: ToolError for a name that cannot be a test; SandboxError.
         """
@@ -80,7 +82,9 @@ class TestRunner:
                 return replace(report, log_path=write_log(log, report.output))
         on_base = self._gathers(workspace)
         with self._tree(workspace) as tree:
-            report, _ = self._cold(tree.sandbox, names, limit, log, on_base=on_base, audit=cold)
+            report, _ = self._cold(
+                tree.sandbox, names, limit, log, on_base=on_base, audit=cold, disguise=disguise
+            )
         if self._warm is not None and not cold:
             self._warm.note(names, report)
         return report
@@ -162,6 +166,7 @@ class TestRunner:
         coverage: bool = False,
         on_base: bool = False,
         audit: bool = False,
+        disguise: bool = False,
     ) -> tuple[TestReport, Events]:
         return run_cold(
             sandbox,
@@ -173,6 +178,7 @@ class TestRunner:
             bytecode=self._bytecode,
             on_base=on_base,
             audit=audit,
+            disguise=disguise,
             limit_s=self.limit_s,
             on_progress=self.on_progress,
         )

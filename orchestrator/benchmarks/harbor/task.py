@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ....tools.errors import UsageError
+from ....tools.files import reason_of
 from .schema import Environment, TaskConfig, TaskStep
 
 MAIN = "main"
@@ -176,4 +177,4 @@ def _text(path: Path) -> str:
     try:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
+        raise UsageError(f"{path} cannot be read: {reason_of(error)}") from error

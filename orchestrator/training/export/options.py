@@ -14,7 +14,6 @@ KINDS = ("sft", "sft_pc", "sft_tokens", "dpo", "kto", "reward", "orm", "prm", "g
 """Training data, one folder each; columns as TRL 1.16 takes them."""
 FORMATS = (*KINDS, "atif", "preds")
 
-ONLY = ("resolved", "verified", "unfailed", "all")
 Only = Literal["resolved", "verified", "unfailed", "all"]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ....tools.errors import RecordError
+from ....tools.files import reason_of
 from ...record.schema import Trajectory
 from .atif import from_atif, is_atif
 from .merge import record_of
@@ -39,7 +40,7 @@ def conversations(file: Path) -> Iterator[Transcript]:
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(f"{file} cannot be read: {error}") from error
+        raise RecordError(f"{file} cannot be read: {reason_of(error)}") from error
     name = file.name.split(".traj")[0].removesuffix(".json").removesuffix(".jsonl")
     empty = True
     for where, data in _values(file, text):

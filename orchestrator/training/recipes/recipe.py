@@ -88,6 +88,8 @@ class Recipe:
             if path.is_file() and path.stat().st_size:
                 found[split] = str(path)
         if "train" not in found:
+            if not self.data.is_dir():
+                raise UsageError(f"--data {self.data}: no such folder; `swe-agent export` makes one")
             have = sorted(p.parent.name for p in self.data.glob("*/train.jsonl") if p.stat().st_size)
             raise UsageError(
                 f"{self.data} has no rows of {source} (it has {', '.join(have) or 'none'}): "

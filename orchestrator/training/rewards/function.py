@@ -53,6 +53,11 @@ def load_reward(text: str) -> RewardSpec | RewardFunction:
     if not (colon and path.endswith(".py")):
         if text.endswith(".py"):
             raise UsageError(f"name the function: --reward {text}:FUNCTION")
+        if not (Path(text).suffix or Path(text).exists()):
+            known = ", ".join(sorted(installed("rewards"))) or "none"
+            raise UsageError(
+                f"--reward {text}: no such file, and no installed package offers it (there is: {known})"
+            )
         return RewardSpec.load(Path(text))
     if not Path(path).is_file():
         raise UsageError(f"no file {path}")

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ....tools.errors import UsageError
+from ....tools.files import reason_of
 
 
 class RewardWeights(BaseModel):
@@ -42,7 +43,7 @@ class RewardSpec(BaseModel):
             text = path.read_text(encoding="utf-8")
             data = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
         except (OSError, ValueError) as error:
-            raise UsageError(f"cannot read the reward spec {path}: {error}") from error
+            raise UsageError(f"cannot read the reward spec {path}: {reason_of(error)}") from error
         try:
             return cls.model_validate(data)
         except ValidationError as error:

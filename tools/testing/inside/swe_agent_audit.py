@@ -5,6 +5,7 @@ test machinery still is what it was, whose code stands in other people's modules
 It finds; it cannot prevent. Runs under the repository's Python (3.6 or newer).
 """
 
+import functools
 import gc
 import operator
 import os
@@ -22,6 +23,9 @@ _FRAMES = (
     "sys.settrace",
     "sys.setprofile",
 )
+_MEMORY = ("ctypes.cdata", "ctypes.dlopen", "ctypes.string_at", "ctypes.wstring_at", "ctypes.cdata/buffer")
+_HELPERS = ("inspect.py", "traceback.py", "swe_agent_audit.py")
+_WRITES = os.O_WRONLY | os.O_RDWR
 _MOST = 20
 _CALLABLE = (types.FunctionType, types.BuiltinFunctionType, type, classmethod, staticmethod, property)
 
@@ -32,7 +36,10 @@ class Audit:
     def __init__(self, root, is_test):
         self.prefix = os.path.realpath(root).rstrip(os.sep) + os.sep
         self.is_test = is_test
-        self.stack = set()
+        self.heard = set()
+        self.libraries = tuple(
+            sorted({os.path.realpath(path) + os.sep for path in _library_folders() if path})
+        )
         self._busy = False
         self.core = dict(self._core())
         self.judges = _judges() if "_pytest" in sys.modules else []
@@ -40,29 +47,42 @@ class Audit:
             sys.addaudithook(self._heard)
 
     def _heard(self, event, arguments):
-        if event not in _FRAMES or self._busy:
-            return
-        self._busy = True
-        try:
-            frame = sys._getframe(1)
+        if event == "open":
+            self._opened(*arguments)
+        elif not self._busy and (event in _FRAMES or event in _MEMORY):
+            self._busy = True
+            try:
+                path = self._asker(sys._getframe(1))
+                what = "looks into the process" if event in _FRAMES else "reaches into memory"
+                if path:
+                    self.heard.add("%s %s by %s" % (path, what, event))
+            finally:
+                self._busy = False
+
+    def _opened(self, path, mode, flags):
+        """Code that is written into the tree while tests run is no code that anybody has judged."""
+        writes = any(c in mode for c in "wax+") if isinstance(mode, str) else bool(flags and flags & _WRITES)
+        if writes and isinstance(path, str) and path.endswith((".py", ".pth", ".so", ".pyd")):
+            full = os.path.join(os.getcwd(), path)
+            if os.path.realpath(full).startswith(self.prefix):
+                self.heard.add("%s is written while the tests run" % os.path.relpath(full, self.prefix))
+
+    def _asker(self, frame):
+        """The product whose code is in `frame`, or in whose name it was called; "" when it is none's."""
+        while frame is not None:
             name = frame.f_code.co_filename
-            while frame.f_back and os.path.basename(name) in (
-                "inspect.py",
-                "traceback.py",
-                "swe_agent_audit.py",
-            ):
-                frame = frame.f_back
-                name = frame.f_code.co_filename
-            path = self._product(name)
-            if path:
-                self.stack.add("%s looks into the process by %s" % (path, event))
-        finally:
-            self._busy = False
+            if name.startswith("<"):  # made of a text: it belongs to the module in which it was made
+                name = frame.f_globals.get("__file__") or name
+            if not name.startswith("<") and os.path.basename(name) not in _HELPERS:
+                return self._product(name)
+            frame = frame.f_back
+        return ""
 
     def _product(self, name):
-        """The path of a file of the repository that is no test; "" for others."""
+        """The path of a file of the repository that is no test, or the name of one that is nobody's; "" for others."""
         if not name.startswith(self.prefix):
-            return ""
+            known = name.startswith("<") or not os.path.isabs(name) or name.startswith(self.libraries)
+            return "" if known else "%s (from outside)" % os.path.basename(name)
         path = name[len(self.prefix) :].replace(os.sep, "/")
         return "" if path.startswith(".git/") or self.is_test(path) else path
 
@@ -100,18 +120,23 @@ class Audit:
             if name == "__main__" or name.startswith("swe_agent_"):
                 continue
             for key, value in list(vars(module).items()):
-                if isinstance(value, types.FunctionType):
-                    self._guest(found, value, name + "." + key)
-                elif isinstance(value, type) and value.__module__ == name:
+                if isinstance(value, type) and value.__module__ == name:
                     for part, inner in list(vars(value).items()):
-                        if isinstance(inner, types.FunctionType):
-                            self._guest(found, inner, name + "." + key + "." + part)
+                        self._guest(found, inner, name + "." + key + "." + part)
+                else:
+                    self._guest(found, value, name + "." + key)
         return sorted(found)[:_MOST]
 
-    def _guest(self, found, function, where):
-        path = self._product(function.__code__.co_filename)
-        if path:
-            found.add("%s replaces %s" % (path, where))
+    def _guest(self, found, value, where):
+        value = getattr(value, "__func__", value)
+        value = value.func if isinstance(value, functools.partial) else value
+        if isinstance(value, types.FunctionType):
+            name = value.__code__.co_filename
+            if name.startswith("<"):
+                name = value.__globals__.get("__file__") or name
+            path = self._product(name)
+            if path:
+                found.add("%s replaces %s" % (path, where))
 
     def equal_to_everything(self):
         """Classes of the repository's products whose objects equal values that they have never seen."""
@@ -121,15 +146,18 @@ class Audit:
             alive.setdefault(type(object_), object_)
         for owner in _classes():
             own = vars(owner).get("__eq__")
+            if own is None:
+                continue
             code = getattr(own, "__code__", None)
-            path = self._product(code.co_filename) if code is not None else ""
+            file = getattr(sys.modules.get(owner.__module__), "__file__", None)
+            path = self._product(code.co_filename if code is not None else file or "<unknown>")
             if path and _equals_all(owner, alive.get(owner)):
                 found.add("%s: objects of %s are equal to everything" % (path, owner.__name__))
         return sorted(found)[:_MOST]
 
     def marks(self):
         """All that is to be said at the end."""
-        found = set(self.stack)
+        found = set(self.heard)
         for look in (self.changed, self.guests, self.equal_to_everything):
             try:
                 found.update(look())
@@ -155,14 +183,20 @@ def _judges():
     return [entry for entry in found if isinstance(entry[2], _CALLABLE)]
 
 
+def _library_folders():
+    """Where code may come from that is not the repository's."""
+    import swe_agent_report
+
+    prefixes = (sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(os.__file__))
+    return [*prefixes, *sys.path[1:], os.path.dirname(os.path.abspath(swe_agent_report.__file__))]
+
+
 def _classes():
     seen = set()
     left = [object]
     while left:
-        try:
-            children = type.__subclasses__(left.pop())
-        except TypeError:  # a metaclass: its subclasses are asked for otherwise
-            continue
+        owner = left.pop()
+        children = type.__subclasses__(type) if owner is type else _subclasses(owner)
         for child in children:
             if id(child) not in seen:
                 seen.add(id(child))
@@ -170,8 +204,25 @@ def _classes():
                 yield child
 
 
+def _subclasses(owner):
+    try:
+        return type.__subclasses__(owner)
+    except TypeError:  # a metaclass
+        return []
+
+
 class _Stranger(object):
     pass
+
+
+_STRANGERS = (
+    (_Stranger(), 7306391.25, "\x00stranger", (7306391, "x"), operator),
+    (7306391, -5507),
+    ("\x00stranger", "\x00other"),
+    ([7306391], [-5507]),
+    ({"x": 7306391}, {"x": -5507}),
+)
+"""Of each kind no two are equal, so that nothing is equal to both."""
 
 
 def _equals_all(owner, object_):
@@ -182,10 +233,11 @@ def _equals_all(owner, object_):
             object_ = base.__new__(owner)
         except Exception:
             return False
-    equal = 0
-    for other in (_Stranger(), 7306391.25, "\x00stranger", (7306391, "x"), operator):
-        try:
-            equal += object_ == other and not isinstance(other, owner)
-        except Exception:
-            pass
-    return equal >= 2
+    return any(sum(_is_equal(object_, other, owner) for other in kind) >= 2 for kind in _STRANGERS)
+
+
+def _is_equal(object_, other, owner):
+    try:
+        return bool(object_ == other) and not isinstance(other, owner)
+    except Exception:
+        return False

@@ -9,6 +9,7 @@ import os
 import sys
 
 import pytest
+import swe_agent_options as options
 import swe_agent_report as shared
 
 _SKIPPED = pytest.skip.Exception
@@ -25,6 +26,7 @@ class State:
     tracer = None
     coverage = None
     audit = None
+    disguise = None
     raised = {}
     """Tests whose latest call raised: told by the call itself, not by a report about it."""
     selected = False
@@ -57,6 +59,10 @@ def start(folder):
     State.report = shared.Report(os.path.join(folder, "report.jsonl"), State.request.signer)
     State.results = {}
     State.request.restore_environment()
+    if State.request.disguise:
+        import swe_agent_disguise
+
+        State.disguise = swe_agent_disguise.Disguise()
     if State.request.audit:
         import swe_agent_audit
 
@@ -135,37 +141,9 @@ def pytest_addoption(parser):
     parser.parse_known_args = parse_known_args
 
 
-_NEUTRAL = {
-    "maxfail": 0,
-    "continue_on_collection_errors": True,
-    "cov_source": [],
-    "no_cov": True,
-    "cov_fail_under": None,
-    "numprocesses": None,
-    "dist": "no",
-    "tx": [],
-    "looponfail": False,
-    "randomly_reorganize": False,
-    "randomly_seed": 0,
-    "random_order": False,
-    "random_order_bucket": "none",
-    "lf": False,
-    "failedfirst": False,
-    "newfirst": False,
-    "stepwise": False,
-    "collectonly": False,
-    "usepdb": False,
-    "xmlpath": None,
-    "htmlpath": None,
-    "resultlog": None,
-    "pastebin": None,
-    "cacheclear": False,
-}
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config):
-    _neutralise(config)
+    options.neutralise(config)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -176,23 +154,19 @@ def pytest_load_initial_conftests(early_config):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
-    _neutralise(config)
+    options.neutralise(config)
     if State.checkpoint is not None:
         State.checkpoint("configured")
     if State.request.signer is not None:
         sys.modules.pop(__name__, None)
+    if State.disguise is not None:
+        config.pluginmanager.register(State.disguise)
     State.selected = True
     rootdir = getattr(config, "rootpath", None) or getattr(config, "rootdir", "")
     State.rootdir = os.path.realpath(str(rootdir))
     State.request.root = os.path.realpath(State.request.root)
     if State.request.select:
         config.args[:] = _files(State.request)
-
-
-def _neutralise(config):
-    for name, value in _NEUTRAL.items():
-        if hasattr(config.option, name):
-            setattr(config.option, name, value)
 
 
 def _files(request):

@@ -46,6 +46,7 @@ class Request:
         self.restore = data["restore"]
         self.signer = _signer(folder, data)
         self.audit = bool(data.get("audit"))
+        self.disguise = bool(data.get("disguise"))
         self.bytecode = data.get("bytecode")
         self.shared_bytecode = data.get("shared_bytecode")
         self.limit_s = data.get("limit_s")

@@ -93,6 +93,14 @@ def _patch():
         _finish(_name(test))
 
     wrap("stopTest", stopped)
+    plain_run = unittest.TextTestRunner.run
+
+    def run(self, test):
+        # for whoever watches: what a class skips as a whole never starts
+        report.write(total=test.countTestCases())
+        return plain_run(self, test)
+
+    unittest.TextTestRunner.run = run
 
 
 def _names(test):
@@ -158,8 +166,10 @@ def main():
     try:
         if mode == "unittest":
             sys.path.insert(0, os.getcwd())
-            sys.argv = ["python -m unittest"] + arguments
-            Program(module=None, argv=sys.argv)
+            sys.argv = given = ["python -m unittest"] + arguments
+            if request.disguise:
+                sys.argv = ["/srv/app/main.py"]
+            Program(module=None, argv=given)
         else:
             script = arguments[0]
             sys.argv = arguments

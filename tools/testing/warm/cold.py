@@ -18,7 +18,7 @@ from .progress import OnProgress, watched
 from .request import FOLDER, Events, ends, place, read_events
 
 _SHARED = "swe_agent_report.py"
-_PYTEST = "swe_agent_pytest.py"
+_PYTEST = ("swe_agent_pytest.py", "swe_agent_options.py", "swe_agent_disguise.py")
 _COVERAGE = "swe_agent_coverage.py"
 _UNITTEST = "swe_agent_unittest.py"
 _AUDIT = "swe_agent_audit.py"
@@ -54,14 +54,15 @@ def run_cold(
     bytecode: Bytecode | None = None,
     on_base: bool = False,
     audit: bool = False,
+    disguise: bool = False,
     limit_s: float | None = None,
     on_progress: OnProgress | None = None,
 ) -> tuple[TestReport, Events]:
     """Run the test command in `sandbox`; the events hold what the report has no place for. `on_base` says
     that the tree is the base commit's, so that its bytecode may serve later runs. With `audit` the run is
-    looked over for code that reaches for its judge (`TestReport.marks`). `limit_s`
-    ends a single test (pytest and unittest). `on_progress` hears, about once a second and from another thread, how
-    far the run is (pytest).
+    looked over for code that reaches for its judge (`TestReport.marks`); with `disguise` a process of tests shows
+    little of what it is. `limit_s` ends a single test (pytest and unittest). `on_progress` hears, about once a second
+    and from another thread, how far the run is (pytest, unittest, Django; another command says nothing before its end).
 
     Raises: ToolError for a selection that no test can have; SandboxError.
     """
@@ -72,15 +73,17 @@ def run_cold(
     try:
         if runner == "pytest":
             compiled = _bytecode(bytecode, sandbox, folder)
-            asked = {**compiled, **limit, "coverage": coverage, **signature(project, audit)}
+            looks = {"coverage": coverage, "disguise": disguise}
+            asked = {**compiled, **limit, **looks, **signature(project, audit)}
             with watched(sandbox, folder, on_progress):
                 done, events = _pytest(sandbox, project, names, folder, timeout, asked)
             if bytecode is not None and on_base and not done.timed_out and events.results:
                 bytecode.keep(sandbox, folder)
         elif runner in ("unittest", "django"):
             compiled = _bytecode(bytecode, sandbox, folder)
-            asked = {**compiled, **limit, **signature(project, audit)}
-            done, events = _unittest(sandbox, project, names, folder, timeout, asked)
+            asked = {**compiled, **limit, "disguise": disguise, **signature(project, audit)}
+            with watched(sandbox, folder, on_progress):
+                done, events = _unittest(sandbox, project, names, folder, timeout, asked)
         else:
             done, events = _custom(sandbox, project, names, timeout)
     finally:
@@ -130,7 +133,7 @@ def _pytest(
 ) -> tuple[ExecResult, Events]:
     env, restore = pytest_environment(project, sandbox.root, folder)
     request = {"root": str(sandbox.root), "select": list(names), "restore": restore, **asked}
-    place(sandbox, folder, request, (_SHARED, _PYTEST, _AUDIT, *((_COVERAGE,) if asked["coverage"] else ())))
+    place(sandbox, folder, request, (_SHARED, *_PYTEST, _AUDIT, *((_COVERAGE,) if asked["coverage"] else ())))
     done = sandbox.exec(project.test_command.command, timeout=timeout, env=env)
     return done, read_events(sandbox, folder, str(asked["key"]))
 

@@ -23,6 +23,7 @@ from .request import FOLDER, Events, inside
 
 _NAMES = (
     "swe_agent_report.py",
+    "swe_agent_options.py",
     "swe_agent_pytest.py",
     "swe_agent_freezer.py",
     "swe_agent_session.py",
