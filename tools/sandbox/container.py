@@ -15,6 +15,7 @@ from .container_shell import PROGRAM, ContainerShell, ShellResult
 from .docker_archive import file_archive, read_member
 from .docker_images import daemon_errors
 from .docker_walls import container_walls
+from .holder.held import read_file, unlinked_bytes
 
 _KILLED_OUTSIDE = (137, 143)
 """Exit codes of a container that was stopped: no command inside can signal its first process so."""
@@ -144,7 +145,16 @@ class Container:
             return False
         with daemon_errors("measure the container"):
             found = self._api.containers(all=True, size=True, filters={"id": self._id})
-        return bool(found) and int(found[0].get("SizeRw") or 0) > limit
+        written = int(found[0].get("SizeRw") or 0) if found else 0
+        return written + unlinked_bytes(self._processes()) > limit
+
+    def _processes(self) -> list[str]:
+        """Numbers of its processes on this host; none where the daemon runs on another, or its files are not ours
+        to see: what they hold without a name is not known there."""
+        rows: list[list[str]] = []
+        with suppress(SandboxError), daemon_errors("list the container's processes"):
+            rows = self._api.top(self._id, ps_args="-eo pid")["Processes"] or []
+        return [pid for (pid, *_) in rows if self._id.encode() in read_file(f"/proc/{pid}/cgroup")]
 
     def peek(self, path: PurePosixPath, max_bytes: int) -> bytes | None:
         """A file as it is now, beside whatever runs; None where there is none or it is larger."""
