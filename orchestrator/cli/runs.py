@@ -21,6 +21,7 @@ def list_(
     json_: bool = typer.Option(False, "--json", help="A JSON object a line."),
 ) -> int:
     """Runs under the state folder, newest first: time, outcome, seconds, cost, repository, model."""
+    import shutil
     import sys
 
     from ..report.run_list import describe
@@ -34,8 +35,9 @@ def list_(
     if not runs:
         print(f"no run yet under {runs_root()}", file=sys.stderr)
     ended = [run for run in runs if run.outcome != "failed"]
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for run in ended[:limit]:
-        print(run.shown())
+        print(run.shown(columns))
     failed = [run for run in runs if run.outcome == "failed"]
     if failed:
         print(f"{len(failed)} that failed before they came to a result:")

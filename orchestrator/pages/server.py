@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+import sys
 from collections.abc import Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -36,6 +37,12 @@ class PageServer(ThreadingHTTPServer):
         self.root = root.resolve()
         self.word = secrets.token_urlsafe(12)
         super().__init__(("127.0.0.1", port), _Handler)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A browser that went away is no fault."""
+        error = sys.exception()
+        if not isinstance(error, ConnectionError):
+            print(f"swe-agent: a page could not be sent: {error}", file=sys.stderr)
 
     @property
     def address(self) -> str:

@@ -47,7 +47,10 @@ class LiveScreen(Screen):
         self._live.stop()
 
     def line(self, text: str, style: str = "") -> None:
-        self._console.print(printable(text), style=style or None, markup=False, highlight=False)
+        # wrapped by the terminal, which gives a path back whole when it is copied
+        self._console.print(
+            printable(text), style=style or None, markup=False, highlight=False, soft_wrap=True
+        )
 
     def __call__(self, type: str, fields: Mapping[str, Any]) -> None:
         self._take_in(type, fields)

@@ -33,14 +33,16 @@ class RunLine:
     cost_usd: float | None = None
     exit_code: int | None = None
 
-    def shown(self) -> str:
-        """In 100 columns and what the name takes."""
+    def shown(self, columns: int | None = None) -> str:
+        """A line; where it has no place in so many columns the name stands below."""
         took = "-" if self.seconds is None else f"{self.seconds:.0f} s"
         cost = "-" if self.cost_usd is None else dollars(self.cost_usd)
-        return printable(
-            f"{self.begun}  {self.outcome:<12} {took:>7} {cost:>9}  {self.repository[:20]:<20} "
-            f"{self.model[:24]:<24} {self.name}"
-        )
+        facts = f"{self.begun}  {self.outcome:<12} {took:>7} {cost:>9}  "
+        whole = printable(f"{facts}{self.repository[:20]:<20} {self.model[:24]:<24} {self.name}")
+        if columns is None or len(whole) <= columns:
+            return whole
+        above = printable(f"{facts}{self.repository[:20]}  {self.model}")
+        return f"{above[:columns]}\n    {printable(self.name)}"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -28,7 +28,9 @@ def apply_patch(run: Path, repository: Path) -> Path:
         raise UsageError(f"{run} has no patch")
     applied = _applied(directory)
     if applied and applied[-1].get("to") == str(root) and _is_applied(root, directory.patch):
-        raise UsageError(f"the patch is already applied to {root}: `apply {run} --undo` takes it back")
+        raise UsageError(
+            f"the patch is already applied to {root}: `swe-agent apply {run} --undo` takes it back"
+        )
     _git_apply(root, directory.patch)
     applied.append({"to": str(root), "at": int(time.time())})
     directory.replace("applied.json", json.dumps(applied, indent=2) + "\n")

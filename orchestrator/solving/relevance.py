@@ -33,8 +33,8 @@ _MACHINE = {
 }
 _TOOL = re.compile(r"FileNotFoundError: \[Errno 2\] No such file or directory: '([\w.+-]+)'")
 _PLACE = re.compile(
-    r"\b(tm_zone|tzname|time ?zone|zoneinfo|locale\.Error|unsupported locale|DISPLAY|no display|root user|getuid|"
-    r"No usable temporary|libGL|CUDA)\b"
+    r"\b(tm_zone|tzname|No time ?zone|time ?zone data|ZoneInfoNotFoundError|locale\.Error|unsupported locale|DISPLAY|"
+    r"no display|root user|getuid|No usable temporary|libGL|CUDA)\b"
 )
 _CODE = re.compile(
     r"`+([^`\n]+)`+|([A-Za-z_][\w.]*)\(|\b([A-Za-z]\w*(?:\.\w+)+)\b|\b(\w*_\w+|[A-Z]?[a-z]+[A-Z]\w*)\b"
@@ -100,7 +100,7 @@ def belonging(
 
 def of_the_machine(result: TestResult, issue: str = "") -> str:
     """Why a failure is the machine's and not the code's, in plain words; "" where it may be the code's."""
-    text = result.message
+    text = _said(result.message)
     name = failure_of(result).exception or ""
     if name and re.search(rf"\b{re.escape(name)}\b", issue):
         return ""
@@ -113,6 +113,13 @@ def of_the_machine(result: TestResult, issue: str = "") -> str:
     if (place := _PLACE.search(text)) and place[0].lower() not in issue.lower():
         return f"it depends on the machine ({place[0]})"
     return ""
+
+
+def _said(message: str) -> str:
+    """What an error says, without the source lines and names that a traceback quotes: those are the code's."""
+    lines = message.splitlines()
+    marked = [line for line in lines if line.startswith("E ")]
+    return "\n".join(marked or [line for line in lines if line[:1] not in (" ", ">", "\t")])
 
 
 def _clues(issue: str) -> _Clues:

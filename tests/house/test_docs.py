@@ -38,6 +38,22 @@ def test_every_command_and_flag_of_the_readme_exists() -> None:
 
 
 def test_links_between_the_documents_lead_somewhere() -> None:
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_code_on_the_pages_of_plugins_is_that_of_the_example() -> None:
+    """The example is installed and used by tests; a page that quotes it word for word is right as well."""
+    example = ROOT / "examples/plugin/repo"
+    sources = {
+        "python": (example / "swe_agent_lines.py").read_text(),
+        "toml": "".join((example / name).read_text() for name in ("pyproject.toml", "roles.toml")),
+    }
+    pages = [ROOT / "docs/plugins.md", *sorted((ROOT / "docs/plugins").glob("*.md"))]
+    assert len(pages) == 6
+    for page in pages:
+        blocks = re.findall(r"^```(python|toml)\n(.*?)^```", page.read_text(), re.M | re.S)
+        assert blocks, page.name
+        for language, text in blocks:
+            assert text.strip() in sources[language], (page.name, text)

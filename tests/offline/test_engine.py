@@ -67,7 +67,7 @@ def test_mutants_are_other_programs_of_the_same_shape(number: int):
     found = mutants(
         Context(chunk, {"value": ["int"], "best": ["int"], "rows": ["list[tuple]"], "name": ["str"]})
     )
-    texts = [edit.text for edit in found]
+    texts = [chunk.replace(mutant.change) for mutant in found]
     assert len(texts) == len(set(texts)) > 100
     assert chunk.text not in texts
     broken = 0
@@ -75,7 +75,7 @@ def test_mutants_are_other_programs_of_the_same_shape(number: int):
         assert 0 < edit.prior <= 1
         assert chunk.first_line <= edit.line <= chunk.last_line
         try:
-            ast.parse(file.with_chunk(chunk, edit.text))
+            ast.parse(file.with_chunk(chunk, chunk.replace(edit.change)))
         except SyntaxError:
             broken += 1
     assert broken <= len(texts) // 100
@@ -84,7 +84,7 @@ def test_mutants_are_other_programs_of_the_same_shape(number: int):
 def test_mutants_are_the_same_every_time():
     def run() -> list[tuple[str, str]]:
         chunk = SourceFile("a.py", SOURCE).chunks[0]
-        return [(edit.template, edit.text) for edit in mutants(Context(chunk, {}))]
+        return [(edit.template, str(edit.change)) for edit in mutants(Context(chunk, {}))]
 
     assert run() == run()
 

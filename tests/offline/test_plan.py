@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from swe_agent.agents.offline.engine import guard
 from swe_agent.agents.offline.engine.candidate import Candidate, combined
-from swe_agent.agents.offline.engine.chunk import SourceFile
-from swe_agent.agents.offline.engine.plan import Plan
+from swe_agent.agents.offline.engine.chunk import Chunk, SourceFile
+from swe_agent.agents.offline.engine.plan import Pace, Plan
 from swe_agent.agents.offline.engine.rank import rank
+from swe_agent.agents.offline.engine.worker import Goal
 
 NOBODY = Candidate((), (), 1.0, 1)
 PAIRS = st.lists(
@@ -52,12 +53,34 @@ def test_a_plan_ends_at_its_effort():
 def test_edits_of_one_function_go_together_where_they_do_not_touch():
     text = "def f(n):\n    if n == 1:\n        return 1\n    return 2\n"
     (chunk,) = SourceFile("a.py", text).chunks
-    first = Candidate(((chunk, text.replace("return 1", "return 0")),), ("a",), 0.5, 3, 1)
-    second = Candidate(((chunk, text.replace("return 2", "return n")),), ("b",), 0.5, 4, 2)
-    other = Candidate(((chunk, text.replace("return 1", "return 9")),), ("c",), 0.9, 3, 1)
+    first = Candidate(((chunk, chunk.changed(text.replace("return 1", "return 0"))),), ("a",), 0.5, 3, 1)
+    second = Candidate(((chunk, chunk.changed(text.replace("return 2", "return n"))),), ("b",), 0.5, 4, 2)
+    other = Candidate(((chunk, chunk.changed(text.replace("return 1", "return 9"))),), ("c",), 0.9, 3, 1)
     both = combined([first, second, other])
-    assert both[0].edits[0][1] == text.replace("return 1", "return 9").replace("return 2", "return n")
+    assert both[0].texts[0][1] == text.replace("return 1", "return 9").replace("return 2", "return n")
     assert [sorted(c.templates) for c in both] == [["b", "c"], ["a", "b"]]
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_a_change_makes_the_text_that_it_was_made_of(old, new):
+    chunk = Chunk("a.py", old, 1, 0)
+    assert chunk.replace(chunk.changed(new)) == new
+
+
+def test_only_tests_that_call_what_is_changed_guard_it():
+    first, second = SourceFile("a.py", "def f():\n    return 1\n\n\ndef g():\n    return 2\n").chunks
+    goal = Goal(
+        [0], [1, 2, 3], set(), set(), {1: {("a.py", first.first_line)}, 2: {("b.py", first.first_line)}}
+    )
+    assert goal.guarding([first]) == [1, 3]  # of 3 it is not known
+    assert goal.guarding([second]) == [3]
+    assert goal.guarding([first, second]) == [1, 3]
+
+
+def test_an_endless_loop_ends_soon_where_only_the_neighbours_are_slow():
+    assert Pace(0.001, 8.0).first_limit == 0.5
+    assert Pace(0.001, 8.0).limit == 30.0
+    assert Pace(0.0005, 0.001).first_limit == Pace(0.0005, 0.001).limit == 0.1
 
 
 def test_a_part_of_the_effort_is_left_for_edits_put_together():
@@ -81,7 +104,11 @@ def test_the_faulty_function_comes_before_its_caller():
     text = "def hours(n):\n    return n // 60 + 1\n\n\ndef price(n):\n    return hours(n) * 5\n"
     file = SourceFile("a.py", text)
     hours, price = file.chunks if "hours(n):" in file.chunks[0].text else file.chunks[::-1]
-    bent = Candidate(((price, price.text.replace("hours(n)", "hours(n - 1)")),), ("off by one",), 0.9, 6)
-    mended = Candidate(((hours, hours.text.replace("n // 60", "(n - 1) // 60")),), ("off by one",), 0.3, 2)
+    bent = Candidate(
+        ((price, price.changed(price.text.replace("hours(n)", "hours(n - 1)"))),), ("off by one",), 0.9, 6
+    )
+    mended = Candidate(
+        ((hours, hours.changed(hours.text.replace("n // 60", "(n - 1) // 60"))),), ("off by one",), 0.3, 2
+    )
     assert rank([(1, bent), (9, mended)], {"a.py": file}) == [mended, bent]
     assert rank([(1, bent)], {"a.py": file}) == [bent]

@@ -141,7 +141,7 @@ def test_what_is_missing_is_among_the_mutants(case: str) -> None:
     for chunk in [*file.chunks, file.whole]:
         for edit in mutants(Context(chunk, KINDS, [], {}, clues, None, file, errors)):
             try:
-                found.append(ast.dump(ast.parse(file.with_chunk(chunk, edit.text))))
+                found.append(ast.dump(ast.parse(file.with_chunk(chunk, chunk.replace(edit.change)))))
             except SyntaxError:
                 continue
     assert goal in found

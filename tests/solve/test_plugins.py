@@ -69,6 +69,19 @@ def test_roles_prompts_and_tools(
     rewarded = with_plugins("reward", tmp_path / "run", "--reward", "quick", "--json")
     assert rewarded.code == 0, rewarded.err
     assert set(json.loads(rewarded.out.splitlines()[0])["components"]) == {"tests", "time"}
+    exported = with_plugins(
+        "export",
+        tmp_path / "run",
+        "--format",
+        "grpo",
+        "--reward",
+        "quick",
+        "--include-offline",
+        "--out",
+        "data",
+    )
+    assert exported.code == 0, exported.err
+    assert "grpo/train.jsonl: 1 rows" in exported.out
 
 
 def test_models_benchmarks_and_what_is_there(with_plugins: Run, parking: Path, tmp_path: Path) -> None:
@@ -81,6 +94,12 @@ def test_models_benchmarks_and_what_is_there(with_plugins: Run, parking: Path, t
     )
     assert listed.code == 0, listed.err
     assert listed.out.startswith("one-liners__a\tone-liners/a\t")
+    batch = ("--benchmark", "one-liners", "--dataset", tmp_path / "data.jsonl", "--output", "out")
+    solved = with_plugins("batch", *batch, "-m", "plugin/gives-up")
+    assert solved.code == 0, solved.err
+    graded = with_plugins("eval", "out", "--json")
+    assert graded.code == 0, graded.err
+    assert json.loads(graded.out)["empty_patch_instances"] == 1
     assert "countLines (tool of swe-agent-lines 0.1)" in with_plugins("doctor").out
 
 

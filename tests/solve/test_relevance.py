@@ -53,6 +53,19 @@ def test_the_machines_own(message: str, why: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        ">       assert parse_date(text) == datetime(2024, 2, 1, tzinfo=timezone.utc)\n"
+        "E       assert 1700 == datetime.datetime(2024, 2, 1, tzinfo=datetime.timezone.utc)",
+        "    except URLError as error:\nE       assert parse_date('x') is None",
+    ],
+)
+def test_words_of_the_code_are_not_the_machines(message: str) -> None:
+    item = failing("tests/test_dates.py::test_parse_date", message)
+    assert belonging("`parse_date` is wrong", [item]).tests == {item.test}
+
+
 def test_an_issue_that_says_nothing_leaves_out_only_the_machine() -> None:
     items = [failing("t.py::test_a"), failing("t.py::test_b", "E   ModuleNotFoundError: No module named 'q'")]
     assert belonging("it is broken", items, rarity=lambda stem: 0.0).tests == {"t.py::test_a"}

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
+from pathlib import PurePosixPath
+from tarfile import TarError
 from typing import Any, Self
 
 from ..errors import SandboxError
 from .base import SandboxSpec
 from .container_shell import PROGRAM, ContainerShell, ShellResult
-from .docker_archive import file_archive
+from .docker_archive import file_archive, read_member
 from .docker_images import daemon_errors
 from .docker_walls import container_walls
+from .holder.held import read_file, unlinked_bytes
 
 _KILLED_OUTSIDE = (137, 143)
 """Exit codes of a container that was stopped: no command inside can signal its first process so."""
@@ -23,7 +26,7 @@ class ShellEndedError(SandboxError):
 
 
 class Container:
-    """Started by `start`, ended by `remove`. Not safe to use from several threads at once."""
+    """Started by `start`, ended by `remove`. Not safe to use from several threads at once, but for `peek`."""
 
     def __init__(self, api: Any, id: str) -> None:
         self._api = api
@@ -142,7 +145,28 @@ class Container:
             return False
         with daemon_errors("measure the container"):
             found = self._api.containers(all=True, size=True, filters={"id": self._id})
-        return bool(found) and int(found[0].get("SizeRw") or 0) > limit
+        written = int(found[0].get("SizeRw") or 0) if found else 0
+        return written + unlinked_bytes(self._processes()) > limit
+
+    def _processes(self) -> list[str]:
+        """Numbers of its processes on this host; none where the daemon runs on another, or its files are not ours
+        to see: what they hold without a name is not known there."""
+        rows: list[list[str]] = []
+        with suppress(SandboxError), daemon_errors("list the container's processes"):
+            rows = self._api.top(self._id, ps_args="-eo pid")["Processes"] or []
+        return [pid for (pid, *_) in rows if self._id.encode() in read_file(f"/proc/{pid}/cgroup")]
+
+    def peek(self, path: PurePosixPath, max_bytes: int) -> bytes | None:
+        """A file as it is now, beside whatever runs; None where there is none or it is larger."""
+        from docker.errors import DockerException
+        from requests.exceptions import RequestException
+
+        try:
+            chunks, about = self._api.get_archive(self._id, str(path))
+            with closing(chunks):
+                return read_member(chunks) if about["size"] <= max_bytes else None
+        except (DockerException, RequestException, TarError, KeyError, OSError):
+            return None
 
     def remove(self) -> None:
         """End whatever runs in it, from any thread."""

@@ -181,6 +181,11 @@ class DockerSandbox(Sandbox):
         raise_errno(done, target)
         return done.output.value()
 
+    def peek(self, path: str, max_bytes: int) -> bytes | None:
+        """Without the lock, which the running command holds."""
+        container = self._container
+        return container.peek(self.root / path, max_bytes) if container is not None else None
+
     def write_bytes(self, path: str | PurePosixPath, data: bytes) -> None:
         target = self.root / path
         limit = self._spec.limits.file_bytes

@@ -43,11 +43,11 @@ def daemon_errors(what: str) -> Iterator[None]:
         raise SandboxError(f"cannot {what}: {error.explanation or error}") from error
     except (DockerException, RequestException) as error:
         raise SandboxError(
-            f"cannot {what}: {_innermost(error)}; start the daemon, or point DOCKER_HOST to one that runs"
+            f"cannot {what}: {daemon_reason(error)}; start the daemon, or point DOCKER_HOST to one that runs"
         ) from error
 
 
-def _innermost(error: BaseException) -> str:
+def daemon_reason(error: BaseException) -> str:
     """What the system said of the socket; else the SDK's own words."""
     fault: BaseException | None = error
     while fault is not None:

@@ -42,6 +42,8 @@ def _docker() -> Check:
         import docker
         from docker.errors import DockerException
         from requests.exceptions import RequestException
+
+        from .docker_images import daemon_reason
     except ImportError:
         return Check(name, False, "the docker package is not installed", "pip install docker")
     try:
@@ -49,6 +51,6 @@ def _docker() -> Check:
     except (DockerException, RequestException, OSError) as error:
         installed = shutil.which("dockerd") or shutil.which("podman")
         remedy = "start the daemon, or point DOCKER_HOST to one" if installed else "install Docker or Podman"
-        return Check(name, False, f"no daemon answers: {' '.join(str(error).split())[:200]}", remedy)
+        return Check(name, False, f"no daemon answers: {daemon_reason(error)[:200]}", remedy)
     engine = (version.get("Platform") or {}).get("Name") or "Docker Engine"
     return Check(name, True, f"{engine} {version.get('Version', '')}".strip())

@@ -65,6 +65,16 @@ _SYSV = (
     "    if i < 0: raise OSError('no segment')\n"
     "    p = c.shmat(i, None, 0); ctypes.memset(ctypes.c_void_p(p), 1, 100 << 20); c.shmdt(ctypes.c_void_p(p))"
 )
+_QUEUES = """import ctypes, time
+class Message(ctypes.Structure): _fields_ = [("kind", ctypes.c_long), ("text", ctypes.c_char * 8000)]
+c, m, held = ctypes.CDLL(None), Message(kind=1), 0
+for n in range(150000):
+    q = c.msgget(0, 0o1600)
+    if q < 0: break
+    held += sum(8000 for _ in range(2) if c.msgsnd(q, ctypes.byref(m), 8000, 0o4000) == 0)
+time.sleep(1)
+print("BROKEN" if held > 2 << 30 else held)
+"""
 _IN_FLIGHT = (
     "    a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM); kept += [a, b]; fd = os.memfd_create('x')\n"
     "    for _ in range(100): os.write(fd, b'x' * (1 << 20))\n"
@@ -130,9 +140,11 @@ PROGRAMS = (
     Program("2.4 GB in memfds", _holds("    fd = os.memfd_create('x')\n    for _ in range(100): os.write(fd, b'x' * (1 << 20))"), bounded=True, harmful=True),
     Program("2.4 GB in memfds under way in sockets", _holds(_IN_FLIGHT), bounded=True, harmful=True),
     Program("2.4 GB in System V segments", _holds(_SYSV), bounded=True, harmful=True),
+    Program("2.4 GB in message queues", _QUEUES, bounded=True, harmful=True),
     Program("2.4 GB in /dev/shm", _holds("    with open('/dev/shm/f%d' % n, 'wb') as f:\n        for _ in range(100): f.write(b'x' * (1 << 20))"), bounded=True, harmful=True),
     Program("2.4 GB in socket buffers", _SOCKETS, bounded=True, harmful=True),
     Program("fill the disk", "import time\nfor n in range(100):\n    with open('big%d' % n, 'wb') as f:\n        for _ in range(50): f.write(b'x' * (1 << 20))\nprint('BROKEN')", bounded=True, harmful=True),
+    Program("fill the disk with files that have no name", "import os, time\nfor n in range(100):\n    f = os.open('gone', os.O_RDWR | os.O_CREAT); os.unlink('gone')\n    for _ in range(50): os.write(f, b'x' * (1 << 20))\n    time.sleep(0.05)\nprint('BROKEN')", bounded=True, harmful=True),
     Program("one file of 1 GB", "with open('huge', 'wb') as f:\n    for _ in range(1024): f.write(b'x' * (1 << 20))\nprint('BROKEN')", bounded=True, harmful=True),
     Program("open files without end", "import os\nn = 0\ntry:\n    while n < 5000: os.open('/dev/null', 0); n += 1\n    print('BROKEN')\nexcept OSError as e: print(n, e)", bounded=True, harmful=True),
     Program("print without end", "import sys, time\nend = time.time() + 5\nwhile time.time() < end: sys.stdout.buffer.write(b'x' * 65536)", bounded=True),

@@ -66,11 +66,11 @@ def doubt(
         asked: set[str] = set()
         module = f"{root / _FOLDER / name}.py"
         for path in sorted({*by_file, *helpers}):
-            functions = {_function(test) for test in by_file.get(path, ())}
-            text = _rewritten(fork, path, functions, _Words(name, module, word))
+            wanted = {_function(test) for test in by_file.get(path, ())}
+            text, met = _rewritten(fork, path, wanted, _Words(name, module, word))
             if text is not None:
                 fork.write_text(path, text)
-                asked |= by_file.get(path, set())
+                asked |= {test for test in by_file.get(path, ()) if _function(test) in met}
         if not asked:
             return {}
         listed = fork.exec("git ls-files '*.py'").output.splitlines()
@@ -96,7 +96,12 @@ def suspicions(
     """What speaks against `tests`, which pass in `workspace`. `base` opens the same without the patch; `is_own` says
     of a file ("" when it is not known) whether the patch answers for it. Blocking. Raises: SandboxError."""
     seen = doubt(runner, workspace, tests, timeout=timeout, disguise=True)
-    found = [mark for test, one in seen.items() for mark in _suspicious(test, one, is_own)]
+    found = [
+        f"{file or 'unknown code'}: objects of {owner} are equal to what suits them"
+        for one in seen.values()
+        for file, owner in one.equal
+        if is_own(file)
+    ]
     odd = [test for test, one in seen.items() if one.raised]
     told = doubt(runner, workspace, odd, timeout=timeout, disguise=False) if odd else {}
     found += [
@@ -105,19 +110,23 @@ def suspicions(
         if one.reached and not one.raised
     ]
     silent = [test for test, one in seen.items() if one.reached and not one.asked and not one.raised]
-    if silent:
+    immune = [test for test, one in seen.items() if one.passed]
+    if silent or immune:
         with base() as untouched:
-            heard = doubt(runner, untouched, silent, timeout=timeout, disguise=False)
-        found += [f"{test} does not come to its checks any more" for test, one in heard.items() if one.asked]
+            heard = doubt(runner, untouched, [*silent, *immune], timeout=timeout, disguise=False)
+        found += [
+            f"{test} does not come to its checks any more"
+            for test in silent
+            if (before := heard.get(test)) and before.asked
+        ]
+        found += [
+            f"{test} is reported as passed although it was made to fail"
+            for test in immune
+            if not (
+                (before := heard.get(test)) and before.passed
+            )  # a decorator of its own may let nothing out
+        ]
     return tuple(dict.fromkeys(found))
-
-
-def _suspicious(test: str, found: Doubt, is_own: Callable[[str], bool]) -> Iterator[str]:
-    if found.passed:
-        yield f"{test} is reported as passed although it was made to fail"
-    for file, owner in found.equal:
-        if is_own(file):
-            yield f"{file or 'unknown code'}: objects of {owner} are equal to what suits them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,11 +224,13 @@ def _parsed(text: str | None) -> ast.Module | None:
         return None
 
 
-def _rewritten(workspace: Workspace, path: str, functions: Collection[str], words: _Words) -> str | None:
-    """The file's new text; None when it cannot be rewritten or none of the functions is in it."""
+def _rewritten(
+    workspace: Workspace, path: str, functions: Collection[str], words: _Words
+) -> tuple[str | None, frozenset[str]]:
+    """(The file's new text, which of the functions cannot pass in it); no text where it cannot be rewritten."""
     tree = _parsed(_text(workspace, path))
     if tree is None:
-        return None
+        return None, frozenset()
     writer = _Rewriter(functions, words)
     try:
         writer.visit(tree)
@@ -227,8 +238,8 @@ def _rewritten(workspace: Workspace, path: str, functions: Collection[str], word
         tree.body[head:head] = words.prelude()
         text = ast.unparse(ast.fix_missing_locations(tree))
     except RecursionError:
-        return None
-    return None if functions and not writer.met else text + "\n"
+        return None, frozenset()
+    return text + "\n", frozenset(writer.met)
 
 
 def _leads(node: ast.stmt) -> bool:
@@ -291,4 +302,12 @@ class _Rewriter(ast.NodeTransformer):
 
 
 def _yields(node: ast.AST) -> bool:
-    return any(isinstance(inner, (ast.Yield, ast.YieldFrom)) for inner in ast.walk(node))
+    """Whether a function is a generator; those inside it are others."""
+    left = list(ast.iter_child_nodes(node))
+    while left:
+        inner = left.pop()
+        if isinstance(inner, (ast.Yield, ast.YieldFrom)):
+            return True
+        if not isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+            left += ast.iter_child_nodes(inner)
+    return False

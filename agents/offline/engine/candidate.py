@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from .chunk import Chunk, SourceFile
+from .chunk import Change, Chunk, SourceFile
 
 
 class Candidate(NamedTuple):
-    edits: tuple[tuple[Chunk, str], ...]
-    """Base chunks with their new texts."""
+    edits: tuple[tuple[Chunk, Change], ...]
+    """Base chunks with what is changed in them."""
     templates: tuple[str, ...]
     score: float
     line: int
     gained: int = 0
 
-    def job(self, number: int, limit: float) -> dict[str, Any]:
+    def job(self, number: int, limit: float, first: float) -> dict[str, Any]:
+        """What a worker is sent. `limit`: processor seconds; `first`: those of the failing tests."""
         return {
             "id": number,
-            "edits": [[chunk.path, chunk.start, text] for chunk, text in self.edits],
+            "edits": [[chunk.path, chunk.start, text] for chunk, text in self.texts],
             "limit": limit,
+            "first": first,
         }
+
+    @property
+    def texts(self) -> list[tuple[Chunk, str]]:
+        """Base chunks with their new texts."""
+        return [(chunk, chunk.replace(change)) for chunk, change in self.edits]
 
     @property
     def fresh_only(self) -> bool:
@@ -29,7 +36,7 @@ class Candidate(NamedTuple):
     def sources(self, files: dict[str, SourceFile]) -> dict[str, str]:
         """New text of each file touched."""
         out: dict[str, str] = {}
-        for chunk, text in sorted(self.edits, key=lambda edit: -edit[0].start):
+        for chunk, text in sorted(self.texts, key=lambda edit: -edit[0].start):
             file = files[chunk.path]
             if chunk.path in out:
                 later = SourceFile(chunk.path, out[chunk.path])
@@ -52,7 +59,7 @@ def ordered(candidates: list[Candidate]) -> list[Candidate]:
     """Best first; ties by place and text, so that the order is the same on every run."""
     return sorted(
         candidates,
-        key=lambda c: (-c.score, c.edits[0][0].path, c.line, c.templates, [text for _, text in c.edits]),
+        key=lambda c: (-c.score, c.edits[0][0].path, c.line, c.templates, [change for _, change in c.edits]),
     )
 
 
@@ -70,26 +77,12 @@ def combined(seeds: list[Candidate], most: int = 400) -> list[Candidate]:
     return both[:most]
 
 
-def _together(one: Candidate, two: Candidate) -> tuple[tuple[Chunk, str], ...]:
+def _together(one: Candidate, two: Candidate) -> tuple[tuple[Chunk, Change], ...]:
     """The edits of both; () where they touch each other."""
     if len(one.edits) != 1 or len(two.edits) != 1:
         return ()
     (base, first), (other, second) = one.edits[0], two.edits[0]
     if base.key != other.key:
         return one.edits + two.edits
-    spans = sorted((_changed(base, first), _changed(base, second)))
-    if spans[0][1] >= spans[1][0]:
-        return ()
-    return ((base, base.replace(*spans)),)
-
-
-def _changed(base: Chunk, text: str) -> tuple[int, int, str]:
-    """Byte span of the chunk that differs, and what stands there instead."""
-    old, new = base.data, text.encode("utf-8", "surrogateescape")
-    start = 0
-    while start < min(len(old), len(new)) and old[start] == new[start]:
-        start += 1
-    end = 0
-    while end < min(len(old), len(new)) - start and old[-1 - end] == new[-1 - end]:
-        end += 1
-    return start, len(old) - end, new[start : len(new) - end].decode("utf-8", "surrogateescape")
+    spans = sorted((first, second))
+    return ((base, base.changed(base.replace(*spans))),) if spans[0].end < spans[1].start else ()

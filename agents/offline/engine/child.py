@@ -60,7 +60,7 @@ def confirmed(
     memory: int,
 ) -> bool:
     """Whether every test of the goal passes with the candidate; to be called in a fork."""
-    for base, text in candidate.edits:
+    for base, text in candidate.texts:
         swapper.apply(base, base.with_text(text))
     guard.limit_process(memory)
     fence.install()

@@ -5,12 +5,20 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from .donors import Donors
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+class Change(NamedTuple):
+    """Bytes `start` to `end` of a chunk replaced. Candidates hold these, for a chunk may be large and they are many."""
+
+    start: int
+    end: int
+    new: str
 
 
 class Chunk:
@@ -123,6 +131,15 @@ class Chunk:
             data = data[:start] + new.encode("utf-8", "surrogateescape") + data[end:]
         return data.decode("utf-8", "surrogateescape")
 
+    def changed(self, text: str) -> Change:
+        """The smallest change that makes the chunk's text this one."""
+        new = text.encode("utf-8", "surrogateescape")
+        start = _common(self.data, new)
+        most = min(len(self.data), len(new)) - start
+        end = _common(self.data[::-1][:most], new[::-1][:most])
+        middle = new[start : len(new) - end].decode("utf-8", "surrogateescape")
+        return Change(start, len(self.data) - end, middle)
+
     def compiled_text(self) -> str:
         """Source to compile so that line numbers and qualified names are those of the file."""
         padding = self.first_line - 1 - len(self.headers)
@@ -188,6 +205,15 @@ class SourceFile:
         end = base.start + len(base.data)
         data = self.data[: base.start] + text.encode("utf-8", "surrogateescape") + self.data[end:]
         return data.decode("utf-8", "surrogateescape")
+
+
+def _common(one: bytes, two: bytes) -> int:
+    """Length of the common beginning."""
+    low, high = 0, min(len(one), len(two))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if one[low:middle] == two[low:middle] else (low, middle - 1)
+    return low
 
 
 def future_flags(tree: ast.Module) -> int:

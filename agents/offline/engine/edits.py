@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .candidate import Candidate, ordered
-from .chunk import Chunk, SourceFile
+from .chunk import Change, Chunk, SourceFile
 from .spectrum import Spectrum
 from .templates import Context, mutants
 
@@ -22,7 +22,7 @@ class Edits:
         self.files = files
         self.spectrum = spectrum
         self.hints = dict(hints)
-        self.seen: set[tuple[Any, ...]] = set()
+        self.seen: set[tuple[tuple[str, int, bool], Change]] = set()
 
     def at_lines(self, lines: Sequence[tuple[str, int]]) -> list[Candidate]:
         """Single edits at lines (path, 1-based number), best first."""
@@ -51,12 +51,12 @@ class Edits:
             return []
         out = []
         for edit in mutants(context):
-            key = (base.key, edit.text)
-            if key in self.seen or edit.text == base.text:
+            change = edit.change if current is base else base.changed(current.replace(edit.change))
+            if (base.key, change) in self.seen or (change.start == change.end and not change.new):
                 continue
-            self.seen.add(key)
+            self.seen.add((base.key, change))
             suspicion = self.spectrum.scores.get((base.path, edit.line), _UNSEEN)
             score = edit.prior * suspicion * (seed.score if seed else 1.0)
             templates = (*(seed.templates if seed else ()), edit.template)
-            out.append(Candidate(((base, edit.text),), templates, score, edit.line))
+            out.append(Candidate(((base, change),), templates, score, edit.line))
         return out

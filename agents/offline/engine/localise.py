@@ -37,6 +37,8 @@ class Spectrum:
         self.passing: list[set[Line]] = []
         self.types: dict[tuple[str, int], dict[str, list[str]]] = {}
         self.attributes: dict[str, list[str]] = {}
+        self.reached: dict[int, set[Line]] = {}
+        """First lines of the functions that a test calls, for the tests that were traced to their end."""
         self.events = 0
         """Calls, and lines of editable files, that the tests ran: their work, whatever the machine."""
 
@@ -61,6 +63,7 @@ class Spectrum:
             "attributes": self.attributes,
             "units": [len(self.failing), len(self.passing)],
             "events": self.events,
+            "reached": [[test, sorted(lines)] for test, lines in sorted(self.reached.items())],
         }
 
 
@@ -74,6 +77,7 @@ class Tracer:
         self.path_of = path_of
         self.spectrum = spectrum
         self.lines: set[Line] = set()
+        self.functions: set[Line] = set()
         self.samples: dict[Any, int] = {}
 
     def start(self) -> None:
@@ -90,6 +94,7 @@ class Tracer:
         if path is None:
             return None
         code = frame.f_code
+        self.functions.add((path, code.co_firstlineno))
 
         def local(frame: Any, event: str, arg: Any) -> Any:
             self.spectrum.events += 1
@@ -150,7 +155,7 @@ def localise(
     for test in [*failing, *passing]:
         if out_of_time() and (test not in failing or len(spectrum.failing) >= 3):
             break
-        tracer.lines = set()
+        tracer.lines, tracer.functions = set(), set()
         journal.write("\n#\n")
         tracer.start()
         try:
@@ -158,6 +163,8 @@ def localise(
             limit = 0.1 if verdict.error == "Stop" else limit
         finally:
             tracer.stop()
+        if verdict.error != "Stop":
+            spectrum.reached[test] = tracer.functions
         ended = verdict.units[Unit(test, 0, 0)]
         rest, tracer.lines = tracer.lines, set()
         if rest and (verdict.error or len(verdict.units) == 1):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from .candidate import Candidate
 
@@ -32,10 +32,31 @@ def per_effort(events: Optional[int]) -> int:
     return next((count for most, count in _SHORT if events is not None and events <= most), 1)
 
 
+class Pace(NamedTuple):
+    """What the tests take on the unchanged code."""
+
+    failing_s: float
+    """Processor seconds of the failing tests; of them and their neighbours: `all_s`."""
+    all_s: float
+    events: Optional[int] = None
+    """See `Spectrum.events`."""
+
+    @property
+    def limit(self) -> float:
+        """Processor seconds that a candidate has for all tests."""
+        return min(30.0, max(0.1, 10 * self.all_s))
+
+    @property
+    def first_limit(self) -> float:
+        """For the failing tests alone, which most candidates never get beyond: endless loops end soon."""
+        return min(self.limit, max(0.5, 10 * self.failing_s))
+
+
 class Plan:
     """`effort` times `per` candidates at most; `k` patches are wanted."""
 
     def __init__(self, effort: int, k: int, skip: int, warm: bool, per: int = 1) -> None:
+        self.asked = effort
         self.effort = self._until = effort * per
         self.k = k
         self.skip = skip
@@ -96,16 +117,18 @@ def keep_first(table: Dict[str, Numbered], key: str, number: int, candidate: Can
         table[key] = (number, candidate)
 
 
-def nothing(plan: Plan, tried: int, time_up: bool) -> str:
-    """Why there is no patch, and what was really done."""
+def nothing(plan: Plan, tried: int, time_up: bool, best: int = 0) -> str:
+    """Why there is no patch, and what was really done. `best`: outcomes that the best candidate turned green."""
     if not tried:
         return "the failing tests reach no line that may be edited"
-    said = f"{tried} candidates were tried and none made the failing tests pass"
+    said = f"{tried} of at most {plan.effort} candidates were tried and none made the failing tests pass"
     if plan.plausible:
         count = len(plan.plausible)
         return f"{said} in an ordinary run, although {count} did where tests are run again and again"
+    if best:
+        said += f" (the best turned {best} outcome{'s' * (best > 1)} green)"
     if time_up:
         return f"{said}; the time limit ended the search"
     if plan.number >= plan.effort:
-        return f"{said}; that was the effort of this search"
+        return f"{said}; --effort {2 * plan.asked} looks twice as far"
     return f"{said}; no more edits of the known kinds are left"

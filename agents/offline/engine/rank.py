@@ -42,7 +42,7 @@ def telling(text: str) -> FrozenSet[str]:
 def _brought(candidate: Candidate) -> FrozenSet[str]:
     """Tokens that the edits add."""
     added: List[str] = []
-    for base, text in candidate.edits:
+    for base, text in candidate.texts:
         more = Counter(_TOKEN.findall(text))
         more.subtract(_TOKEN.findall(base.text))
         added += [token for token, count in more.items() if count > 0]
@@ -55,7 +55,7 @@ def _function(chunk: Chunk) -> str:
 
 def _called_around(candidate: Candidate) -> set[str]:
     """Names of the functions in whose arguments the edit lies."""
-    base, text = candidate.edits[0]
+    base, text = candidate.texts[0]
     if base.whole or len(candidate.edits) > 1:
         return set()
     try:

@@ -17,7 +17,7 @@ from .chunk import SourceFile
 from .edits import Edits
 from .guard import Checkout
 from .outcomes import green
-from .plan import Numbered, Plan, keep_first, nothing, per_effort
+from .plan import Numbered, Pace, Plan, keep_first, nothing, per_effort
 from .pool import Pool
 from .rank import rank, telling
 from .spectrum import Spectrum
@@ -31,6 +31,7 @@ _LEADERS = 400
 """Candidates that change nothing for the better are seeds of second edits when they stand so near the front."""
 _MOST_IDS = 300
 """Tests that an ordinary run is given by name; where there are more it is given their files."""
+_MOST_AGAIN = 24
 _LOOK_EVERY = 1.0
 
 
@@ -41,7 +42,7 @@ class Damaged(Exception):
 class Search:
     def __init__(
         self, session: Any, pool: Pool | None, spectrum: Spectrum, failing: Sequence[str], keep: Sequence[str],
-        seconds: float, pristine: Checkout, events: int | None = None,
+        pace: Pace, pristine: Checkout,
     ) -> None:  # fmt: skip
         self.session = session
         self.request: dict[str, Any] = session.request
@@ -50,11 +51,11 @@ class Search:
         self.spectrum = spectrum
         self.failing = list(failing)
         self.keep = list(keep)
-        self.limit = min(30.0, max(0.1, 10 * seconds))
-        self.fresh_limit = min(120.0, 3.0 + 3 * session.collect_s + 20 * seconds)
+        self.pace = pace
+        self.fresh_limit = min(120.0, 3.0 + 3 * session.collect_s + 20 * pace.all_s)
         self.pristine = pristine
         effort, k, skip = self.request["effort"], self.request["k"], self.request.get("skip", 0)
-        self.plan = Plan(effort, k, skip, pool is not None, per_effort(events))
+        self.plan = Plan(effort, k, skip, pool is not None, per_effort(pace.events))
         self.looked = time.monotonic()
         self.tried = 0
         self.screened_s = 0.0
@@ -121,11 +122,16 @@ class Search:
             self.note("fresh", start)
         self.left = self.left[self.screen(self.left) :]
 
-    def screen(self, candidates: Sequence[Candidate], limit: float | None = None, again: bool = False) -> int:
-        """Run candidates in the warm workers; sort them into plausible, improved, slow, to run fresh.
+    def screen(self, candidates: Sequence[Candidate], again: bool = False) -> int:
+        """Run candidates in the warm workers; sort them into plausible, improved, slow, to run fresh. `again`: with
+        more time.
 
         Returns how many of them were taken before the search was over."""
         table: dict[int, Candidate] = {}
+        first, limit = self.pace.first_limit, self.pace.limit
+        if again:
+            first = min(20.0, 10 * first)
+            limit = max(first, limit)
         taken = 0
 
         def jobs() -> Iterator[dict[str, Any]]:
@@ -141,7 +147,7 @@ class Search:
                     self.needs_fresh.append((number, candidate))
                     continue
                 table[number] = candidate
-                yield {**candidate.job(number, limit or self.limit), "again": again}
+                yield {**candidate.job(number, limit, first), "again": again}
 
         start = time.monotonic()
         if self.pool is None:
@@ -176,7 +182,7 @@ class Search:
     def confirm(self, number: int, candidate: Candidate, key: str) -> None:
         """The whole selection again in a pristine fork: a reused worker may have been left in a good mood."""
         start = time.monotonic()
-        if self.session.judge_in_fork(candidate, min(30.0, 20 * self.limit)):
+        if self.session.judge_in_fork(candidate, min(30.0, 20 * self.pace.limit)):
             if self.request["k"] == 1:
                 self.judge_fresh([(number, candidate)], key)
             else:
@@ -234,8 +240,8 @@ class Search:
 
     def retry_slow(self) -> None:
         """Once more with a longer limit, where everything before the timeout had passed."""
-        slow, self.slow = sorted(self.slow, key=lambda pair: pair[0])[:40], []
-        self.screen([candidate for _, candidate in slow], min(20.0, 10 * self.limit), again=True)
+        slow, self.slow = sorted(self.slow, key=lambda pair: pair[0])[:_MOST_AGAIN], []
+        self.screen([candidate for _, candidate in slow], again=True)
 
     def seeds(self) -> list[Candidate]:
         """Edits that turned something green, those that gained most first."""
@@ -250,7 +256,7 @@ class Search:
             seeds = ranked[round_ * _BEAM : (round_ + 1) * _BEAM]
             batch: list[Candidate] = []
             for seed in seeds:
-                (base, text) = seed.edits[0]
+                (base, text) = seed.texts[0]
                 batch += self.edits.of(base, base.with_text(text), None, seed._replace(score=1.0))
                 if self.time_up:
                     return
@@ -302,10 +308,10 @@ class Search:
         if result["status"] == "error":
             result["status"] = "ok"
         if not best:
-            result["message"] = result["message"] or nothing(self.plan, self.tried, self.time_up)
+            result["message"] = result["message"] or nothing(self.plan, self.tried, self.time_up, self.best)
         result["stats"] = {
             "tried": self.tried, "first_s": self.first_s, "number": self.plan.number, "statuses": self.statuses,
             "screened_s": self.screened_s, "per_s": self.tried / self.screened_s if self.screened_s > 0 else None,
-            "limit_s": self.limit, "improved": len(self.improved), "lines": len(self.spectrum.scores),
+            "limit_s": self.pace.limit, "improved": len(self.improved), "lines": len(self.spectrum.scores),
             "spent": self.spent, "planned": self.plan.effort,
         }  # fmt: skip

@@ -16,6 +16,7 @@ from .child import confirmed, in_child
 from .chunk import SourceFile
 from .fresh import FreshRuns, serve
 from .localise import localise
+from .plan import Pace
 from .plugins import preload
 from .pool import Pool
 from .search import Search
@@ -93,7 +94,7 @@ class Session:
         if probe is None:  # not even the alarm gets through: a call that never returns to the interpreter
             probe = {
                 "failing": failing, "passing": [], "red": [[test, 0, 0] for test in failing], "green": [],
-                "seconds": 0.1, "reuse": True, "writes": [], "errors": [],
+                "seconds": 0.1, "failing_s": 0.1, "reuse": True, "writes": [], "errors": [],
             }  # fmt: skip
         fence.allowed = set(probe["writes"])
         if not probe["failing"]:
@@ -113,7 +114,10 @@ class Session:
             spectrum.add_named(names_in(suite.items, failing), self.files)
         suite.keep_parameters()
         red, green = ({Unit(*unit) for unit in probe[name]} for name in ("red", "green"))
-        goal = Goal(failing, passing, red, green)
+        reached = {
+            test: {(path, line) for path, line in lines} for test, lines in (seen or {}).get("reached", ())
+        }
+        goal = Goal(failing, passing, red, green, reached)
         pool = Pool(
             lambda link: Worker(link, suite, goal, swapper, fence, probe["reuse"], self.memory).serve(),
             self.workers,
@@ -128,8 +132,8 @@ class Session:
         pristine = guard.Checkout(self.root, self.request["tracked"])
         keep = [ids[i] for i in passing]
         named = [ids[i] for i in failing]
-        events = seen["events"] if seen else None
-        search = Search(self, pool, spectrum, named, keep, probe["seconds"], pristine, events)
+        pace = Pace(probe["failing_s"], probe["seconds"], seen["events"] if seen else None)
+        search = Search(self, pool, spectrum, named, keep, pace, pristine)
         try:
             search.run()
         finally:
@@ -151,7 +155,7 @@ class Session:
             return
         self.load(sorted({path for path, _, _ in seen["scores"]}))
         pristine = guard.Checkout(self.root, self.request["tracked"])
-        search = Search(self, None, Spectrum.of(seen, self.files), names, [], 1.0, pristine)
+        search = Search(self, None, Spectrum.of(seen, self.files), names, [], Pace(1.0, 1.0), pristine)
         search.run()
         search.report()
 
@@ -209,7 +213,7 @@ class Session:
         errors = [first[test].error.partition(":")[0] for test in bad]
         return {
             "failing": bad, "passing": passing, "red": red, "green": green, "seconds": seconds + spent,
-            "reuse": reuse, "writes": sorted(fence.allowed), "errors": list(dict.fromkeys(errors)),
+            "failing_s": seconds, "reuse": reuse, "writes": sorted(fence.allowed), "errors": list(dict.fromkeys(errors)),
         }  # fmt: skip
 
     @staticmethod

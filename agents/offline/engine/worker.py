@@ -1,6 +1,6 @@
 """Worker: a forked process that swaps candidates in and runs the failing tests, over and over.
 
-Protocol: one JSON object per datagram on a Unix socket. A job is {id, edits, limit, mode}; an answer
+Protocol: one JSON object per datagram on a Unix socket. A job is {id, edits, limit, first, again}; an answer
 {id, status, passed, gained, lost, slow, seconds}. Whatever a candidate does to its worker (exit, kill,
 garbage on the socket) is seen by the pool as a lost answer, never more.
 """
@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from . import guard
@@ -28,12 +28,28 @@ class Goal:
     """What is to be turned green and what must stay so."""
 
     def __init__(
-        self, failing: Sequence[int], passing: Sequence[int], red: set[Unit], green: set[Unit]
-    ) -> None:
+        self, failing: Sequence[int], passing: Sequence[int], red: set[Unit], green: set[Unit],
+        reached: Mapping[int, Set[tuple[str, int]]] | None = None,
+    ) -> None:  # fmt: skip
+        self.reached = reached or {}
+        """Functions (path, first line) that a test calls, as far as it is known."""
         self.failing = list(failing)
         self.passing = list(passing)
         self.red = red
         self.green = green
+
+    def guarding(self, chunks: Sequence[Chunk]) -> list[int]:
+        """The passing tests that can tell a change of these functions; all of them where it is not known."""
+
+        def concerns(test: int) -> bool:
+            called = self.reached.get(test)
+            return called is None or any(
+                path == chunk.path and chunk.first_line <= line <= chunk.last_line
+                for chunk in chunks
+                for path, line in called
+            )
+
+        return [test for test in self.passing if concerns(test)]
 
 
 class Worker:
@@ -83,12 +99,14 @@ class Worker:
         out: dict[str, Any] = {"id": job["id"], "status": "ok", "passed": False, "gained": 0, "lost": 0}
         undo: list[Any] = []
         try:
+            chunks: list[Chunk] = []
             digest = hashlib.blake2b(digest_size=12)
             for path, first, text in job["edits"]:
                 file = self.swapper.files[path]
                 base = next(c for c in file.chunks if c.start == first)
                 done = self.swapper.apply(base, base.with_text(text))
                 undo += done
+                chunks.append(base)
                 digest.update(repr(base.key).encode() + code_bytes(done[0][0].__code__))
             key = digest.digest()
             out["key"] = key.hex()
@@ -99,8 +117,8 @@ class Worker:
             self.fence.active = True
             random.seed(0)
             try:
-                guard.arm(job["limit"])
-                self.judge(out)
+                guard.arm(job["first"])
+                self.judge(out, self.goal.guarding(chunks), job["limit"])
             finally:
                 guard.disarm()
         except NeedsFreshImport:
@@ -118,12 +136,14 @@ class Worker:
         out["seconds"] = time.perf_counter() - start
         return out
 
-    def judge(self, out: dict[str, Any]) -> None:
-        """Failing tests first; stop where nothing gets better; then the passing ones."""
+    def judge(self, out: dict[str, Any], passing: Sequence[int], limit: float) -> None:
+        """Failing tests first; stop where nothing gets better; then `passing`, within `limit` seconds."""
         seen: dict[Unit, bool] = {}
         bad = idle = 0
         out["slow"] = True  # until something failed: a timeout then deserves a second try
-        for test in [*self.goal.failing, *self.goal.passing]:
+        for number, test in enumerate([*self.goal.failing, *passing]):
+            if number == len(self.goal.failing):
+                guard.arm(limit)
             verdict = self.suite.run(test)
             seen.update(verdict.units)
             if not verdict.passed:
@@ -131,7 +151,7 @@ class Worker:
                 bad += 1
                 gained = sum(1 for unit in self.goal.red if seen.get(unit))
                 idle = idle + 1 if not gained else 0
-                if idle >= 3 or bad >= 40 or test in self.goal.passing:
+                if idle >= 3 or bad >= 40 or number >= len(self.goal.failing):
                     break
         out["passed"] = bad == 0
         out["gained"] = sum(1 for unit in self.goal.red if seen.get(unit))

@@ -43,7 +43,9 @@ class GivesUp(ChatCompletionClient):
     """A model that ends every turn without a word of work."""
 
     async def create(self, messages, *, tools=(), **options):
-        arguments = json.dumps({"summary": "I give up.", "gaveUp": True, "failingTests": [], "reproduced": False})
+        arguments = json.dumps(
+            {"summary": "I give up.", "gaveUp": True, "failingTests": [], "reproduced": False}
+        )
         call = FunctionCall(id="1", name="finish", arguments=arguments)
         return CreateResult(
             finish_reason="function_calls", content=[call], usage=self.actual_usage(), cached=False

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 from . import kernel
+from .held import commands, read_file, shared_bytes, socket_bytes, unlinked_bytes
 from .seccomp import build_filter
 
 _FILTER = build_filter()
 _FIRST_CHECK_S, _LATEST_CHECK_S = 0.02, 0.1
 _PAGE = resource.getpagesize()
-_FREE_SOCKETS, _SOCKET_BYTES = 64, 512 << 10
 _RESERVED_PIDS = 300  # the kernel never gives these out again once pid numbers have wrapped around
 
 
@@ -121,13 +121,13 @@ class Watch:
             self._written = written
 
     def measure_disk(self) -> bool:
-        self.over_disk = self._disk is not None and self._usage() > self._disk
+        self.over_disk = self._disk is not None and self._usage() + unlinked_bytes(commands()) > self._disk
         return self.over_disk
 
     def _check_processes(self) -> str | None:
         if self._memory is None and self._processes is None:
             return None
-        pids = [name for name in os.listdir("/proc") if name.isdigit() and name != "1"]
+        pids = commands()
         if self._processes is not None and len(pids) > self._processes:
             return f"limit of {self._processes} processes"
         if self._memory is None:
@@ -141,45 +141,6 @@ class Watch:
         return None
 
 
-def shared_bytes() -> int:
-    """Memory that outlives the processes that map it: files of /dev/shm, System V segments and messages."""
-    total = 0
-    try:
-        shm = os.statvfs("/dev/shm")
-        total = (shm.f_blocks - shm.f_bfree) * shm.f_frsize
-    except OSError:
-        pass
-    for path, column in (("/proc/sysvipc/shm", b"rss"), ("/proc/sysvipc/msg", b"cbytes")):
-        lines = read_file(path).splitlines()
-        if len(lines) > 1:
-            at = lines[0].split().index(column)
-            total += sum(int(line.split()[at]) for line in lines[1:] if len(line.split()) > at)
-    return total
-
-
-def socket_bytes() -> int:
-    """What the sockets of this network namespace may hold in the kernel: no process shows it. A few cost nothing."""
-    for line in read_file("/proc/net/sockstat").splitlines():
-        if line.startswith(b"sockets: used"):
-            return max(0, int(line.split()[2]) - _FREE_SOCKETS) * _SOCKET_BYTES
-    return 0
-
-
-def bound_sockets() -> None:
-    """Keep TCP's buffers from growing beyond what `socket_bytes` counts."""
-    for name in ("tcp_rmem", "tcp_wmem"):
-        try:
-            descriptor = os.open(f"/proc/sys/net/ipv4/{name}", os.O_WRONLY | os.O_CLOEXEC)
-        except OSError:
-            continue
-        try:
-            os.write(descriptor, b"4096 65536 %d" % (_SOCKET_BYTES // 2))
-        except OSError:
-            pass  # a kernel on which they are the host's alone
-        finally:
-            os.close(descriptor)
-
-
 def _resident(pid: str) -> int:
     fields = read_file(f"/proc/{pid}/statm").split()
     return int(fields[1]) * _PAGE if fields else 0
@@ -190,17 +151,3 @@ def _proportional(pid: str) -> int:
         if line.startswith(b"Pss:"):
             return int(line.split()[1]) * 1024
     return 0
-
-
-def read_file(path: str) -> bytes:
-    """Contents of a small file of /proc, empty when it is gone."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return b""
-    try:
-        return os.read(descriptor, 1 << 16)
-    except OSError:
-        return b""
-    finally:
-        os.close(descriptor)

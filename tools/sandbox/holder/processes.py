@@ -13,7 +13,8 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from . import kernel
-from .limits import apply_to_command, read_file
+from .held import read_file
+from .limits import apply_to_command
 
 _ROUNDS = 100
 _PATIENCE_S = 5.0

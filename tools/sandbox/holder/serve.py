@@ -13,7 +13,8 @@ from typing import Any, NoReturn
 from . import kernel, protocol
 from .commands import Disconnected, run_command
 from .files import Unprivileged, open_to_read, write_file
-from .limits import Watch, bound_pids, bound_sockets
+from .held import bound_sockets
+from .limits import Watch, bound_pids
 from .mounts import View
 from .processes import Processes
 

@@ -61,8 +61,8 @@ def run_cold(
     """Run the test command in `sandbox`; the events hold what the report has no place for. `on_base` says
     that the tree is the base commit's, so that its bytecode may serve later runs. With `audit` the run is
     looked over for code that reaches for its judge (`TestReport.marks`); with `disguise` a process of tests shows
-    little of what it is. `limit_s` ends a single test (pytest and unittest). `on_progress` hears, about once a second and from another thread, how
-    far the run is (pytest).
+    little of what it is. `limit_s` ends a single test (pytest and unittest). `on_progress` hears, about once a second
+    and from another thread, how far the run is (pytest, unittest, Django; another command says nothing before its end).
 
     Raises: ToolError for a selection that no test can have; SandboxError.
     """
@@ -82,7 +82,8 @@ def run_cold(
         elif runner in ("unittest", "django"):
             compiled = _bytecode(bytecode, sandbox, folder)
             asked = {**compiled, **limit, "disguise": disguise, **signature(project, audit)}
-            done, events = _unittest(sandbox, project, names, folder, timeout, asked)
+            with watched(sandbox, folder, on_progress):
+                done, events = _unittest(sandbox, project, names, folder, timeout, asked)
         else:
             done, events = _custom(sandbox, project, names, timeout)
     finally:

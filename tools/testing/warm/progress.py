@@ -11,10 +11,11 @@ from typing import TypeAlias
 from ...sandbox import Sandbox
 
 OnProgress: TypeAlias = Callable[[int, int], None]
-"""(tests that have ended, tests that were collected)."""
+"""(tests that have ended, tests that were found)."""
 LOOK_S = 0.7
 _MOST_BYTES = 16 << 20
-_COLLECTED = re.compile(rb'"collected": ?(\d{1,9})\b')
+_FOUND = re.compile(rb'"(?:collected|total)": ?(\d{1,9})\b')
+"""As pytest and as unittest say it."""
 
 
 @contextmanager
@@ -28,7 +29,7 @@ def watched(sandbox: Sandbox, folder: str, on_progress: OnProgress | None) -> It
     def look() -> None:
         while not over.wait(LOOK_S):
             data = sandbox.peek(f"{folder}/report.jsonl", _MOST_BYTES) or b""
-            total = sum(int(count) for count in _COLLECTED.findall(data))
+            total = sum(int(count) for count in _FOUND.findall(data))
             if total and not over.is_set():
                 on_progress(min(total, data.count(b'"test":')), total)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+from ..chunk import Change
 from .branches import branches
 from .calls import calls
 from .conditions import conditions
@@ -29,13 +32,22 @@ _READS_UNREAD = 2.5
 """What an edit weighs more that reads a name which the function binds and never reads."""
 
 
-def mutants(ctx: Context) -> list[Edit]:
-    """Every mutant of the chunk, in source order; texts are unique, the best prior of equals is kept.
+class Mutant(NamedTuple):
+    """One change of a chunk. `line`: of the file, whose suspiciousness multiplies `prior`."""
+
+    change: Change
+    template: str
+    prior: float
+    line: int
+
+
+def mutants(ctx: Context) -> list[Mutant]:
+    """Every mutant of the chunk, in source order; changes are unique, the best prior of equals is kept.
 
     A failing family never ends the search: templates work on arbitrary source, and one node that a template
     cannot render is one mutant less.
     """
-    found: dict[str, Edit] = {}
+    found: dict[Change, Mutant] = {}
     families = AT_IMPORT if ctx.chunk.whole else FAMILIES
     for node, mine in [*((n, families) for n in ctx.nodes), *((n, IN_DECORATORS) for n in ctx.decorators)]:
         if hasattr(node, "lineno") and not ctx.active(node):
@@ -43,22 +55,28 @@ def mutants(ctx: Context) -> list[Edit]:
         for family in mine:
             try:
                 for edit in family(ctx, node):
-                    if edit is None or edit.prior <= 0 or edit.text == ctx.chunk.text:
-                        continue
-                    if ctx.usage.unread and _reads_unread(ctx, edit.text):
-                        edit = edit._replace(prior=_READS_UNREAD * edit.prior)
-                    known = found.get(edit.text)
-                    if known is None or edit.prior > known.prior:
-                        found[edit.text] = edit
+                    if edit is not None and edit.prior > 0 and edit.text != ctx.chunk.text:
+                        _keep(found, ctx, edit)
             except (AttributeError, IndexError, TypeError, ValueError, SyntaxError, RecursionError):
                 continue
     if ctx.chunk.whole:
-        return sorted(found.values(), key=lambda edit: (-edit.prior, edit.line, edit.text))[:_MOST_AT_IMPORT]
+        return sorted(found.values(), key=lambda m: (-m.prior, m.line, m.change))[:_MOST_AT_IMPORT]
     return list(found.values())
 
 
-def _reads_unread(ctx: Context, text: str) -> bool:
-    return any(text.count(name) > ctx.chunk.text.count(name) for name in ctx.usage.unread)
+def _keep(found: dict[Change, Mutant], ctx: Context, edit: Edit) -> None:
+    change = ctx.chunk.changed(edit.text)
+    prior = edit.prior
+    if ctx.usage.unread and _reads_unread(ctx, change):
+        prior *= _READS_UNREAD
+    known = found.get(change)
+    if known is None or prior > known.prior:
+        found[change] = Mutant(change, edit.template, prior, edit.line)
 
 
-__all__ = ["Context", "Edit", "mutants"]
+def _reads_unread(ctx: Context, change: Change) -> bool:
+    old = ctx.chunk.data[change.start : change.end].decode("utf-8", "surrogateescape")
+    return any(change.new.count(name) > old.count(name) for name in ctx.usage.unread)
+
+
+__all__ = ["Context", "Edit", "Mutant", "mutants"]
