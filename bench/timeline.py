@@ -2,8 +2,8 @@
 
     python bench/timeline.py ROWS.jsonl --repo-mirror DIR [--verify auto full] [--only TEXT] [--out FILE]
 
-One `swe-agent batch` a row, natively, with a model scripted to apply the row's own change and to finish. The first call
-runs builds the environment and does not count: each row is run once before it is measured. Seconds by the record.
+One `swe-agent batch` a row, natively, with a model scripted to apply the row's own change and to finish, in an
+environment that was built before. Seconds by the record.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from overhead import served
-from prepared import rows_of
+from prepared import built, rows_of
 
 
 def script_of(row: dict[str, Any]) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def main() -> None:
     print("| row | verify | to open | open to first call | candidate's check | last check | all | status |")
     print("|---|---|---|---|---|---|---|---|")
     for row in (row for row in rows_of(asked.rows) if asked.only in row["instance_id"]):
-        run(row, asked.repo_mirror, asked.verify[0])
+        built(row, asked.repo_mirror)
         for verify in asked.verify:
             found = run(row, asked.repo_mirror, verify)
             print(f"| {row['instance_id']} | {verify} | {' | '.join(map(str, found.values()))} |", flush=True)
