@@ -50,7 +50,6 @@ RELEASES = (
     Release("attrs", "25.4.0", "hatch with plug-ins", "attr"),
     Release("pdm-backend", "2.4.5", "pdm, its own back-end", "pdm.backend"),
     Release("pluggy", "1.6.0", "setuptools-scm", "pluggy"),
-    Release("contourpy", "1.3.3", "meson, C++ extension", "contourpy._contourpy"),
     Release("pybind11", "3.0.1", "scikit-build", "pybind11"),
     Release("wrapt", "2.0.0", "submodule, C extension", "wrapt", "src"),
 )
@@ -150,6 +149,7 @@ def main() -> int:
     )
     parser.add_argument("--only", default="", help="projects whose names hold this text")
     options = parser.parse_args()
+    options.out = options.out.resolve()
     options.out.mkdir(parents=True, exist_ok=True)
     log = options.out / "results.jsonl"
     rows = [Row(**json.loads(line)) for line in log.read_text().splitlines()] if log.exists() else []

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from ...tools.errors import UsageError
@@ -27,6 +28,7 @@ from ..batch.state import BatchState, DiskFullError
 from ..benchmarks.instance import Instance
 from ..exit_code import ExitCode
 from ..report.duration import duration
+from ..report.screen import command_name
 from .stopping import stopped_grading
 
 __all__ = ["default_name", "run"]
@@ -139,7 +141,9 @@ def _report(screen: PlainScreen, outputs: Outputs, ended: Ended, output: Path, t
     for name, flags in audit["flags"].items():
         screen.line(f"  {name}: {'; '.join(flags)}")
     screen.line(f"predictions: {output / 'preds.json'}")
-    if ended.why is not None:
+    if ended.why is None:
+        screen.line(f"next: {command_name()} view {quote(str(output))}")
+    else:
         if ended.detail:
             screen.line(f"swe-agent: {ended.detail}")
         print(resume_line(output), file=sys.stderr, flush=True)
