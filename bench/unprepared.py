@@ -180,6 +180,7 @@ def run(options: argparse.Namespace) -> None:
     releases, bugs = read_manifest(options.manifest)
     wanted = [b for b in bugs if options.part == "all" or b.kept == (options.part == "kept")]
     wanted = [b for b in wanted if not options.only or b.id in options.only]
+    options.out = options.out.resolve()  # probes run elsewhere
     options.out.mkdir(parents=True, exist_ok=True)
     log = options.out / "results.jsonl"
     lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
