@@ -44,9 +44,7 @@ def _trusted(state: State) -> str | None:
     for candidate in state.candidates.values():
         critic = candidate.evaluation.critic
         if critic is None and candidate.evaluation.green and candidate.evaluation.given:
-            return (
-                f"{candidate.node} passes the tests the repository failed, and no model reviewed it"
-            )
+            return f"{candidate.node} passes the tests the repository failed, and no model reviewed it"
         if critic and candidate.evaluation.green:
             lower = critic.lower(config.critic_assumed_sd)
             if lower >= config.critic_threshold:
