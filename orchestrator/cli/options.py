@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 import typer
 
+from ...tools.errors import CredentialsError
 from ..settings.flag import Group, bare, choices_of, duration, fields_of, flag_of, group_of, key_of
-from ..settings.sources import Setting, resolve
+from ..settings.sources import Setting, origin_of, resolve
 from .help import PlainCommand
 from .names import model_names, run_names
 
@@ -42,7 +43,12 @@ def settings_command(
         def command(context: typer.Context, **given: Any) -> int:
             files = context.obj.files if isinstance(context.obj, Sources) else ()
             used = {key: value for key, value in given.items() if value not in (None, [], ())}
-            return run(resolve(kind, name, used, files))
+            settings = resolve(kind, name, used, files)
+            try:
+                return run(settings)
+            except CredentialsError as error:
+                where = origin_of(kind, name, used, files, str(error))
+                raise CredentialsError(f"{error} ({where})") if where else error from None
 
         command.__doc__ = run.__doc__
         command.__annotations__ = {}

@@ -185,6 +185,15 @@ def resolve(kind: type[S], command: str, given: Mapping[str, Any], files: Iterab
     return checked(kind, found, name_of)
 
 
+def origin_of(
+    kind: type[Group], command: str, given: Mapping[str, Any], files: Iterable[Setting], said: str
+) -> str | None:
+    """Where a model that a message names comes from, unless a flag named it."""
+    found = collect(kind, command, given, files).values()
+    named = [item for item in found if item.origin != "flag" and item.value and str(item.value) in said]
+    return f"from {named[0].name}" if named else None
+
+
 def repository_settings(repository: Path) -> tuple[dict[str, Any], list[str]]:
     """What a repository says of itself, and the keys it may not set. Raises: UsageError."""
     allowed: dict[str, Any] = {}

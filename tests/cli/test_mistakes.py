@@ -126,6 +126,8 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("report torn", 2, "is damaged"),
     # variables
     ("SWE_AGENT_SAMPLES=many solve --text x", 2, "SWE_AGENT_SAMPLES must be a whole number"),
+    ("SWE_AGENT_MODEL=nope/x solve --text x --repo repo", 6, "(from SWE_AGENT_MODEL)"),
+    ("solve --text x --repo repo --config model.toml", 6, "model.toml: model)"),
     ("SWE_AGENT_MODLE=m solve --text x", 2, "did you mean SWE_AGENT_MODEL?"),
     ("SWE_AGENT_CONFIG=gone.toml runs list", 2, "SWE_AGENT_CONFIG gone.toml: no such file"),
     ("SWE_AGENT_RUNS_LIST_LIMIT=x runs list", 2, "SWE_AGENT_RUNS_LIST_LIMIT: --limit: input should be"),
@@ -136,7 +138,7 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("XDG_CACHE_HOME=word solve --example -q", 7, "XDG_CACHE_HOME"),
 ]  # fmt: skip
 FILES = {
-    "word": "a word\n", "torn.toml": "[solve\n", "key.toml": "[solve]\nmodle = 'm'\n", "roles.toml": "[codr]\n",
+    "word": "a word\n", "model.toml": "model = 'nope/x'\n", "torn.toml": "[solve\n", "key.toml": "[solve]\nmodle = 'm'\n", "roles.toml": "[codr]\n",
     "value.toml": "[solve]\nsamples = 'many'\n", "table.toml": "[sovle]\n a = 1\n", "torn.json": "{", "rows.jsonl": "{}\n",
     "damaged/run.json": "{}", "torn/run.json": "{",
 }  # fmt: skip
