@@ -42,6 +42,8 @@ def report(
         sys.stdout.buffer.write(page)
         return 0
     target = html or folder / "report.html"
+    if not target.parent.is_dir():
+        raise UsageError(f"cannot write --html {target}: no such folder {target.parent}")
     try:
         write_atomically(target, page)
     except OSError as error:

@@ -36,6 +36,7 @@ _PLACE = re.compile(
     r"\b(tm_zone|tzname|No time ?zone|time ?zone data|ZoneInfoNotFoundError|locale\.Error|unsupported locale|DISPLAY|"
     r"no display|root user|getuid|No usable temporary|libGL|CUDA)\b"
 )
+_ASSERTION = re.compile(r">\s+assert\b")
 _CODE = re.compile(
     r"`+([^`\n]+)`+|([A-Za-z_][\w.]*)\(|\b([A-Za-z]\w*(?:\.\w+)+)\b|\b(\w*_\w+|[A-Z]?[a-z]+[A-Z]\w*)\b"
 )
@@ -116,9 +117,10 @@ def of_the_machine(result: TestResult, issue: str = "") -> str:
 
 
 def _said(message: str) -> str:
-    """What an error says, without the source lines and names that a traceback quotes: those are the code's."""
+    """What an error says and the assertion that failed, without the other source lines that a traceback quotes: those
+    are the code's."""
     lines = message.splitlines()
-    marked = [line for line in lines if line.startswith("E ")]
+    marked = [line for line in lines if line.startswith("E ") or _ASSERTION.match(line)]
     return "\n".join(marked or [line for line in lines if line[:1] not in (" ", ">", "\t")])
 
 
