@@ -34,21 +34,20 @@ def http_options(url: str) -> HttpOptions:
     proxy = proxy_of(url)
     if proxy is not None:
         options["proxy"] = proxy
-    if urlsplit(proxy or url).scheme == "https" or urlsplit(url).scheme == "https":
-        options["verify"] = _wanted_certificates() or certificates()
-    else:
-        options["verify"] = certificates()
+    secure = "https" in (urlsplit(proxy or url).scheme, urlsplit(url).scheme)
+    options["verify"] = (_wanted_certificates() if secure else None) or certificates()
     return options
 
 
 @cache
-def certificates(bundle: str | None = None) -> ssl.SSLContext:
-    """The authorities of a file, or httpx's own: reading them costs every client 25 ms of CPU. Raises: OSError."""
+def certificates(file: str | None = None, folder: str | None = None) -> ssl.SSLContext:
+    """The authorities of a file or a folder, else httpx's own: reading them costs every client 25 ms of CPU.
+    Raises: OSError."""
     import ssl
 
     import certifi
 
-    return ssl.create_default_context(cafile=bundle or certifi.where())
+    return ssl.create_default_context(cafile=file or (None if folder else certifi.where()), capath=folder)
 
 
 def proxy_of(url: str) -> str | None:
@@ -111,7 +110,6 @@ def _matches(entry: str, host: str, port: int | None) -> bool:
 
 def _wanted_certificates() -> ssl.SSLContext | None:
     """The context that SSL_CERT_FILE or SSL_CERT_DIR asks for; None for httpx's own certificates."""
-    import ssl
 
     for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         value = os.environ.get(variable, "").strip()
@@ -122,7 +120,7 @@ def _wanted_certificates() -> ssl.SSLContext | None:
         try:
             if variable == "SSL_CERT_FILE":
                 return certificates(value)
-            return ssl.create_default_context(capath=value)
+            return certificates(folder=value)
         except OSError as error:
             raise UsageError(f"{variable} names {value}, which holds no certificates ({error})") from error
     return None

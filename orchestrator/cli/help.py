@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-_METAVARS = {int: "N", float: "N", Path: "PATH", str: "TEXT"}
+METAVARS = {int: "N", float: "N", Path: "PATH", str: "TEXT", tuple: "LIST", dict: "LIST"}
 
 
 class CommandApp(typer.Typer):
@@ -80,7 +80,7 @@ def metavar_of(annotation: object) -> str:
         return f"[{'|'.join(map(str, kinds))}]"
     if kinds:
         return metavar_of(kinds[0])
-    return "" if annotation is bool else _METAVARS.get(annotation, "TEXT")  # type: ignore[call-overload]
+    return "" if annotation is bool else METAVARS.get(annotation, "TEXT")  # type: ignore[call-overload]
 
 
 def _rows(command: TyperCommand, kind: str, hints: dict[str, object]) -> Iterator[tuple[str, str]]:

@@ -5,23 +5,20 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 import typer
 
 from ...tools.errors import CredentialsError
 from ..settings.flag import Group, bare, choices_of, duration, fields_of, flag_of, group_of, key_of
-from ..settings.sources import Setting, origin_of, resolve
-from .help import PlainCommand
+from ..settings.sources import Setting, origin_of_model, resolve
+from .help import METAVARS, PlainCommand
 from .names import model_names, run_names
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 S = TypeVar("S", bound=Group)
-
-_METAVARS = {int: "N", float: "N", Path: "PATH", str: "TEXT", tuple: "LIST", dict: "LIST"}
 
 _CHOICES_CHARS = 50
 """Of choices that stand beside the flag; longer lists stand in its help."""
@@ -47,7 +44,7 @@ def settings_command(
             try:
                 return run(settings)
             except CredentialsError as error:
-                where = origin_of(kind, name, used, files, str(error))
+                where = origin_of_model(kind, name, used, files, str(error))
                 raise CredentialsError(f"{error} ({where})") if where else error from None
 
         command.__doc__ = run.__doc__
@@ -158,7 +155,7 @@ def _row(name: str, field: FieldInfo) -> tuple[str, str]:
             for part in get_args(field.annotation)
             for item in getattr(part, "__metadata__", ())
         )
-        left += f" {flag.metavar or ('TIME' if timed else _METAVARS.get(get_origin(kind) or kind, 'TEXT'))}"
+        left += f" {flag.metavar or ('TIME' if timed else METAVARS.get(get_origin(kind) or kind, 'TEXT'))}"
     shown = flag.shown
     if not shown and choices and kind is bool:
         shown = choices[bool(default)]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -185,13 +186,21 @@ def resolve(kind: type[S], command: str, given: Mapping[str, Any], files: Iterab
     return checked(kind, found, name_of)
 
 
-def origin_of(
+_MODELS = ("model", "role_models", "fallback_models")
+
+
+def origin_of_model(
     kind: type[Group], command: str, given: Mapping[str, Any], files: Iterable[Setting], said: str
 ) -> str | None:
     """Where a model that a message names comes from, unless a flag named it."""
-    found = collect(kind, command, given, files).values()
-    named = [item for item in found if item.origin != "flag" and item.value and str(item.value) in said]
-    return f"from {named[0].name}" if named else None
+    found = collect(kind, command, given, files)
+    for item in (found[name] for name in _MODELS if name in found):
+        models = re.findall(r"[^\s,=:'\"\[\]{}]+/[^\s,'\"\[\]{}]+", str(item.value)) or [str(item.value)]
+        if item.origin != "flag" and any(
+            re.search(rf"(?<![\w/]){re.escape(m)}(?![\w/])", said) for m in models
+        ):
+            return f"from {item.name}"
+    return None
 
 
 def repository_settings(repository: Path) -> tuple[dict[str, Any], list[str]]:

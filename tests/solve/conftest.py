@@ -20,6 +20,9 @@ FAILING = [
     "tests/test_tariff.py::test_a_stay_that_ends_on_the_hour[10:00-12:00-2]",
 ]
 WRONG = "return minutes // MINUTES_PER_HOUR + 1"
+ISSUE = "# Charged too much\n\nA stay that ends exactly on the hour is charged one hour too many.\n"
+SOLVE = ("solve", "--text", ISSUE, "--repo")
+"""The beginning of a command; the repository follows."""
 RIGHT = "return -(-minutes // MINUTES_PER_HOUR)"
 
 

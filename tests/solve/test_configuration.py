@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Done, git
+from .conftest import SOLVE, Done, git
 
 Run = Callable[..., Done]
-ISSUE = "# Charged too much\n\nA stay that ends exactly on the hour is charged one hour too many.\n"
 
 
 def test_dry_run_spends_nothing(swe_agent: Run, parking: Path, tmp_path: Path) -> None:
-    done = swe_agent("solve", "--text", ISSUE, "--repo", parking, "--dry-run")
+    done = swe_agent(*SOLVE, parking, "--dry-run")
     assert done.code == 0
     assert "tests: python -m pytest" in done.out
     assert not (tmp_path / "state").exists()
@@ -28,7 +27,7 @@ def test_a_repository_cannot_steer_without_consent(
     (parking / ".swe-agent.toml").write_text('test-cmd = "false"\nmodel = "openai/evil"\n')
     git(parking, "add", "-A")
     git(parking, "commit", "-qm", "config")
-    done = swe_agent("solve", "--text", ISSUE, "--repo", parking, "--model", script(), "--dry-run")
+    done = swe_agent(*SOLVE, parking, "--model", script(), "--dry-run")
     assert "model is ignored" in done.err
     assert "not used" in done.err
     assert "tests: python -m pytest" in done.out
@@ -38,17 +37,15 @@ def test_config_files_and_environment(swe_agent: Run, parking: Path, tmp_path: P
     config = tmp_path / "config" / "swe-agent" / "config.toml"
     config.parent.mkdir(parents=True)
     config.write_text('search = "best-of-n"\n[solve]\nsandbox = "plain"\n')
-    done = swe_agent("solve", "--text", ISSUE, "--repo", parking, "--dry-run")
+    done = swe_agent(*SOLVE, parking, "--dry-run")
     assert "search: best-of-n" in done.out
     assert "sandbox: plain" in done.out
-    done = swe_agent(
-        "solve", "--text", ISSUE, "--repo", parking, "--dry-run", env={"SWE_AGENT_SEARCH": "tree"}
-    )
+    done = swe_agent(*SOLVE, parking, "--dry-run", env={"SWE_AGENT_SEARCH": "tree"})
     assert "search: tree" in done.out
     shown = swe_agent("config", "show", "--origin")
     assert f'search = "best-of-n"  # {config}' in shown.out
     config.write_text("search = \n")
-    broken = swe_agent("solve", "--text", ISSUE, "--repo", parking, "--dry-run")
+    broken = swe_agent(*SOLVE, parking, "--dry-run")
     assert broken.code == 2
     assert str(config) in broken.err
 

@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from .conftest import CODER, RIGHT, Done, call, git, said
+from .conftest import CODER, ISSUE, RIGHT, SOLVE, Done, call, git, said
 
 Run = Callable[..., Done]
-ISSUE = "# Charged too much\n\nA stay that ends exactly on the hour is charged one hour too many.\n"
 
 
 def test_delivery(swe_agent: Run, parking: Path, script: Callable[..., str], tmp_path: Path) -> None:
     head = git(parking, "rev-parse", "HEAD")
     done = swe_agent(
-        "solve",
-        "--text",
-        ISSUE,
-        "--repo",
+        *SOLVE,
         parking,
         "--model",
         script(),
@@ -44,9 +40,7 @@ def test_delivery(swe_agent: Run, parking: Path, script: Callable[..., str], tmp
 
 
 def test_replay(swe_agent: Run, parking: Path, script: Callable[..., str], tmp_path: Path) -> None:
-    swe_agent(
-        "solve", "--text", ISSUE, "--repo", parking, "--model", script(), "-q", "--output", tmp_path / "r"
-    )
+    swe_agent(*SOLVE, parking, "--model", script(), "-q", "--output", tmp_path / "r")
     (tmp_path / "script.json").unlink()
     same = swe_agent("replay", tmp_path / "r")
     assert same.code == 0, same.err

@@ -11,10 +11,23 @@ from typing import Any
 import pytest
 from servers.model_server import ModelServer, Received
 
-from .conftest import CODER, CRITIC, FAILING, RIGHT, TESTER, WRONG, Done, call, edit, events, review, said
+from .conftest import (
+    CODER,
+    CRITIC,
+    FAILING,
+    RIGHT,
+    SOLVE,
+    TESTER,
+    WRONG,
+    Done,
+    call,
+    edit,
+    events,
+    review,
+    said,
+)
 
 Run = Callable[..., Done]
-ISSUE = "# Charged too much\n\nA stay that ends exactly on the hour is charged one hour too many.\n"
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 50, "total_tokens": 1050}
 
 
@@ -71,10 +84,7 @@ def test_a_team_over_http(swe_agent: Run, parking: Path, tmp_path: Path, text: b
     ]
     with ModelServer(team(DISAGREEING, text=text, faults=faults)) as server:
         done = swe_agent(
-            "solve",
-            "--text",
-            ISSUE,
-            "--repo",
+            *SOLVE,
             parking,
             "--model",
             "openai/some-model",
@@ -115,10 +125,7 @@ def test_a_refusal_ends_it_at_once(
 ) -> None:
     with ModelServer([reply]) as server:
         done = swe_agent(
-            "solve",
-            "--text",
-            ISSUE,
-            "--repo",
+            *SOLVE,
             parking,
             "--model",
             "openai/some-model",
@@ -152,10 +159,7 @@ def test_an_endpoint_that_goes_away_is_no_failed_model(swe_agent: Run, parking: 
         return answer(request) if asked <= 4 else {"status": 401, "message": "revoked"}
 
     arguments = [
-        "solve",
-        "--text",
-        ISSUE,
-        "--repo",
+        *SOLVE,
         parking,
         "--model",
         "openai/some-model",

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import CODER, RIGHT, WRONG, Done, call, edit, events, said
+from .conftest import CODER, RIGHT, SOLVE, WRONG, Done, call, edit, events, said
 
 Run = Callable[..., Done]
-ISSUE = "# Charged too much\n\nA stay that ends exactly on the hour is charged one hour too many.\n"
 
 
 def start(command: list[str], environment: dict[str, str], *arguments: object) -> subprocess.Popen[str]:
@@ -90,10 +89,7 @@ def test_stopped_by_a_signal(
     process = start(
         command,
         environment,
-        "solve",
-        "--text",
-        ISSUE,
-        "--repo",
+        *SOLVE,
         parking,
         "--model",
         script(**turns),
@@ -122,10 +118,7 @@ def test_killed_anywhere_and_resumed(
     makes are just those that the cut log lacks."""
     model = script()
     whole = tmp_path / "whole"
-    assert (
-        swe_agent("solve", "--text", ISSUE, "--repo", parking, "--model", model, "-q", "--output", whole).code
-        == 0
-    )
+    assert swe_agent(*SOLVE, parking, "--model", model, "-q", "--output", whole).code == 0
     lines = (whole / "events.jsonl").read_text().splitlines(keepends=True)
     summary = json.loads((whole / "run.json").read_text())
     cuts = [1, len(lines) // 4, len(lines) // 2, (3 * len(lines)) // 4, len(lines) - 2]
@@ -157,10 +150,7 @@ def test_killed_for_real(
     process = start(
         command,
         environment,
-        "solve",
-        "--text",
-        ISSUE,
-        "--repo",
+        *SOLVE,
         parking,
         "--model",
         script(coder=coder),
@@ -184,7 +174,7 @@ def test_the_log_says_where_it_is_damaged(
     swe_agent: Run, parking: Path, script: Callable[..., str], tmp_path: Path
 ) -> None:
     run = tmp_path / "r"
-    swe_agent("solve", "--text", ISSUE, "--repo", parking, "--model", script(), "-q", "--output", run)
+    swe_agent(*SOLVE, parking, "--model", script(), "-q", "--output", run)
     lines = (run / "events.jsonl").read_text().splitlines(keepends=True)
     lines[3] = "{broken\n"
     (run / "events.jsonl").write_text("".join(lines))

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import RIGHT, WRONG, Done, git
+from .conftest import ISSUE, RIGHT, SOLVE, WRONG, Done, git
 
 Run = Callable[..., Done]
-ISSUE = "# Charged too much\n\nA stay that ends exactly on the hour is charged one hour too many.\n"
 
 
 @pytest.mark.parametrize(
@@ -81,9 +80,7 @@ def test_a_delivery_that_fails_keeps_the_patch(
     path = parking / "parking" / "tariff.py"
     mine = path.read_text().replace(WRONG, "return 7")
     path.write_text(mine)
-    done = swe_agent(
-        "solve", "--text", ISSUE, "--repo", parking, "--model", script(), "--apply", "--json", "--output", "r"
-    )
+    done = swe_agent(*SOLVE, parking, "--model", script(), "--apply", "--json", "--output", "r")
     assert done.code == 4, done.err
     assert done.json["exit_code"] == 4
     assert "does not apply" in done.json["delivery_error"]
@@ -96,9 +93,7 @@ def test_a_delivery_that_fails_keeps_the_patch(
 def test_apply_says_how_to_take_it_back(
     swe_agent: Run, parking: Path, script: Callable[..., str], tmp_path: Path
 ) -> None:
-    done = swe_agent(
-        "solve", "--text", ISSUE, "--repo", parking, "--model", script(), "--apply", "--json", "--output", "r"
-    )
+    done = swe_agent(*SOLVE, parking, "--model", script(), "--apply", "--json", "--output", "r")
     assert done.json["applied_to"] == str(parking)
     assert f" apply {tmp_path / 'r'} --undo" in done.err
     assert git(parking, "status", "--porcelain") == " M parking/tariff.py\n"

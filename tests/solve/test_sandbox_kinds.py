@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Done
+from .conftest import SOLVE, Done
 
 Run = Callable[..., Done]
-ISSUE = "# Charged too much\n\nA stay that ends exactly on the hour is charged one hour too many.\n"
 
 
 @pytest.mark.docker
@@ -23,10 +22,7 @@ def test_namespace_and_docker_agree(
         ("docker", ["--image", docker_image, "--test-cmd", "python3 -m pytest"]),
     ):
         done = swe_agent(
-            "solve",
-            "--text",
-            ISSUE,
-            "--repo",
+            *SOLVE,
             parking,
             "--model",
             script(),
@@ -41,9 +37,7 @@ def test_namespace_and_docker_agree(
 
 
 def test_plain_warns(swe_agent: Run, parking: Path, script: Callable[..., str]) -> None:
-    done = swe_agent(
-        "solve", "--text", ISSUE, "--repo", parking, "--model", script(), "--sandbox", "plain", "--json"
-    )
+    done = swe_agent(*SOLVE, parking, "--model", script(), "--sandbox", "plain", "--json")
     assert done.code == 0, done.err
     assert "NO WALLS" in done.err
     assert done.err.count("has no walls") == 1
@@ -52,14 +46,12 @@ def test_plain_warns(swe_agent: Run, parking: Path, script: Callable[..., str]) 
 def test_missing_image_is_the_daemons_own_words(
     swe_agent: Run, parking: Path, script: Callable[..., str], docker_engine: str
 ) -> None:
-    done = swe_agent(
-        "solve", "--text", ISSUE, "--repo", parking, "--model", script(), "--image", "no/such:image", "-q"
-    )
+    done = swe_agent(*SOLVE, parking, "--model", script(), "--image", "no/such:image", "-q")
     assert done.code == 7
     assert "no/such" in done.err
     assert len(done.err.strip().splitlines()) == 1
 
 
 def test_offline_repair_without_walls(swe_agent: Run, parking: Path) -> None:
-    done = swe_agent("solve", "--text", ISSUE, "--repo", parking, "--sandbox", "plain", "--json")
+    done = swe_agent(*SOLVE, parking, "--sandbox", "plain", "--json")
     assert done.code == 0, done.err

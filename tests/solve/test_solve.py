@@ -6,10 +6,24 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from .conftest import CODER, FAILING, RIGHT, WRONG, Done, call, edit, events, git, review, said, state_of
+from .conftest import (
+    CODER,
+    FAILING,
+    ISSUE,
+    RIGHT,
+    SOLVE,
+    WRONG,
+    Done,
+    call,
+    edit,
+    events,
+    git,
+    review,
+    said,
+    state_of,
+)
 
 Run = Callable[..., Done]
-ISSUE = "# Charged too much\n\nA stay that ends exactly on the hour is charged one hour too many.\n"
 
 
 def test_offline_solves_a_one_line_bug(swe_agent: Run, parking: Path, tmp_path: Path) -> None:
@@ -67,9 +81,7 @@ def test_offline_needs_a_failing_test(swe_agent: Run, parking: Path, tmp_path: P
 
 
 def test_a_team_solves_it(swe_agent: Run, parking: Path, script: Callable[..., str], tmp_path: Path) -> None:
-    done = swe_agent(
-        "solve", "--text", ISSUE, "--repo", parking, "--model", script(), "--json", "--output", tmp_path / "r"
-    )
+    done = swe_agent(*SOLVE, parking, "--model", script(), "--json", "--output", tmp_path / "r")
     assert done.code == 0, done.err
     assert {e["agent"].partition(":")[0] for e in events(tmp_path / "r", "call")} == {
         "tester",
@@ -89,10 +101,7 @@ def test_a_team_solves_it(swe_agent: Run, parking: Path, script: Callable[..., s
 
 def test_one_agent_alone(swe_agent: Run, parking: Path, script: Callable[..., str], tmp_path: Path) -> None:
     done = swe_agent(
-        "solve",
-        "--text",
-        ISSUE,
-        "--repo",
+        *SOLVE,
         parking,
         "--roles",
         "single",
@@ -144,10 +153,7 @@ def test_disagreements_end_well(
         "n0.0.0/critic/0": [said(review(True))],
     }
     done = swe_agent(
-        "solve",
-        "--text",
-        ISSUE,
-        "--repo",
+        *SOLVE,
         parking,
         "--model",
         script(**turns),
@@ -175,10 +181,7 @@ def test_a_wrong_patch_is_not_claimed(
     wrong = [said(edit(WRONG, "return minutes // MINUTES_PER_HOUR")), said(call("finish", summary="done"))]
     gave_up = [said(call("finish", summary="no idea", gaveUp=True))]
     done = swe_agent(
-        "solve",
-        "--text",
-        ISSUE,
-        "--repo",
+        *SOLVE,
         parking,
         "--model",
         script(coder=wrong, debugger=gave_up),
@@ -203,9 +206,7 @@ def test_tests_that_the_patch_changes_are_said(
     wrong = [said(*bend), said(call("finish", summary="done"))]
     gave_up = [said(call("finish", summary="no idea", gaveUp=True))]
     model = script(coder=wrong, debugger=gave_up)
-    done = swe_agent(
-        "solve", "--text", ISSUE, "--repo", parking, "--model", model, "--json", "--output", tmp_path / "r"
-    )
+    done = swe_agent(*SOLVE, parking, "--model", model, "--json", "--output", tmp_path / "r")
     assert done.code == 4, done.err
     assert done.json["changed_tests"] == [test]
     assert f"{test}::test_first_quarter_is_free" in done.json["contradicted"]
@@ -218,7 +219,7 @@ def test_tests_that_the_patch_changes_are_said(
 
 def test_no_patch(swe_agent: Run, parking: Path, script: Callable[..., str]) -> None:
     gave_up = [said(call("finish", summary="it cannot be done", gaveUp=True))]
-    done = swe_agent("solve", "--text", ISSUE, "--repo", parking, "--model", script(coder=gave_up), "--json")
+    done = swe_agent(*SOLVE, parking, "--model", script(coder=gave_up), "--json")
     assert done.code == 3
     assert "it cannot be done" in done.json["status"]
 
@@ -235,10 +236,7 @@ def test_mistakes_are_told_to_the_model(
         *CODER,
     ]
     done = swe_agent(
-        "solve",
-        "--text",
-        ISSUE,
-        "--repo",
+        *SOLVE,
         parking,
         "--model",
         script(coder=coder),
@@ -259,10 +257,7 @@ def test_budget_keeps_the_best_patch(
 ) -> None:
     coder = [said(edit(WRONG, "return minutes // MINUTES_PER_HOUR")), *[said(call("runTests"))] * 9]
     done = swe_agent(
-        "solve",
-        "--text",
-        ISSUE,
-        "--repo",
+        *SOLVE,
         parking,
         "--model",
         script(coder=coder),

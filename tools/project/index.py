@@ -22,13 +22,16 @@ from datetime import datetime, timedelta
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 from packaging.utils import canonicalize_name
 
 from ..errors import ProjectError
 from ..proxies import certificates
+
+if TYPE_CHECKING:
+    import ssl
 
 JSON = "application/vnd.pypi.simple.v1+json"
 _MOST_BYTES = 8 << 30
@@ -109,10 +112,12 @@ def _pip_default() -> str:
     return PyPI.simple_url
 
 
-def _bundle() -> str | None:
-    """The file of certificates that pip, requests or httpx would take."""
+def _certificates() -> ssl.SSLContext:
+    """Those that pip, requests or httpx would take; what a variable names and is not there does not count."""
     named = (os.environ.get(name, "") for name in ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"))
-    return next((path for path in named if Path(path).is_file()), None)
+    file = next((path for path in named if Path(path).is_file()), None)
+    folder = os.environ.get("SSL_CERT_DIR", "")
+    return certificates(file, None if file or not Path(folder).is_dir() or not folder else folder)
 
 
 class PackageIndex:
@@ -127,7 +132,7 @@ class PackageIndex:
         self._client = httpx.Client(
             timeout=httpx.Timeout(120, connect=20),
             follow_redirects=True,
-            verify=certificates(_bundle()),
+            verify=_certificates(),
             headers={"User-Agent": "swe-agent"},
         )
         self._pages: dict[str, list[IndexFile] | None] = {}

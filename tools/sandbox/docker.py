@@ -6,7 +6,7 @@ import errno
 import os
 import shlex
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
@@ -16,7 +16,7 @@ from .container import Container, ShellEndedError
 from .container_environment import look_inside
 from .container_files import raise_errno, read_script, write_script
 from .container_session import ContainerSession
-from .container_shell import ShellResult, assignments, literal
+from .container_shell import assignments, literal
 from .docker_images import HOME as _HOME
 from .docker_images import ImageLayer, daemon_errors, prepare_tree
 from .environment import shell_argv
@@ -94,7 +94,7 @@ class DockerSandbox(Sandbox):
 
     def _probe(self, *, copied: bool) -> None:
         """Learn what the image has: a shell, a home, a search path, a conda environment `testbed`."""
-        found = look_inside(lambda script: self._run(script, timeout=60), _HOME if copied else "")
+        found = look_inside(lambda script: self._used().run(script, timeout=60), _HOME if copied else "")
         if found is None:
             raise SandboxError(f"the image {self._spec.image} has no usable shell")
         self._bash, self._ids, self._env = found.shell, found.ids, found.env
@@ -117,7 +117,7 @@ class DockerSandbox(Sandbox):
             limit = "ulimit -f 0; " if self._over_disk else ""
             source, prefix = self._stdin(stdin)
             try:
-                done = self._run(
+                done = self._used().run(
                     f"{prefix}{self._program(argv, cwd, env, before=limit)}",
                     stdin=source,
                     timeout=limits.wall_s if timeout is None else timeout,
@@ -177,7 +177,7 @@ class DockerSandbox(Sandbox):
     def read_bytes(self, path: str | PurePosixPath, *, max_bytes: int | None = None) -> bytes:
         target = self.root / path
         with self._lock:
-            done = self._run(read_script(target, max_bytes), timeout=300)
+            done = self._used().run(read_script(target, max_bytes), timeout=300)
         raise_errno(done, target)
         return done.output.value()
 
@@ -195,7 +195,7 @@ class DockerSandbox(Sandbox):
             if self._over_disk and self._exceeds():
                 raise OSError(errno.EDQUOT, "the disk limit of this sandbox is used up", str(target))
             held = None if len(data) <= _INLINE else self._alive().upload(data, self._ids)
-            done = self._run(write_script(target, data, held), timeout=300)
+            done = self._used().run(write_script(target, data, held), timeout=300)
         raise_errno(done, target)
 
     def fork(self) -> DockerSandbox:
@@ -227,19 +227,11 @@ class DockerSandbox(Sandbox):
             self._base.release(self._api)
             self._state.release(self._api)
 
-    def _run(
-        self,
-        script: str,
-        *,
-        timeout: float,
-        stdin: str = "</dev/null",
-        output_bytes: int = 4 << 30,
-        watch: Callable[[], str | None] | None = None,
-    ) -> ShellResult:
-        with self._lock:
-            container = self._alive()
-            self._dirty = True
-            return container.run(script, stdin=stdin, timeout=timeout, output_bytes=output_bytes, watch=watch)
+    def _used(self) -> Container:
+        """The live container, whose state changes from here on. With the lock held."""
+        container = self._alive()
+        self._dirty = True
+        return container
 
     def _stdin(self, data: bytes | None) -> tuple[str, str]:
         """How the shell gets `data` to the command: a redirection or a command, and what runs first."""
