@@ -9,11 +9,11 @@ from typing import Any
 
 from ...tools.errors import RecordError
 from .surrogates import without_surrogates
+from .task import task_of
 from .tool_arguments import parsed
 
 _SECRET = re.compile(r"(?i)(api_?keys?|token$|secret|password|credential|authorization)")
 
-_SET_UP = ("test_cmd", "setup", "python", "image")
 Event = Mapping[str, Any]
 
 
@@ -53,7 +53,7 @@ class Fold:
         config = {key: value for key, value in (start.get("config") or {}).items() if not _SECRET.search(key)}
         data = {
             "run_id": start["run_id"],
-            "task": {**_task(start), **self.reproduced},
+            "task": {**task_of(start), **self.reproduced},
             "agents": list(self.agents.values()),
             "toolsets": list(self.toolsets.values()),
             "messages": self.messages,
@@ -134,27 +134,6 @@ class Fold:
                 counts = [pair for pair in (found["f2p"], found["p2p"]) if pair is not None]
                 verdict = all(passed == total for passed, total in counts) if counts else None
         return verdict
-
-
-def _task(start: Event) -> dict[str, Any]:
-    issue = start.get("issue")
-    issue = issue if isinstance(issue, Mapping) else {"body": str(issue or "")}
-    benchmark, split = start.get("benchmark") or issue.get("benchmark"), start.get("split")
-    if benchmark and not split and "/" in benchmark:
-        benchmark, split = benchmark.rsplit("/", 1)
-    title, body = str(issue.get("title") or ""), str(issue.get("body") or "")
-    return {
-        "instance_id": str(start.get("instance_id") or issue.get("id") or start["run_id"]),
-        "repository": start.get("repository"),
-        "base_commit": start.get("base_commit"),
-        "problem_statement": f"{title}\n\n{body}".strip() if title else body,
-        "issue_url": issue.get("url") or issue.get("source_url"),
-        "source": start.get("source") or issue.get("source"),
-        "benchmark": benchmark,
-        "split": split,
-        "licence": start.get("licence"),
-        **{key: (start.get("config") or {}).get(key) or None for key in _SET_UP},
-    }
 
 
 def _run_started(fold: Fold, event: Event) -> None:
