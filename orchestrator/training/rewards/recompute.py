@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ....tools.audit import KINDS
 from ...record.build import backpropagate
-from ...record.invariants import check
+from ...record.invariants import REWARD_LAWS, check
 from ...record.schema import Evaluation, Node, Trajectory
 from .function import RewardFunction
 from .shaped import Measurements, shaped_reward
@@ -27,7 +27,7 @@ def recompute(record: Trajectory, reward: RewardSpec | RewardFunction | None = N
                 shaped_reward(measured, reward) if isinstance(reward, RewardSpec) else reward.reward(measured)
             )
     backpropagate(fresh.nodes)
-    check(fresh)
+    check(fresh, REWARD_LAWS)
     return fresh
 
 
