@@ -40,6 +40,8 @@ class Fold:
         self.kept: set[str] = set()
         self.whole = True
         """Tests that passed on the base commit and are not flaky."""
+        self.removed: dict[str, list[str]] = {}
+        """SHA-256 of a cleaned patch → what hygiene took out of it."""
         self.said: set[str] = set()
         self.called: set[str] = set()
         self.failed_calls = 0
@@ -78,6 +80,8 @@ class Fold:
         if unused:
             data["calls"] = [call for call in self.calls if call["message"] in self.said]
             self.losses.append(f"answers paid for and not used before the run ended: {', '.join(unused)}")
+        for patch in self.patches.values():
+            patch["removed_by_hygiene"] = patch["removed_by_hygiene"] or self.removed.get(patch["sha256"], [])
         self._add_unfinished_nodes()
         data["nodes"] = list(self.nodes.values())
         speaker = {message["id"]: message["agent"] for message in self.messages}
@@ -286,6 +290,10 @@ def _patch(fold: Fold, event: Event) -> None:
     fold.patches[event["id"]] = patch
 
 
+def _hygiene(fold: Fold, event: Event) -> None:
+    fold.removed[event["patch"]] = [str(name) for name in event.get("removed") or ()]
+
+
 def _selected(fold: Fold, event: Event) -> None:
     keys = ("node", "patch", "confidence")
     fold.selected = {key: event.get(key) for key in keys}
@@ -316,6 +324,7 @@ HANDLERS: dict[str, Callable[[Fold, Event], None]] = {
     "baseline": _baseline,
     "reproduction": _reproduction,
     "evaluation": _evaluation,
+    "hygiene": _hygiene,
     "patch": _patch,
     "selected": _selected,
     "outcome": _outcome,

@@ -1,4 +1,4 @@
-"""The task of a run, as its first event tells it."""
+"""task_of: what was to be solved, from the first event of a run."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ _SET_UP = ("test_cmd", "setup", "python", "image")
 
 
 def task_of(start: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of `schema.Task`."""
     issue = start.get("issue")
     issue = issue if isinstance(issue, Mapping) else {"body": str(issue or "")}
     benchmark, split = start.get("benchmark") or issue.get("benchmark"), start.get("split")
