@@ -1,9 +1,10 @@
-"""Trajectories per second and peak memory of each export.
+"""Size, records per second and peak memory of each export.
 
-    python bench/export.py [--records 10000] [--steps 60] [--kinds sft,dpo] [--json FILE]
+    python bench/export.py [--records 2000] [--steps 60] [--kinds sft,dpo] [--json FILE]
 
 Records are synthetic (two branches, 300 characters an observation, token ids) and are made once; each kind is
-exported by its own process, so that its peak is its own. `verify` is the re-check of the sft directory.
+exported by its own process, so that its peak is its own. `x` is the size of a kind over that of the records: no kind
+may be over 1.5, at any number of steps. `verify` is the re-check of the sft directory.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--records", type=int, default=10_000)
+    parser.add_argument("--records", type=int, default=2000)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--kinds", default=",".join(KINDS))
     parser.add_argument("--json", type=Path)
@@ -84,7 +85,9 @@ def main() -> None:
         size = path.stat().st_size / 2**20
         print(f"{options.records} records of {options.steps} steps a path: {size:.0f} MiB", end=" ")
         print(f"made in {time.perf_counter() - started:.0f} s")
-        print(f"{'kind':<11}{'rows':>9}{'MiB':>9}{'traj/s':>9}{'CPU ms/traj':>13}{'peak MiB':>10}")
+        print(
+            f"{'kind':<11}{'rows':>9}{'MiB':>9}{'x':>7}{'records/s':>11}{'CPU ms/record':>15}{'peak MiB':>10}"
+        )
         for kind in (*options.kinds.split(","), "verify"):
             out = Path(folder) / ("sft" if kind == "verify" else kind)
             if kind == "verify" and not out.exists():
@@ -93,8 +96,9 @@ def main() -> None:
             found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
             written = sum(file.stat().st_size for file in out.glob(f"{kind}/*")) / 2**20
             print(
-                f"{kind:<11}{found['rows']:>9}{written:>9.0f}{options.records / found['wall_s']:>9.0f}"
-                f"{1000 * found['cpu_s'] / options.records:>13.2f}{found['peak_mib']:>10.0f}",
+                f"{kind:<11}{found['rows']:>9}{written:>9.0f}{written / size:>7.2f}"
+                f"{options.records / found['wall_s']:>11.0f}{1000 * found['cpu_s'] / options.records:>15.2f}"
+                f"{found['peak_mib']:>10.0f}",
                 flush=True,
             )
             results[kind] = found

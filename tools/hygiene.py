@@ -29,6 +29,15 @@ _STRAY_FOLDER = re.compile(r"^(repro\w*|scratch\w*|tmp|temp)$", re.IGNORECASE)
 _HEADER = re.compile(r'^diff --git (?:"?a/.*"?) (?:"b/(?P<quoted>.*)"|b/(?P<plain>.*))$')
 
 
+WEAKENS = (
+    "protected file",
+    "deletes existing tests",
+    "removes assertions of existing tests",
+    "skips existing tests",
+)
+"""Reasons that are a fault of whoever made the patch, not a matter of tidiness."""
+
+
 @dataclass(frozen=True, slots=True)
 class Removed:
     """One file left out of the patch, and why."""

@@ -15,6 +15,7 @@ from typing import Any
 Chain = bytes
 _REPLACEMENT = "\ufffd".encode()
 """What the record holds for a lone surrogate, which no endpoint takes either."""
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 ROOT: Chain = hashlib.sha256(b"swe-trajectory/1").digest()
 
 
@@ -46,8 +47,7 @@ def canonical(message: Mapping[str, Any]) -> bytes:
         for call in message.get("tool_calls") or ()
     ]
     shape = [message["role"], content, calls, message.get("tool_call_id")]
-    text = json.dumps(shape, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    return text.encode("utf-8", "replace").replace(_REPLACEMENT, b"?")
+    return _ENCODER.encode(shape).encode("utf-8", "replace").replace(_REPLACEMENT, b"?")
 
 
 def link(message: Mapping[str, Any]) -> bytes:

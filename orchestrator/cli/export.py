@@ -60,6 +60,13 @@ def export(
     max_tokens: Annotated[
         int | None, typer.Option(min=1, help="Leave out longer rows (trainers cut them).")
     ] = None,
+    max_growth: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            help="Most text of sft_pc, dpo, kto, reward: times the record; 0: every row, each with its prompt.",
+        ),
+    ] = 1.0,
     split: Annotated[
         float, typer.Option(min=0.0, max=0.9, help="Share of instances held out as test.jsonl.")
     ] = 0.0,
@@ -107,6 +114,7 @@ def export(
         reward=RewardSpec() if reward is None else load_reward(reward),
         min_reward=min_reward,
         min_margin=min_margin,
+        max_growth=max_growth,
         max_per_instance=max_per_instance,
         max_tokens=max_tokens,
         split=split,

@@ -9,11 +9,11 @@ from typing import Any
 
 from ...tools.errors import RecordError
 from .surrogates import without_surrogates
+from .task import task_of
 from .tool_arguments import parsed
 
 _SECRET = re.compile(r"(?i)(api_?keys?|token$|secret|password|credential|authorization)")
 
-_SET_UP = ("test_cmd", "setup", "python", "image")
 Event = Mapping[str, Any]
 
 
@@ -40,6 +40,8 @@ class Fold:
         self.kept: set[str] = set()
         self.whole = True
         """Tests that passed on the base commit and are not flaky."""
+        self.removed: dict[str, list[str]] = {}
+        """SHA-256 of a cleaned patch → what hygiene took out of it."""
         self.said: set[str] = set()
         self.called: set[str] = set()
         self.failed_calls = 0
@@ -53,7 +55,7 @@ class Fold:
         config = {key: value for key, value in (start.get("config") or {}).items() if not _SECRET.search(key)}
         data = {
             "run_id": start["run_id"],
-            "task": {**_task(start), **self.reproduced},
+            "task": {**task_of(start), **self.reproduced},
             "agents": list(self.agents.values()),
             "toolsets": list(self.toolsets.values()),
             "messages": self.messages,
@@ -78,6 +80,8 @@ class Fold:
         if unused:
             data["calls"] = [call for call in self.calls if call["message"] in self.said]
             self.losses.append(f"answers paid for and not used before the run ended: {', '.join(unused)}")
+        for patch in self.patches.values():
+            patch["removed_by_hygiene"] = patch["removed_by_hygiene"] or self.removed.get(patch["sha256"], [])
         self._add_unfinished_nodes()
         data["nodes"] = list(self.nodes.values())
         speaker = {message["id"]: message["agent"] for message in self.messages}
@@ -134,27 +138,6 @@ class Fold:
                 counts = [pair for pair in (found["f2p"], found["p2p"]) if pair is not None]
                 verdict = all(passed == total for passed, total in counts) if counts else None
         return verdict
-
-
-def _task(start: Event) -> dict[str, Any]:
-    issue = start.get("issue")
-    issue = issue if isinstance(issue, Mapping) else {"body": str(issue or "")}
-    benchmark, split = start.get("benchmark") or issue.get("benchmark"), start.get("split")
-    if benchmark and not split and "/" in benchmark:
-        benchmark, split = benchmark.rsplit("/", 1)
-    title, body = str(issue.get("title") or ""), str(issue.get("body") or "")
-    return {
-        "instance_id": str(start.get("instance_id") or issue.get("id") or start["run_id"]),
-        "repository": start.get("repository"),
-        "base_commit": start.get("base_commit"),
-        "problem_statement": f"{title}\n\n{body}".strip() if title else body,
-        "issue_url": issue.get("url") or issue.get("source_url"),
-        "source": start.get("source") or issue.get("source"),
-        "benchmark": benchmark,
-        "split": split,
-        "licence": start.get("licence"),
-        **{key: (start.get("config") or {}).get(key) or None for key in _SET_UP},
-    }
 
 
 def _run_started(fold: Fold, event: Event) -> None:
@@ -307,6 +290,10 @@ def _patch(fold: Fold, event: Event) -> None:
     fold.patches[event["id"]] = patch
 
 
+def _hygiene(fold: Fold, event: Event) -> None:
+    fold.removed[event["patch"]] = [str(name) for name in event.get("removed") or ()]
+
+
 def _selected(fold: Fold, event: Event) -> None:
     keys = ("node", "patch", "confidence")
     fold.selected = {key: event.get(key) for key in keys}
@@ -337,6 +324,7 @@ HANDLERS: dict[str, Callable[[Fold, Event], None]] = {
     "baseline": _baseline,
     "reproduction": _reproduction,
     "evaluation": _evaluation,
+    "hygiene": _hygiene,
     "patch": _patch,
     "selected": _selected,
     "outcome": _outcome,

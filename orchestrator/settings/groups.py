@@ -192,6 +192,14 @@ class SandboxSettings(Group):
 class Settings(SandboxSettings, VerificationSettings, LimitSettings, SearchSettings, ModelSettings):
     """What `solve` and `batch` share; checked in one place, before anything is set up or spent."""
 
+    measure: Annotated[
+        Literal["auto", "none", "lint", "coverage", "all"],
+        Flag(
+            "What the reward weighs beyond tests; auto: lint, where ruff is; coverage runs tests twice more.",
+            group="Verification",
+        ),
+    ] = "auto"
+
     def models(self) -> set[str]:
         """Every model that may be called."""
         if self.roles == "single":
@@ -204,6 +212,11 @@ class Settings(SandboxSettings, VerificationSettings, LimitSettings, SearchSetti
             raise ValueError(f"--samples {self.samples} needs --search best-of-n or tree")
         if self.search != "tree" and self.width != 4:
             raise ValueError(f"--width {self.width} needs --search tree")
+        if self.measure in ("lint", "all"):
+            from ...tools.lint import ruff
+
+            if ruff() is None:
+                raise ValueError(f"--measure {self.measure} needs ruff: pip install ruff")
         if len(set(self.proposers)) < len(self.proposers):
             raise ValueError("--proposers takes each of llm, offline at most once")
         return self

@@ -31,6 +31,7 @@ from .judges import Judgement, judge
 from .outcome import Found, conclude, no_test
 from .oversight import cautions, oversee
 from .prepare import Prepared, copy_repository, prepare, read_tests
+from .quality import measure_candidates
 from .recalled import (
     RecordedPlans,
     baseline_event,
@@ -196,6 +197,7 @@ class _Run:
             stage = Stage(team, suite, request.issue, reproduction, base, shown, self._step)
             choice = await choose(stage, request, self._recorder, self._journal)
             judged = await self._verdict(stage, prepared, choice.patch)
+            await measure_candidates(stage, choice.candidates, judged, self._recorder)
         finally:
             await asyncio.shield(asyncio.to_thread(base.close))
         found = Found(

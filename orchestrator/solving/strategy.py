@@ -47,6 +47,8 @@ class Choice:
     confidence: float | None = None
     reasons: tuple[str, ...] = ()
     abstained: bool = False
+    candidates: Mapping[str, Patch] = field(default_factory=dict[str, Patch])
+    """Node → distinct patch that was found, the chosen one first."""
 
 
 async def choose(stage: Stage, request: SolveRequest, recorder: Recorder, journal: Journal) -> Choice:
@@ -68,9 +70,10 @@ async def choose(stage: Stage, request: SolveRequest, recorder: Recorder, journa
     if expander.unjudged is not None and request.complete:
         raise expander.unjudged
     limit = any(finish.rollout.status == Status.LIMIT for finish in result.finished)
+    candidates = {found.node: found.patch for found in result.candidates}
     if result.selected is None:
         why = next((finish.rollout.failures[-1] for finish in result.finished if finish.rollout.failures), "")
-        return Choice(Patch(""), limit, why, reasons=result.reasons)
+        return Choice(Patch(""), limit, why, reasons=result.reasons, candidates=candidates)
     return Choice(
         result.selected.patch,
         limit,
@@ -78,6 +81,7 @@ async def choose(stage: Stage, request: SolveRequest, recorder: Recorder, journa
         result.confidence,
         result.reasons,
         result.abstained and request.search != "linear",
+        {result.selected.node: result.selected.patch} | candidates,
     )
 
 

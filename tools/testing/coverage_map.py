@@ -17,11 +17,14 @@ class CoverageMap:
     """
 
     lines: Mapping[str, Mapping[str, frozenset[int]]]
+    cut_off: bool = False
+    """The time was over before all tests had run."""
 
     @classmethod
-    def of(cls, covered: Mapping[str, Mapping[str, Iterable[int]]]) -> CoverageMap:
+    def of(cls, covered: Mapping[str, Mapping[str, Iterable[int]]], *, cut_off: bool = False) -> CoverageMap:
         return cls(
-            {test: {path: frozenset(n) for path, n in files.items()} for test, files in covered.items()}
+            {test: {path: frozenset(n) for path, n in files.items()} for test, files in covered.items()},
+            cut_off,
         )
 
     @cached_property

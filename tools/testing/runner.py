@@ -123,8 +123,8 @@ class TestRunner:
         names = [check_name(name) for name in selection]
         limit = timeout if timeout is not None else self.project.test_command.timeout_s
         with workspace.fork() as fork:
-            _, events = self._cold(fork.sandbox, names, limit, self._log(), coverage=True)
-        return CoverageMap.of(events.covered)
+            report, events = self._cold(fork.sandbox, names, limit, self._log(), coverage=True)
+        return CoverageMap.of(events.covered, cut_off=report.timed_out)
 
     def prime(
         self, workspace: Workspace, selection: Sequence[str] = (), *, timeout: float | None = None

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,14 @@ from .card import card
 from .options import FORMATS, ExportOptions, Tally
 from .predictions import PredictionWriter
 from .redact import Redactor
-from .rows import RowMaker
+from .rows import Row
 from .view import View
 from .writer import RowFile, RowWriter
 
 MANIFEST = "manifest.json"
 EXPORT_SCHEMA = "swe-export/1"
 
+RowMaker = Callable[[View, ExportOptions, Tally], Iterator[Row]]
 MAKERS: dict[str, RowMaker] = {
     "sft": imitation.sft,
     "sft_pc": imitation.sft_pc,
@@ -117,8 +118,9 @@ def _write(
         clean = redactor.record(record, line)
         runs["prompts_not_verified"] += sum(call.prompt_sha256 is None for call in clean.calls)
         licences.add(clean.task.licence or "unknown")
-        copies.write(line if clean is record else dump(clean))
-        view = View(clean)
+        line = line if clean is record else dump(clean)
+        copies.write(line)
+        view = View(clean, len(line))
         for kind, writer in writers.items():
             for row in MAKERS[kind](view, options, writer.tally):
                 writer.add(row)

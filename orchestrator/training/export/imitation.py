@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 from ...record.schema import Message
 from .options import ExportOptions, Tally
 from .rows import Row, compact, joined
 from .segments import segments
+from .thinning import Draft, thinned
 from .view import Leaf, View, repaired_calls
 
 
@@ -21,7 +23,7 @@ def sft(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
             continue
         texts = [view.text(message) for message in leaf.path]
         tools = view.tools(leaf.path[-1].agent)
-        if options.max_tokens is not None and view.token_count(leaf.tip, tools) > options.max_tokens:
+        if view.too_long(leaf.tip, options, tools):
             tally.drop("max_tokens")
             continue
         yield Row(
@@ -38,38 +40,40 @@ def sft(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
 def sft_pc(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
     """One row per sampled message, the path above it as prompt: a prefix that several paths share is
     trained once, and no chat template has to mark what the assistant said."""
+    return thinned(view, _completions(view, options, tally), options, tally)
+
+
+def _completions(view: View, options: ExportOptions, tally: Tally) -> Iterator[Draft]:
     done: set[str] = set()
     for leaf in kept_leaves(view, options, tally):
         tools = view.tools(leaf.path[-1].agent)
-        texts: list[str] = []
-        for message in leaf.path:
-            text, shown = view.text(message), view.context(message)
-            if message.sampled and message.id not in done:
-                done.add(message.id)
-                if (reason := _unsound(view, message, options)) is not None:
-                    tally.drop(reason)
-                elif (
-                    options.max_tokens is not None
-                    and view.token_count(message.id, tools) > options.max_tokens
-                ):
-                    tally.drop("max_tokens")
-                elif text is not None:
-                    yield Row(
-                        {
-                            "prompt": joined(texts),
-                            "completion": joined([text]),
-                            "tools": tools,
-                            "role": leaf.role,
-                            "repaired_calls": repaired_calls(leaf.path[: len(texts)]),
-                        },
-                        view.instance,
-                    )
-            if shown is None:
-                below = [item for item in leaf.path[leaf.path.index(message) + 1 :] if item.sampled]
-                tally.drop("not_text", sum(item.id not in done for item in below))
-                done.update(item.id for item in below)
-                break
-            texts.append(shown)
+        for place, message in enumerate(leaf.path):
+            if not message.sampled or message.id in done:
+                continue
+            done.add(message.id)
+            reason = _unsound(view, message, options)
+            if reason is None and view.history(message) is None:
+                reason = "not_text"
+            if reason is None and view.too_long(message.id, options, tools):
+                reason = "max_tokens"
+            if reason is not None:
+                tally.drop(reason)
+            else:
+                make = partial(_completion, view, leaf.path[:place], message, leaf.role)
+                yield Draft(view.repeated(message), make)
+
+
+def _completion(view: View, above: Sequence[Message], message: Message, role: str) -> Row:
+    return Row(
+        {
+            "prompt": joined(view.context(item) or "" for item in above),
+            "completion": joined([view.text(message) or ""]),
+            "tools": view.tools(message.agent),
+            "role": role,
+            "repaired_calls": repaired_calls(above),
+        },
+        view.instance,
+    )
 
 
 def sft_tokens(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:

@@ -30,6 +30,9 @@ class ExportOptions:
     min_reward: float | None = None
     min_margin: float = 0.05
     """The least difference of rewards that makes a pair; smaller ones are noise of the clock."""
+    max_growth: float = 1.0
+    """Of kinds whose rows repeat one another's prompts (sft_pc, dpo, kto, reward): how large the conversations in the
+    rows of a run may be together, as a multiple of its record; 0: all rows."""
     max_per_instance: int | None = None
     max_tokens: int | None = None
     """Longest row, in tokens as the endpoint counted them, else estimated from the text."""
@@ -45,6 +48,7 @@ class ExportOptions:
             "reward": self.reward.name,
             "min_margin": self.min_margin,
             "min_reward": self.min_reward,
+            "max_growth": self.max_growth,
             "max_per_instance": self.max_per_instance,
             "max_tokens": self.max_tokens,
             "split": self.split,

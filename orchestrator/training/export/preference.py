@@ -2,44 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import combinations
 
 from ...record.schema import Message
 from .imitation import _unsound
 from .options import ExportOptions, Tally
 from .rows import Row, joined
+from .thinning import Draft, thinned
 from .view import Leaf, View, repaired_calls
 
 
 def dpo(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
     """Siblings at a branch point: the same exact prompt, two sampled messages, the better one by the mean
     reward of its real descendants. Whole paths are not paired, because their tool output would be trained."""
+    return thinned(view, _siblings(view, options, tally), options, tally)
+
+
+def _siblings(view: View, options: ExportOptions, tally: Tally) -> Iterator[Draft]:
     for siblings in view.branch_points:
         valued = [(value, message) for message in siblings if (value := view.value(message.id)) is not None]
         if len(valued) < len(siblings):
             tally.drop("no_value", len(siblings) - len(valued))
         valued.sort(key=lambda pair: -pair[0])
+        known = view.history(siblings[0]) is not None
         before = view.graph.path(siblings[0].id)[:-1]
-        above = [view.context(message) for message in before]
         for (high, chosen), (low, rejected) in combinations(valued, 2):
             reason = _unfit_pair(view, options, chosen, rejected, high, low)
-            if reason is None and None in above:
+            if reason is None and not known:
                 reason = "not_text"
             if reason is not None:
                 tally.drop(reason)
                 continue
-            yield Row(
-                {
-                    "prompt": joined(text for text in above if text is not None),
-                    "chosen": joined([view.text(chosen) or ""]),
-                    "rejected": joined([view.text(rejected) or ""]),
-                    "tools": view.tools(chosen.agent),
-                    "margin": round(high - low, 6),
-                    "repaired_calls": repaired_calls(before),
-                },
-                view.instance,
-            )
+            size = view.repeated(chosen) + len(view.text(rejected) or "")
+            yield Draft(size, partial(_pair, view, before, chosen, rejected, high - low))
+
+
+def _pair(view: View, before: Sequence[Message], chosen: Message, rejected: Message, margin: float) -> Row:
+    return Row(
+        {
+            "prompt": joined(view.context(message) or "" for message in before),
+            "chosen": joined([view.text(chosen) or ""]),
+            "rejected": joined([view.text(rejected) or ""]),
+            "tools": view.tools(chosen.agent),
+            "margin": round(margin, 6),
+            "repaired_calls": repaired_calls(before),
+        },
+        view.instance,
+    )
 
 
 def _unfit_pair(
@@ -54,7 +65,7 @@ def _unfit_pair(
     for message in (chosen, rejected):
         if (reason := _unsound(view, message, options)) is not None:
             return reason
-        if options.max_tokens is not None and view.token_count(message.id) > options.max_tokens:
+        if view.too_long(message.id, options):
             return "max_tokens"
     return None
 
@@ -62,39 +73,50 @@ def _unfit_pair(
 def kto(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
     """Every sampled message of a writer whose descendants agree on being good or bad; where they
     disagree the message is neither."""
+    return thinned(view, _judged(view, options, tally), options, tally)
+
+
+def _judged(view: View, options: ExportOptions, tally: Tally) -> Iterator[Draft]:
     for message in view.record.messages:
         if not message.sampled or message.id not in view.writer_leaves:
             continue
         labels = set(view.good_below(message.id, options.only))
-        before = view.graph.path(message.id)[:-1]
-        above = [view.context(item) for item in before]
         if not labels:
             tally.drop("no_label")
         elif len(labels) > 1:
             tally.drop("mixed")
         elif (reason := _unsound(view, message, options)) is not None:
             tally.drop(reason)
-        elif None in above:
+        elif view.history(message) is None:
             tally.drop("not_text")
-        elif options.max_tokens is not None and view.token_count(message.id) > options.max_tokens:
+        elif view.too_long(message.id, options):
             tally.drop("max_tokens")
         else:
             label = labels.pop()
-            yield Row(
-                {
-                    "prompt": joined(text for text in above if text is not None),
-                    "completion": joined([view.text(message) or ""]),
-                    "label": label,
-                    "tools": view.tools(message.agent),
-                    "repaired_calls": repaired_calls(before),
-                },
-                view.instance,
-                label,
-            )
+            yield Draft(view.repeated(message), partial(_judgement, view, message, label), label)
+
+
+def _judgement(view: View, message: Message, label: bool) -> Row:
+    before = view.graph.path(message.id)[:-1]
+    return Row(
+        {
+            "prompt": joined(view.context(item) or "" for item in before),
+            "completion": joined([view.text(message) or ""]),
+            "label": label,
+            "tools": view.tools(message.agent),
+            "repaired_calls": repaired_calls(before),
+        },
+        view.instance,
+        label,
+    )
 
 
 def reward(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
     """Whole conversations of the same role on the same issue, the one with the higher reward chosen."""
+    return thinned(view, _conversations(view, options, tally), options, tally)
+
+
+def _conversations(view: View, options: ExportOptions, tally: Tally) -> Iterator[Draft]:
     leaves: list[tuple[Leaf, float]] = []
     for leaf in view.leaves:
         if not leaf.writer:
@@ -103,9 +125,9 @@ def reward(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
             tally.drop("no_reward")
         elif leaf.offline and not options.include_offline:
             tally.drop("offline")
-        elif any(view.context(message) is None for message in leaf.path):
+        elif view.history(leaf.path[-1]) is None or view.context(leaf.path[-1]) is None:
             tally.drop("not_text")
-        elif options.max_tokens is not None and view.token_count(leaf.tip) > options.max_tokens:
+        elif view.too_long(leaf.tip, options):
             tally.drop("max_tokens")
         else:
             leaves.append((leaf, leaf.reward))
@@ -117,13 +139,18 @@ def reward(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
         elif options.min_reward is not None and high < options.min_reward:
             tally.drop("min_reward")
         else:
-            yield Row(
-                {
-                    "chosen": joined(view.context(message) or "" for message in chosen.path),
-                    "rejected": joined(view.context(message) or "" for message in rejected.path),
-                    "tools": view.tools(chosen.path[-1].agent),
-                    "margin": round(high - low, 6),
-                    "repaired_calls": repaired_calls((*chosen.path, *rejected.path)),
-                },
-                view.instance,
-            )
+            size = view.repeated(chosen.path[-1]) + view.repeated(rejected.path[-1])
+            yield Draft(size, partial(_better, view, chosen, rejected, high - low))
+
+
+def _better(view: View, chosen: Leaf, rejected: Leaf, margin: float) -> Row:
+    return Row(
+        {
+            "chosen": joined(view.context(message) or "" for message in chosen.path),
+            "rejected": joined(view.context(message) or "" for message in rejected.path),
+            "tools": view.tools(chosen.path[-1].agent),
+            "margin": round(margin, 6),
+            "repaired_calls": repaired_calls((*chosen.path, *rejected.path)),
+        },
+        view.instance,
+    )

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-
-from .options import ExportOptions, Tally
-from .view import View
 
 
 class Raw(str):
@@ -34,11 +31,12 @@ class Row:
         return "{" + ",".join(parts) + "}"
 
 
-RowMaker = Callable[[View, ExportOptions, Tally], Iterator[Row]]
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def compact(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    """JSON without spaces. Raises: ValueError for a number that is not finite."""
+    return _ENCODER.encode(value)
 
 
 def joined(texts: Iterable[str]) -> Raw:

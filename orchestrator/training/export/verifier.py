@@ -66,7 +66,7 @@ def prm(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
             tally.drop("no_value")
         elif any(not isinstance(message.content, str) for message in leaf.path):
             tally.drop("not_text")
-        elif options.max_tokens is not None and view.token_count(leaf.tip) > options.max_tokens:
+        elif view.too_long(leaf.tip, options):
             tally.drop("max_tokens")
         else:
             steps: list[str] = []

@@ -12,6 +12,8 @@ from ....agents.models.arguments import sendable
 from ...record.graph import Graph, chains
 from ...record.schema import Message, ModelCall, Node, Trajectory
 from .label import Label, agreed, node_label
+from .options import ExportOptions
+from .rows import compact
 
 WRITERS = frozenset({"coder", "debugger", "single"})
 """Roles whose work the reward of a node judges. A Critic that rejects a bad patch did well: the node's
@@ -66,13 +68,16 @@ class Leaf:
 class View:
     """Everything the exports ask of one record, computed once."""
 
-    def __init__(self, record: Trajectory) -> None:
+    def __init__(self, record: Trajectory, size: int) -> None:
+        """`size` is that of the record, in characters."""
         self.record = record
+        self.size = size
         self.graph = Graph(record)
         self.agents = {agent.name: agent for agent in record.agents}
         self._toolsets = {toolset.name: toolset.tools for toolset in record.toolsets}
         self._texts: dict[str, str | None] = {}
         self._labels: dict[str, Label] = {}
+        self._histories: dict[str, tuple[bool, int] | None] = {}
 
     @property
     def instance(self) -> str:
@@ -205,13 +210,12 @@ class View:
     def tools(self, agent: str) -> str:
         """The toolset of an agent as a JSON string (`[]` without one)."""
         name = self.agents[agent].toolset
-        return json.dumps(self._toolsets.get(name or "", []), ensure_ascii=False, separators=(",", ":"))
+        return compact(self._toolsets.get(name or "", []))
 
     def text(self, message: Message) -> str | None:
         """The message as trainers take it, as JSON; None where that is impossible (`why_not`)."""
         if message.id not in self._texts:
-            shaped = shape(message)
-            self._texts[message.id] = _dumped(shaped)
+            self._texts[message.id] = _dumped(shape(message))
         return self._texts[message.id]
 
     def context(self, message: Message) -> str | None:
@@ -221,6 +225,37 @@ class View:
         if text is not None or not isinstance(message.content, str):
             return text
         return _dumped(shape(_as_sent(message)))
+
+    def history(self, message: Message) -> int | None:
+        """Characters of the conversation above a message, from the first that was sampled on. None when some
+        message above it is not text."""
+        if message.parent is None:
+            return 0
+        found = self._history(message.parent)
+        return None if found is None else found[1]
+
+    def _history(self, id: str) -> tuple[bool, int] | None:
+        """Whether something was sampled on the path to a message, itself included, and its size since then."""
+        unknown: list[Message] = []
+        at: str | None = id
+        while at is not None and at not in self._histories:
+            unknown.append(self.graph.messages[at])
+            at = unknown[-1].parent
+        found: tuple[bool, int] | None = (False, 0) if at is None else self._histories[at]
+        for message in reversed(unknown):
+            text = self.context(message)
+            if found is not None:
+                begun = found[0] or message.sampled
+                found = None if text is None else (begun, found[1] + len(text) + 1 if begun else 0)
+            self._histories[message.id] = found
+        return found
+
+    def repeated(self, message: Message) -> int:
+        """Characters of conversation in a row that ends with this message."""
+        return (self.history(message) or 0) + len(self.context(message) or "")
+
+    def too_long(self, tip: str, options: ExportOptions, extra: str = "") -> bool:
+        return options.max_tokens is not None and self.token_count(tip, extra) > options.max_tokens
 
     def token_count(self, tip: str, extra: str = "") -> int:
         """Tokens of the path to `tip`: as the endpoint counted them, else a quarter of the characters plus
@@ -252,7 +287,7 @@ def _as_sent(message: Message) -> Message:
 
 
 def _dumped(shaped: dict[str, Any] | None) -> str | None:
-    return None if shaped is None else json.dumps(shaped, ensure_ascii=False, separators=(",", ":"))
+    return None if shaped is None else compact(shaped)
 
 
 def measured(node: Node) -> float | None:

@@ -43,7 +43,7 @@ class AnyText(spaces.Text):
 
 
 class IssueEnv(gymnasium.Env[dict[str, Any], dict[str, Any]]):
-    """Keyword arguments are the fields of `IssueTask`, plus `max_steps`."""
+    """Keyword arguments are the fields of `IssueTask`, plus `max_steps` and `reward`."""
 
     metadata = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012 - Gymnasium's own declaration
 
@@ -53,6 +53,7 @@ class IssueEnv(gymnasium.Env[dict[str, Any], dict[str, Any]]):
         issue: str = "",
         *,
         max_steps: int = 50,
+        reward: str = "",
         render_mode: str | None = None,
         **task: Any,
     ) -> None:
@@ -63,7 +64,9 @@ class IssueEnv(gymnasium.Env[dict[str, Any], dict[str, Any]]):
             if name in task:
                 task[name] = tuple(task[name])
         self.session = IssueSession(
-            IssueTask(str(repository), issue, **task) if repository else None, max_steps=max_steps
+            IssueTask(str(repository), issue, **task) if repository else None,
+            max_steps=max_steps,
+            reward=reward,
         )
         self.observation_space = spaces.Dict(
             {

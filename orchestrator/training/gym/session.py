@@ -13,19 +13,25 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ....agents.roles import SINGLE, finish_tool
 from ....prompts import render, untrusted
 from ....tools.errors import PatchError, ProjectError, RepositoryError, SandboxError, UsageError
+from ....tools.hygiene import WEAKENS, clean_patch
 from ....tools.patch import Patch
 from ....tools.testing.report import Comparison, TestReport, compare
 from ....tools.testing.test_files import is_test_file
 from ....tools.toolbox.tool import ToolResult
 from ....tools.toolbox.toolbox import Toolbox
 from ....tools.workspace import Workspace
+from ...solving.judges import seat
+from ...solving.quality import Quality, nearest_files
+from ..rewards.function import RewardFunction, load_reward
 from ..rewards.shaped import Measurements, shaped_reward
+from ..rewards.spec import RewardSpec
 from .actions import ACTIONS, FINISH, Actions, tool_schemas
 from .row import task_of_row
 from .task import IssueTask, PreparedTask, prepared
@@ -42,14 +48,20 @@ class IssueSession(Actions):
     """Made with a default task, or without one: then `reset` must name it."""
 
     def __init__(
-        self, task: IssueTask | None = None, *, max_steps: int = 50, repositories: Path | None = None
+        self,
+        task: IssueTask | None = None,
+        *,
+        max_steps: int = 50,
+        repositories: Path | None = None,
+        reward: str = "",
     ) -> None:
-        """`repositories` is a folder of checkouts, by name (`flask`) or owner and name (`pallets/flask`): records
+        """`reward` is what `export --reward` takes (empty: R). `repositories` is a folder of checkouts, by name (`flask`) or owner and name (`pallets/flask`): records
         name a repository, not where it lies."""
         self._default = task
         self._task = task
         self._max_steps = max_steps
         self._repositories = repositories
+        self._reward = reward
         self._prepared: PreparedTask | None = None
         self._workspace: Workspace | None = None
         self._toolbox: Toolbox | None = None
@@ -134,9 +146,9 @@ class IssueSession(Actions):
         )
 
     def get_reward(self) -> float | None:
-        """The reward of the working tree as it stands: the share of the deciding tests that pass, capped at
-        0 when a test broke or an existing test was edited. Measured once after the last action. None for a
-        skipped task: nothing was measured, which is not 0."""
+        """The reward of the working tree as it stands: that of a candidate of `solve` with this patch, cleaned and
+        judged in the same way, but for time, which is the trainer's here. Measured once after the last action. None
+        for a skipped task: nothing was measured, which is not 0."""
         if self._workspace is None:
             return None
         if self._graded is None:
@@ -170,35 +182,55 @@ class IssueSession(Actions):
         self._rate = len(self._prepared.targets & report.passing) / len(self._prepared.targets)
         self._potential = 0.0 if comparison.broken else self._rate
 
-    def _grade(self) -> float:
+    def _grade(self) -> float | None:
         assert self._prepared is not None
         assert self._workspace is not None
-        assert self._task is not None
-        targets = self._prepared.targets
-        with self._workspace.fork() as fork:
-            patch = fork.diff()
-            files = [] if patch.is_empty else [path for path in patch.files if path not in self._given]
-            edited = [path for path in files if not self._is_new(path)]
-            edited += [path for path, text in self._given.items() if _text(fork, path) != text]
-            for path, text in self._given.items():
-                fork.write_text(path, text)
-            if self._task.test_patch:
-                try:
-                    fork.apply(Patch(self._task.test_patch))
-                except PatchError:  # the policy wrote where the hidden tests go
-                    edited += Patch(self._task.test_patch).files
-            report = self._prepared.runner().run(fork, cold=True)
-        broken = compare(self._prepared.baseline, report).broken - targets
-        self._rate = len(targets & report.passing) / len(targets)
-        measured = Measurements(
-            pass_rate=self._rate,
-            regressions=len(broken),
-            protected_edits=sum(is_test_file(path) for path in edited),
-        )
-        total = shaped_reward(measured).total
-        assert total is not None
-        self._potential = total
+        measured = self._measured(self._prepared, self._workspace)
+        self._rate = measured.pass_rate or 0.0
+        spec = self._spec
+        total = (
+            shaped_reward(measured, spec) if isinstance(spec, RewardSpec) else spec.reward(measured)
+        ).total
+        self._potential = total or 0.0
         return total
+
+    @cached_property
+    def _spec(self) -> RewardSpec | RewardFunction:
+        return load_reward(self._reward) if self._reward else RewardSpec()
+
+    def _measured(self, prepared: PreparedTask, workspace: Workspace) -> Measurements:
+        """What `solve` would measure of the patch: cleaned in the same way, under the base's own tests."""
+        given = self._given
+        with workspace.fork() as fork:
+            found = clean_patch(fork, fork.diff(), reproduction_paths=tuple(given))
+            bent = sum(_text(fork, path) != text for path, text in given.items())
+        patch = Patch("") if found.faults else found.patch
+        bent += sum(item.reason in WEAKENS for item in found.removed)
+        command = prepared.project.test_command.command
+        with prepared.base.fork() as fork:
+            if not patch.is_empty:
+                seat(fork, prepared.base, patch, given, command=command, targets=prepared.targets)
+            bent += self._put_hidden_tests(fork)
+            report = prepared.runner().run(fork, cold=True)
+        tests = nearest_files(report, (), prepared.targets)
+        quality = Quality() if patch.is_empty else prepared.gauge.quality(patch, given, command, tests)
+        return Measurements(
+            pass_rate=len(prepared.targets & report.passing) / len(prepared.targets),
+            coverage_change=quality.coverage_change,
+            lint_findings=quality.findings,
+            regressions=len(compare(prepared.baseline, report).broken - prepared.targets),
+            protected_edits=bent,
+        )
+
+    def _put_hidden_tests(self, fork: Workspace) -> int:
+        """Apply the hidden tests. Returns how many files of theirs the policy wrote itself, so that they do not fit."""
+        assert self._task is not None
+        try:
+            if self._task.test_patch:
+                fork.apply(Patch(self._task.test_patch))
+        except PatchError:
+            return len(Patch(self._task.test_patch).files)
+        return 0
 
     @property
     def _given(self) -> dict[str, str]:
@@ -242,17 +274,24 @@ class SessionFactory:
     task: IssueTask | None = None
     max_steps: int = 50
     repositories: Path | None = None
+    reward: str = ""
 
     def __call__(self) -> IssueSession:
-        return IssueSession(self.task, max_steps=self.max_steps, repositories=self.repositories)
+        return IssueSession(
+            self.task, max_steps=self.max_steps, repositories=self.repositories, reward=self.reward
+        )
 
 
 def session_factory(
-    task: IssueTask | None = None, *, max_steps: int = 50, repositories: str | Path | None = None
+    task: IssueTask | None = None,
+    *,
+    max_steps: int = 50,
+    repositories: str | Path | None = None,
+    reward: str = "",
 ) -> SessionFactory:
     """For `GRPOTrainer(environment_factory=...)`: fields of a row replace those of `task`; a row's repository is
-    looked for in the folder `repositories` first."""
-    return SessionFactory(task, max_steps, Path(repositories) if repositories is not None else None)
+    looked for in the folder `repositories` first; `reward` is what `export --reward` takes."""
+    return SessionFactory(task, max_steps, Path(repositories) if repositories is not None else None, reward)
 
 
 __all__ = [

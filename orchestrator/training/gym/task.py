@@ -17,6 +17,7 @@ from ....tools.project.spec import Project
 from ....tools.testing.report import Baseline
 from ....tools.testing.runner import TestRunner
 from ....tools.workspace import Workspace
+from ...solving.quality import Gauge, Measure
 from ...solving.run_directory import cache_root
 
 
@@ -41,6 +42,8 @@ class IssueTask:
     setup: str | None = None
     python: str | None = None
     sandbox: str = "auto"
+    measure: str = "auto"
+    """What the reward weighs beyond tests, as `--measure` of `solve`."""
 
 
 @dataclass(slots=True)
@@ -52,6 +55,7 @@ class PreparedTask:
     baseline: Baseline
     targets: frozenset[str]
     """Tests that decide."""
+    gauge: Gauge
 
     @property
     def visible(self) -> frozenset[str]:
@@ -113,4 +117,5 @@ def _prepare(task: IssueTask) -> PreparedTask:
     targets = frozenset(task.fail_to_pass) or baseline.failing
     if not targets:
         raise UsageError("no test decides this task: name fail_to_pass, or a repository with a failing test")
-    return PreparedTask(workspace, project, baseline, targets)
+    gauge = Gauge(TestRunner(project, warm=False), workspace, Measure.of(task.measure))
+    return PreparedTask(workspace, project, baseline, targets, gauge)

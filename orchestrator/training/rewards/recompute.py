@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ....tools.audit import KINDS
+from ....tools.hygiene import WEAKENS
 from ...record.build import backpropagate
-from ...record.invariants import check
-from ...record.schema import Evaluation, Node, Trajectory
+from ...record.invariants import REWARD_LAWS, check
+from ...record.schema import Evaluation, Node, PatchEntry, Trajectory
 from .function import RewardFunction
 from .shaped import Measurements, shaped_reward
 from .spec import RewardSpec
@@ -27,7 +28,7 @@ def recompute(record: Trajectory, reward: RewardSpec | RewardFunction | None = N
                 shaped_reward(measured, reward) if isinstance(reward, RewardSpec) else reward.reward(measured)
             )
     backpropagate(fresh.nodes)
-    check(fresh)
+    check(fresh, REWARD_LAWS)
     return fresh
 
 
@@ -53,9 +54,14 @@ def measurements(record: Trajectory, node: Node, spec: RewardSpec) -> Measuremen
         lint_findings=_findings(last.get("lint")),
         wall_s=_path_s(record, node),
         regressions=sum(pair[1] - pair[0] for pair in kept) if kept else None,
-        protected_edits=sum("protected" in flag for flag in node.flags) if patch is not None else None,
+        protected_edits=_protected(patch) if patch is not None else None,
         leaks=sum(flag.partition(":")[0] in KINDS for flag in node.flags) if node.flags else None,
     )
+
+
+def _protected(patch: PatchEntry) -> int:
+    """Changes to protected files and weakened tests: hygiene took them out (`path: reason`)."""
+    return sum(entry.rpartition(": ")[2] in WEAKENS for entry in patch.removed_by_hygiene)
 
 
 def _path_s(record: Trajectory, node: Node) -> float | None:

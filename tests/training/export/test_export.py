@@ -156,7 +156,7 @@ def test_a_split_keeps_an_instance_on_one_side(tmp_path_factory, share, seed):
     ],
 )
 def test_what_a_filter_leaves_out_is_counted(tmp_path, options, kind, reason):
-    everything = ExportOptions(only="all", min_margin=0.0)
+    everything = ExportOptions(only="all", min_margin=0.0, max_growth=0)
     all_rows = export(synthetic_records(4), [kind], tmp_path / "all", everything).rows[f"{kind}/train.jsonl"]
     done = export(synthetic_records(4), [kind], tmp_path / "some", options)
     left = done.rows[f"{kind}/train.jsonl"]

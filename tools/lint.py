@@ -10,16 +10,19 @@ from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 
-from ....tools.patch import Patch
+from .patch import Patch
+
+LINT_S = 60.0
+"""Longest ruff may take on one file."""
 
 
 def ruff() -> list[str] | None:
     """The command of ruff on this machine, or None."""
-    if find_spec("ruff") is not None:
-        return [sys.executable, "-m", "ruff"]
     beside = Path(sys.executable).with_name("ruff")
     found = str(beside) if beside.exists() else shutil.which("ruff")
-    return [found] if found else None
+    if found is not None:
+        return [found]
+    return [sys.executable, "-m", "ruff"] if find_spec("ruff") is not None else None
 
 
 def new_findings(patch: Patch) -> int | None:
@@ -64,21 +67,24 @@ def _added_lines(patch: Patch) -> dict[str, set[int]]:
 def _findings(command: list[str], path: str, text: str) -> list[tuple[int, str]] | None:
     if not text:
         return []
-    done = subprocess.run(
-        [
-            *command,
-            "check",
-            "--isolated",
-            "--no-cache",
-            "--output-format=json",
-            f"--stdin-filename={Path(path).name}",
-            "-",
-        ],
-        input=text.encode("utf-8", "surrogateescape"),
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [
+                *command,
+                "check",
+                "--isolated",
+                "--no-cache",
+                "--output-format=json",
+                f"--stdin-filename={Path(path).name}",
+                "-",
+            ],
+            input=text.encode("utf-8", "surrogateescape"),
+            capture_output=True,
+            timeout=LINT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
     if done.returncode not in (0, 1):
         return None
     return [(item["location"]["row"], item["code"] or "syntax") for item in json.loads(done.stdout)]
