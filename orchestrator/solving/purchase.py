@@ -211,7 +211,9 @@ def _add(bought: Bought, part: Sequence[str], report: TestReport) -> list[str]:
     bought.results |= results
     bought.unknown += report.unknown
     bought.marks += [*report.marks, *([] if report.ended or report.timed_out else [ENDED_EARLY])]
-    bought.marked += part if report.marks else ()
+    if report.marks:
+        files = {file_of(name) for name in part}
+        bought.marked += [name for name in report.marked if file_of(name) in files] or part
     bought.uncollected += report.collection_errors
     if report.exit_code not in (0, 5):
         bought.exit_code, bought.output = report.exit_code, report.output

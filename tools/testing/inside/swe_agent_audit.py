@@ -1,6 +1,6 @@
 """What became of the judge in the process that it shares with the code under test.
 
-Looks once before anything of the repository is imported, again after every test and at the end: whether the
+Looks once at the moment before anything of the repository is executed, again after every test and at the end: whether the
 test machinery still is what it was, whose code stands in other people's modules, what is equal to everything.
 It finds; it cannot prevent. Runs under the repository's Python (3.6 or newer).
 """
@@ -12,6 +12,7 @@ import os
 import sys
 import types
 import unittest.case  # noqa: F401 - loaded before the repository could replace it
+import warnings
 
 _CORE = ("_pytest", "pytest", "pluggy", "unittest", "builtins", "operator")
 _CHANGING = ("_reprcompare", "_assertion_pass", "_config", "_write_pyc", "get_cache_dir", "exec_module")
@@ -37,17 +38,22 @@ class Audit:
         self.prefix = os.path.realpath(root).rstrip(os.sep) + os.sep
         self.is_test = is_test
         self.heard = set()
+        self._told = set()
         self.libraries = tuple(
             sorted({os.path.realpath(path) + os.sep for path in _library_folders() if path})
         )
+        self.homes = [home for home in _homes() if home.startswith(self.prefix)]
         self._busy = False
+        self._settled = False
         self.core = dict(self._core())
         self.judges = _judges() if "_pytest" in sys.modules else []
         if hasattr(sys, "addaudithook"):
             sys.addaudithook(self._heard)
 
     def _heard(self, event, arguments):
-        if event == "open":
+        if not self._settled and event in ("exec", "import"):
+            self._arrives(getattr(arguments[0], "co_filename", None) if event == "exec" else arguments[1])
+        elif event == "open":
             self._opened(*arguments)
         elif not self._busy and (event in _FRAMES or event in _MEMORY):
             self._busy = True
@@ -58,6 +64,15 @@ class Audit:
                     self.heard.add("%s %s by %s" % (path, what, event))
             finally:
                 self._busy = False
+
+    def _arrives(self, name):
+        """What plugins and pytest itself have put in place before the repository's first code runs is theirs."""
+        if isinstance(name, str) and name.startswith(self.prefix):
+            aside = (".git" + os.sep, *(home[len(self.prefix) :] for home in self.homes))
+            if not name[len(self.prefix) :].startswith(aside):
+                self._settled = True
+                self.core = dict(self._core())
+                self.judges = _judges() if "_pytest" in sys.modules else []
 
     def _opened(self, path, mode, flags):
         """Code that is written into the tree while tests run is no code that anybody has judged."""
@@ -155,12 +170,20 @@ class Audit:
                 found.add("%s: objects of %s are equal to everything" % (path, owner.__name__))
         return sorted(found)[:_MOST]
 
+    def news(self):
+        """What was heard since this was asked last: the doing of the test, or of the import, that ran."""
+        found = self.heard - self._told
+        self._told |= found
+        return sorted(found)
+
     def marks(self):
-        """All that is to be said at the end."""
-        found = set(self.heard)
+        """What else is to be said at the end."""
+        found = set(self.news())
         for look in (self.changed, self.guests, self.equal_to_everything):
             try:
-                found.update(look())
+                with warnings.catch_warnings():  # a look at a deprecated name may be an error here
+                    warnings.simplefilter("ignore")
+                    found.update(look())
             except Exception as error:  # foreign classes and modules may raise anything on a look
                 found.add("the audit was disturbed by %s" % type(error).__name__)
         return sorted(found)
@@ -187,8 +210,13 @@ def _library_folders():
     """Where code may come from that is not the repository's."""
     import swe_agent_report
 
-    prefixes = (sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(os.__file__))
-    return [*prefixes, *sys.path[1:], os.path.dirname(os.path.abspath(swe_agent_report.__file__))]
+    return [*_homes(), *sys.path[1:], os.path.dirname(os.path.abspath(swe_agent_report.__file__))]
+
+
+def _homes():
+    """Folders of the interpreter and of its environment."""
+    folders = (sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(os.__file__))
+    return [os.path.realpath(folder) + os.sep for folder in folders]
 
 
 def _classes():

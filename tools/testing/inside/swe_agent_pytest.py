@@ -239,7 +239,14 @@ def pytest_collection_finish(session):
         State.tracer = coverage.Tracer(State.request.root)
 
 
+def _tell_news(place):
+    """Each sign with the test, or the file, in whose run it was heard."""
+    for mark in State.audit.news() if State.audit is not None and place else ():
+        State.report.write(mark=mark, by=place)
+
+
 def pytest_collectreport(report):
+    _tell_news(test_id(report.nodeid) if ".py" in report.nodeid else "")
     if report.failed:
         State.report.write(uncollected=test_id(report.nodeid), message=shared.bounded(_text(report)))
 
@@ -270,7 +277,7 @@ def pytest_runtest_call(item):
         error = outcome.excinfo
         State.raised[item.nodeid] = error is not None and not isinstance(error[1], _SKIPPED)
         for name in State.audit.replaced():
-            State.report.write(mark="%s was replaced while a test ran" % name)
+            State.report.write(mark="%s was replaced while a test ran" % name, by=test_id(item.nodeid))
 
 
 def pytest_runtest_logreport(report):
@@ -311,7 +318,9 @@ def _text(report):
 def pytest_runtest_logfinish(nodeid, location):
     outcome, duration, message = State.results.pop(nodeid, ("", 0.0, ""))
     if outcome == "passed" and State.raised.pop(nodeid, False):
-        State.report.write(mark="%s raised and was reported as passed" % test_id(nodeid))
+        mark = "%s raised and was reported as passed" % test_id(nodeid)
+        State.report.write(mark=mark, by=test_id(nodeid))
+    _tell_news(test_id(nodeid))
     if outcome:
         State.report.write(test=test_id(nodeid), outcome=outcome, duration=duration, message=message)
 

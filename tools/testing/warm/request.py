@@ -62,6 +62,8 @@ class Events:
     collected: int | None = None
     marks: list[str] = field(default_factory=list[str])
     """Signs that the code under test reached for its judge."""
+    makers: dict[str, str] = field(default_factory=dict[str, str])
+    """Mark -> the test or file in whose run it was made; those that nobody in particular made are not here."""
     signed: bool = False
     _started: set[str] = field(default_factory=set[str])
     _starts: int = 0
@@ -118,6 +120,8 @@ class Events:
         elif isinstance(mark := event.get("mark"), str):
             if mark not in self.marks[:_MOST_MARKS]:
                 self.marks.append(mark[:_MOST_CHARS])
+                if isinstance(maker := event.get("by"), str):
+                    self.makers[mark[:_MOST_CHARS]] = maker
         elif isinstance(count := event.get("collected"), int):
             self.collected = (self.collected or 0) + count
         elif isinstance(name := event.get("uncollected"), str):
@@ -202,6 +206,9 @@ class Events:
             warm,
             ended=self.ended,
             marks=tuple(self.marks),
+            marked=tuple(dict.fromkeys(self.makers.values()))
+            if self.makers.keys() >= set(self.marks)
+            else (),
         )
 
 

@@ -1,0 +1,48 @@
+"""Signs in a run of tests: who made them, and what is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from swe_agent.tools.project.spec import Project
+from swe_agent.tools.testing.runner import TestRunner
+from swe_agent.tools.workspace import Workspace
+
+Maker = Callable[..., tuple[Workspace, Project]]
+QUIET = "import pkg\n\ndef test_one():\n    assert pkg.value() == 3\n"
+FILES = {
+    "pkg.py": "import sys\ndef value():\n    return 3\ndef caller():\n    return sys._getframe(1)\n",
+    "test_first.py": QUIET,
+    "test_looks.py": QUIET + "\ndef test_two():\n    assert pkg.caller()\n",
+    "test_writes.py": "open('made.py', 'w').close()\n" + QUIET,
+}
+DEPRECATED = """
+import types, warnings
+
+class Old(types.ModuleType):
+    @property
+    def __dict__(self):
+        warnings.warn("old", DeprecationWarning)
+        return {}
+
+import sys
+sys.modules["old"] = Old("old")
+
+def value():
+    return 3
+"""
+
+
+def test_a_sign_has_the_test_or_the_file_that_made_it(make: Maker) -> None:
+    workspace, project = make(FILES, "python -m pytest")
+    report = TestRunner(project, warm=False).run(workspace, cold=True)
+    assert len(report.marks) == 2, report.marks
+    assert set(report.marked) == {"test_looks.py::test_two", "test_writes.py"}
+
+
+def test_a_look_at_a_deprecated_name_is_no_sign_where_warnings_are_errors(make: Maker) -> None:
+    files = {"pkg.py": DEPRECATED, "test_it.py": QUIET, "pytest.ini": "[pytest]\nfilterwarnings = error\n"}
+    workspace, project = make(files, "python -m pytest")
+    report = TestRunner(project, warm=False).run(workspace, cold=True)
+    assert report.passing
+    assert report.marks == ()
