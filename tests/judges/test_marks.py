@@ -25,8 +25,13 @@ class Old(types.ModuleType):
         warnings.warn("old", DeprecationWarning)
         return {}
 
+class Late(types.ModuleType):
+    def __getattr__(self, name):
+        raise ModuleNotFoundError(name)
+
 import sys
 sys.modules["old"] = Old("old")
+sys.modules["late"] = Late("late")
 
 def value():
     return 3
@@ -40,7 +45,7 @@ def test_a_sign_has_the_test_or_the_file_that_made_it(make: Maker) -> None:
     assert set(report.marked) == {"test_looks.py::test_two", "test_writes.py"}
 
 
-def test_a_look_at_a_deprecated_name_is_no_sign_where_warnings_are_errors(make: Maker) -> None:
+def test_a_look_at_deprecated_names_and_late_modules_is_no_sign(make: Maker) -> None:
     files = {"pkg.py": DEPRECATED, "test_it.py": QUIET, "pytest.ini": "[pytest]\nfilterwarnings = error\n"}
     workspace, project = make(files, "python -m pytest")
     report = TestRunner(project, warm=False).run(workspace, cold=True)

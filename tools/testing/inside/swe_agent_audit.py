@@ -129,8 +129,7 @@ class Audit:
         """Functions of the repository's products that stand in modules and classes of others."""
         found = set()
         for name, module in list(sys.modules.items()):
-            file = getattr(module, "__file__", None)
-            if not isinstance(module, types.ModuleType) or (file or "").startswith(self.prefix):
+            if not isinstance(module, types.ModuleType) or (_file_of(module) or "").startswith(self.prefix):
                 continue
             if name == "__main__" or name.startswith("swe_agent_"):
                 continue
@@ -164,7 +163,7 @@ class Audit:
             if own is None:
                 continue
             code = getattr(own, "__code__", None)
-            file = getattr(sys.modules.get(owner.__module__), "__file__", None)
+            file = _file_of(sys.modules.get(owner.__module__))
             path = self._product(code.co_filename if code is not None else file or "<unknown>")
             if path and _equals_all(owner, alive.get(owner)):
                 found.add("%s: objects of %s are equal to everything" % (path, owner.__name__))
@@ -187,6 +186,15 @@ class Audit:
             except Exception as error:  # foreign classes and modules may raise anything on a look
                 found.add("the audit was disturbed by %s" % type(error).__name__)
         return sorted(found)
+
+
+def _file_of(module):
+    """Without asking the module: those that load late (six.moves) raise, and may load."""
+    try:
+        file = object.__getattribute__(module, "__dict__").get("__file__")
+    except AttributeError:
+        return None
+    return file if isinstance(file, str) else None
 
 
 def _judges():
