@@ -32,8 +32,12 @@ class Builder(Installer):
         env: Mapping[str, str],
         cutoff: str | None,
         interpreter: Interpreter,
+        created: str | None = None,
     ) -> None:
+        """`created` is the date of the commit: what it needs to be built may not go with what came later."""
         super().__init__(directory, spec, env, cutoff, interpreter)
+        if created and cutoff and created < cutoff:
+            self.other_dates.insert(0, created)
         self.testbed = self.workdir = directory / "testbed"
 
     def build(self) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from packaging.requirements import InvalidRequirement, Requirement
+
 from .spec import EnvironmentSpec
 
 _PIN = re.compile(r"([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?==([\w.]+)$")
+_LEGACY = re.compile(r"([A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?)\s*([<>=!~][^;]*)(;.*)?")
 _WHEELS = {("numpy", "1.19.2"): "1.19.3", ("scipy", "1.5.2"): "1.5.4"}
 """Pins without a wheel for Python 3.9, which conda has, and the first release of their series with one: a build
 from source takes minutes and needs a Fortran compiler."""
@@ -41,6 +44,28 @@ def with_wheels(requirements: Sequence[str], python: str) -> tuple[list[str], li
             item = f"{found[1]}=={other}"
         lines.append(item)
     return lines, notes
+
+
+def readable(requirements: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Requirements without versions of the time before PEP 440 (`pytz > dev`), at which installers of today give up
+    on the whole list; and a note for each."""
+    lines: list[str] = []
+    notes: list[str] = []
+    for item in requirements:
+        found = _LEGACY.fullmatch(item.strip())
+        if found and not _valid(item) and _valid(bare := f"{found[1]}{found[3] or ''}"):
+            notes.append(f"{found[1]} without {found[2].strip()!r}, which is no version of today")
+            item = bare
+        lines.append(item)
+    return lines, notes
+
+
+def _valid(requirement: str) -> bool:
+    try:
+        Requirement(requirement)
+    except InvalidRequirement:
+        return False
+    return True
 
 
 def _numbers(version: str) -> tuple[int, ...]:

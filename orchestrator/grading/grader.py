@@ -49,7 +49,7 @@ class Grade:
     reason: str = ""
     verdict: Verdict | None = None
     seconds: Mapping[str, float] = field(default_factory=dict[str, float])
-    """environment (0 from the cache is not claimed: `cached` says so), tests, total."""
+    """environment (what it took now), build (what making it took, now or earlier), tests, total."""
     notes: tuple[str, ...] = ()
     cached: bool | None = None
     tampering: tuple[str, ...] = ()
@@ -102,6 +102,7 @@ def grade(instance: Instance, prediction: Prediction, options: GraderOptions, lo
         if more := new_requirements(environment.repository, prediction.patch, environment.spec.extras):
             environment = with_requirements(environment, more)
         seconds["environment"] = round(time.monotonic() - started, 3)
+        seconds["build"] = environment.build_s
         with grading():
             result = _judge(
                 instance, instance.evaluation.open(), prediction, environment, options, logs, seconds

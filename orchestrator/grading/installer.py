@@ -18,7 +18,7 @@ from ...tools.project.resolve import forge_hosts, required_hosts
 from ...tools.project.room import BuildRoom, RoomSpec
 from ...tools.sandbox.environment import SYSTEM_PATH
 from ..solving.run_directory import cache_root
-from .constraints import constraints_of, with_wheels
+from .constraints import constraints_of, readable, with_wheels
 from .interpreter import Interpreter
 from .spec import EnvironmentSpec
 
@@ -65,6 +65,8 @@ class Installer:
         self.cutoff = cutoff
         self.interpreter = interpreter
         self.notes: list[str] = []
+        self.other_dates = [LATER] if cutoff and cutoff < LATER else []
+        """Cut-off dates to fall back to, in order."""
         self.last = ""
         """What the last command said."""
         self.env = {
@@ -147,9 +149,10 @@ class Installer:
         wanted = [
             item for item in requirements if item.strip() and not item.lstrip().startswith(("#", "-e "))
         ]
-        wanted, replaced = with_wheels(wanted, self.spec.python)
-        for note in replaced:
-            self.note(note)
+        for mend in (readable, lambda lines: with_wheels(lines, self.spec.python)):
+            wanted, changed = mend(wanted)
+            for note in changed:
+                self.note(note)
         # one that is fetched from a forge may be out of reach: it must not take the others along
         fetched = [item for item in wanted if _VCS.search(item)]
         if self._room is not None:
@@ -191,11 +194,12 @@ class Installer:
         return ["-c", str(path)]
 
     def until(self, attempt: Callable[[str | None], bool]) -> bool:
-        """Try with the cut-off date; else with a later date; else with none. What was needed is noted."""
-        dates = [self.cutoff, LATER if self.cutoff and self.cutoff < LATER else None, None]
-        for date in dict.fromkeys(dates):
+        """Try with the cut-off date; else with those of `other_dates`; else with none. What was needed is noted."""
+        for date in dict.fromkeys([self.cutoff, *self.other_dates, None]):
             if attempt(date):
-                if date != self.cutoff:
+                if date is not None and self.cutoff is not None and date < self.cutoff:
+                    self.note(f"some packages are of {date}, the time of the commit")
+                elif date != self.cutoff:
                     self.note(
                         f"some packages are later than {self.cutoff}" + (f" (until {date})" if date else "")
                     )
@@ -210,8 +214,22 @@ class Installer:
         python = str(self.venv / "bin/python")
         if self.uv is None:
             return self.run([python, "-m", "pip", "install", "-q", "--compile", *target], date)
-        command = [self.uv, "pip", "install", "-q", "--compile-bytecode", "--python", python]
-        return self.run([*command, "--index-strategy", "unsafe-best-match", *target], date)
+        command = [
+            self.uv,
+            "pip",
+            "install",
+            "-q",
+            "--python",
+            python,
+            "--index-strategy",
+            "unsafe-best-match",
+        ]
+        if self.interpreter.version >= (3, 7):
+            return self.run([*command, "--compile-bytecode", *target], date)
+        code = self.run([*command, *target], date)  # uv's compiler does not run on 3.6: its own does
+        if code == 0:
+            self.run([python, "-m", "compileall", "-q", str(self.venv / "lib")])
+        return code
 
     def run(self, command: Sequence[str], date: str | None = None) -> int:
         """Run a command in the room; packages uploaded after `date` are not there for it.

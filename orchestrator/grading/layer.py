@@ -21,7 +21,7 @@ from .interpreter import Interpreter
 from .relocate import copy_venv
 from .spec import EnvironmentSpec
 
-_SCHEMA = 3
+_SCHEMA = 4
 
 
 def copy_layer(

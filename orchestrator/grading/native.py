@@ -32,7 +32,7 @@ from .spec import EnvironmentSpec, spec_for, version_note
 from .submodules import fill_submodules
 
 Purpose = Literal["agent", "grader"]
-_SCHEMA = 6
+_SCHEMA = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ def _built(
         requirements,
         purpose,
     )
-    with Builder(directory, spec, env, cutoff, interpreter) as builder:
+    with Builder(directory, spec, env, cutoff, interpreter, _created(instance, mirror)) as builder:
         builder.build()
         commit = builder.commit(mirrors.commit_date(mirror, instance.base_commit))
     relocate(directory / "venv", {str(directory / "testbed"): str(DEFAULT_ROOT)})
@@ -205,8 +205,11 @@ def _only_conda(instance: Instance, spec: EnvironmentSpec, mirror: Path) -> list
 
 
 def _cutoff(instance: Instance, spec: EnvironmentSpec, mirror: Path) -> str | None:
-    created = (instance.created_at or mirrors.commit_date(mirror, instance.base_commit))[:10]
-    return max(filter(None, (created, spec.cutoff)))
+    return max(filter(None, (_created(instance, mirror), spec.cutoff)))
+
+
+def _created(instance: Instance, mirror: Path) -> str:
+    return (instance.created_at or mirrors.commit_date(mirror, instance.base_commit))[:10]
 
 
 def _key(

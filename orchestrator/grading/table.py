@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from ..benchmarks.instance import Instance
 from .grader import Grade
 
-_HEAD = "| repository | instances | built | resolved | environment, s | tests, s | not resolved |\n|---|---|---|---|---|---|---|\n"
+_HEAD = "| repository | instances | built | resolved | build, s | tests, s | not resolved |\n|---|---|---|---|---|---|---|\n"
 
 
 def by_repository(instances: Sequence[Instance], runs: Sequence[Mapping[str, Grade]]) -> str:
-    """Markdown. Seconds are medians of what was done now (`-` where all came from the cache); each instance
-    that did not resolve is named with its reason. An instance on which the infrastructure failed is not
-    built."""
+    """Markdown. Seconds are medians; those of an environment from the cache are what its build took. Each
+    instance that did not resolve is named with its reason. An instance on which the infrastructure failed is
+    not built."""
     rows: list[str] = []
     for repository in sorted({instance.repo for instance in instances}):
         ids = {instance.id for instance in instances if instance.repo == repository}
@@ -26,16 +26,12 @@ def by_repository(instances: Sequence[Instance], runs: Sequence[Mapping[str, Gra
             if not grade.resolved
         )
         resolved = sum(grade.resolved for grade in grades)
-        builds = [grade.seconds["environment"] for grade in built if _fresh(grade)]
+        builds = [grade.seconds["build"] for grade in built if "build" in grade.seconds]
         tests = [grade.seconds["tests"] for grade in built if "tests" in grade.seconds]
         rows.append(
             f"| {repository} | {len(grades)} | {len(built)} | {resolved} | {_median(builds)} | {_median(tests)} | {left} |"
         )
     return _HEAD + "".join(f"{row}\n" for row in rows)
-
-
-def _fresh(grade: Grade) -> bool:
-    return "environment" in grade.seconds and not grade.cached and not grade.taken_over
 
 
 def _median(values: Sequence[float]) -> str:

@@ -25,7 +25,8 @@ _CONFIGURES = re.compile(
     r"pytest|addopts|\bplugins?\b|unittest|test[_-]?runner|python_files|norecursedirs", re.I
 )
 _TEST_NAME = re.compile(r"^(test_.*|.*_test|tests)\.py$")
-_SUMMARY = re.compile(r"^=* ?(?:.*, )?(?:(\d+) passed)?.* in [\d.]+ ?s", re.MULTILINE)
+_SUMMARY = re.compile(r"^=* ?\d+ \w+(?:, \d+ \w+)* in [\d.]+ ?s", re.MULTILINE)
+_PASSED = re.compile(r"\b(\d+) passed\b")
 _MOST = 20
 
 
@@ -59,11 +60,11 @@ def tampered_log(output: str, parser: Parser, names: Sequence[str]) -> tuple[str
     lines = {line for line in output.splitlines() if line.startswith(f"{PASSED} ") and "::" in line}
     if lines:
         summaries = [
-            match for match in _SUMMARY.finditer(output) if "passed" in match[0] or "failed" in match[0]
+            match[0] for match in _SUMMARY.finditer(output) if "passed" in match[0] or "failed" in match[0]
         ]
         if not summaries:
             found.append("tests are reported as passed and the run has no end")
-        elif len(lines) > sum(int(match[1] or 0) for match in summaries):
+        elif len(lines) > sum(int(count) for text in summaries for count in _PASSED.findall(text)):
             found.append("more tests are reported as passed than the runner counted")
     return tuple(found[:_MOST])
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from swe_agent.orchestrator.benchmarks.rows import instance_of
-from swe_agent.orchestrator.grading.constraints import constraints_of, with_wheels
+from swe_agent.orchestrator.grading.constraints import constraints_of, readable, with_wheels
 from swe_agent.orchestrator.grading.installer import LOG, leaving_only_the_log
 from swe_agent.orchestrator.grading.mirror import checkout
 from swe_agent.orchestrator.grading.requirements import only_conda_at
@@ -33,6 +33,36 @@ def test_pins_hold_in_every_step() -> None:
     assert constraints_of(old) == ["numpy==1.19.3", "cython==3.0.10"]
     assert with_wheels(["numpy==1.19.2"], "3.6") == (["numpy==1.19.2"], [])
     assert "no wheel" in with_wheels(["numpy==1.19.2"], "3.9")[1][0]
+
+
+def test_versions_of_the_time_before_pep_440_do_not_take_a_list_along() -> None:
+    given = ["pytz > dev", "numpy==1.2 ; python_version < '3'", "mock >= x ; python_version < '3'", "a @ b"]
+    wanted = ["pytz", "numpy==1.2 ; python_version < '3'", "mock; python_version < '3'", "a @ b"]
+    lines, notes = readable(given)
+    assert lines == wanted
+    assert [note.split()[0] for note in notes] == ["pytz", "mock"]
+
+
+def test_a_version_from_tags_takes_the_past_down_to_the_nearest(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    run(source, "init", "-q", "-b", "main")
+    (source / "setup.py").write_text("use_scm_version = True  # setuptools_scm\n")
+    run(source, "add", "-A")
+    for number in range(8):
+        run(source, "commit", "-qm", f"c{number}", "--allow-empty")
+        if number in (0, 3, 7):
+            run(source, "tag", "-am", "x", f"v{number}.0")
+    for base, described, depth in (("v3.0~1", "v0.0-2", 3), ("v7.0~2", "v3.0-2", 3), ("v7.0", "v7.0-0", 1)):
+        place = tmp_path / base
+        checkout(source, run(source, "rev-parse", f"{base}^{{commit}}").strip(), place)
+        assert git(place, "describe", "--tags", "--long").rsplit("-", 1)[0] == described
+        assert git(place, "rev-list", "--count", "HEAD").strip() == str(depth)
+        assert len(git(place, "tag").split()) == 1
+    (source / "setup.py").write_text("version = '1'\n")
+    run(source, "commit", "-qam", "by hand")
+    checkout(source, run(source, "rev-parse", "HEAD").strip(), tmp_path / "plain")
+    assert git(tmp_path / "plain", "rev-list", "--count", "HEAD").strip() == "1"
 
 
 def test_a_build_that_fails_leaves_its_log(tmp_path: Path) -> None:

@@ -193,12 +193,16 @@ def test_a_sample_is_spread_over_versions_and_shown_by_repository() -> None:
     taken = Selection(sample=3).take(list(reversed(instances)))
     assert sorted(item.id for item in taken) == ["a__b-1", "acme__calc-0", "acme__calc-10", "acme__calc-5"]
     grades = {
-        "acme__calc-0": Grade("acme__calc-0", "resolved", seconds={"environment": 2.0, "tests": 1.0}),
+        "acme__calc-0": Grade("acme__calc-0", "resolved", seconds={"build": 2.0, "tests": 1.0}),
         "acme__calc-5": Grade("acme__calc-5", "infrastructure", "no pip | no wheel"),
         "a__b-1": Grade(
-            "a__b-1", "unresolved", "0 of 1", seconds={"environment": 9.0, "tests": 1.0}, cached=True
+            "a__b-1",
+            "unresolved",
+            "0 of 1",
+            seconds={"environment": 0.1, "build": 9.0, "tests": 1.0},
+            cached=True,
         ),
     }
     lines = by_repository(taken, [grades]).splitlines()
-    assert lines[2] == "| a/b | 1 | 1 | 0 | - | 1.0 | a__b-1: 0 of 1 |"
+    assert lines[2] == "| a/b | 1 | 1 | 0 | 9.0 | 1.0 | a__b-1: 0 of 1 |"
     assert lines[3] == "| acme/calc | 2 | 1 | 1 | 2.0 | 1.0 | acme__calc-5: no pip \\| no wheel |"
