@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-SERVER = HERE.parent / "tests" / "servers" / "model_server.py"
+SERVERS = HERE.parent / "tests"
 OURS = ("client", "single", "team")
 PEERS = ("mini-swe-agent", "smolagents", "openhands", "swe-agent")
 
@@ -100,8 +100,8 @@ def served(script: dict[str, Any], folder: Path, watched: Path) -> Iterator[str]
     """The server in its own process. Yields its base URL."""
     path = folder / "script.json"
     path.write_text(json.dumps(script))
-    command = [sys.executable, str(SERVER), "--script", str(path), "--watch", str(watched)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", "servers.model_server", "--script", str(path), "--watch", str(watched)]
+    with subprocess.Popen(command, cwd=SERVERS, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             yield process.stdout.readline().strip()

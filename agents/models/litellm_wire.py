@@ -15,7 +15,8 @@ from .calls import ModelOptions
 from .encoder import with_cache_control, with_reasoning
 from .failures import OPTIONAL, from_status, retry_after
 from .imports import quiet_collector
-from .openai_answer import StreamReader, read_completion
+from .openai_answer import read_completion
+from .openai_stream import StreamReader
 from .providers import Route
 from .wire import Answer, Request, WireError
 

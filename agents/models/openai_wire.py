@@ -18,7 +18,8 @@ from ...tools.proxies import http_options
 from .encoder import Piece, ToolShapes, dumps, with_cache_control, with_reasoning
 from .failures import from_status
 from .imports import openai
-from .openai_answer import StreamReader, read_completion
+from .openai_answer import read_completion
+from .openai_stream import StreamReader
 from .providers import OPENAI, Route
 from .wire import Answer, Request, WireError
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from ...tools.errors import CredentialsError, UsageError
 from ...tools.plugins import installed
 from ...tools.proxies import http_options
+from .api_base import base_of
 from .calls import ModelOptions
 from .catalog import ModelFacts, facts_of, known_providers
 
@@ -74,7 +73,6 @@ class _Compatible:
     max_tokens_field: str = "max_tokens"
 
 
-_CALL = re.compile(r"/(?:chat/completions|completions|responses|embeddings|models|chat)$")
 OPENAI = "https://api.openai.com/v1"
 _COMPATIBLE: Mapping[str, _Compatible] = {
     "openai": _Compatible(
@@ -287,7 +285,7 @@ def _compatible(model: str, provider: str, name: str, options: ModelOptions) -> 
     official = base is None
     base = base or endpoint.base_url
     if base is not None:
-        base = _base_of(base)
+        base = base_of(base)
         if provider == "ollama" and not base.endswith("/v1"):
             base += "/v1"
     elsewhere = provider == "openai" and not official and "api.openai.com" not in (base or "")
@@ -305,24 +303,6 @@ def _compatible(model: str, provider: str, name: str, options: ModelOptions) -> 
         token_ids=endpoint.token_ids,
         max_tokens_field="max_tokens" if elsewhere else endpoint.max_tokens_field,
     )
-
-
-def _base_of(text: str) -> str:
-    """The base URL in what people copy: without a query, a trailing slash, or the path of one of its calls.
-
-    Raises: CredentialsError when it is no address.
-    """
-    base = text.strip().strip("\"'")
-    base = base if "://" in base else f"http://{base}"
-    try:
-        parts = urlsplit(base)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise CredentialsError(f"--api-base {text!r} is no address; it looks like http://HOST:PORT/v1")
-    path = _CALL.sub("", urlsplit(base).path.rstrip("/"))
-    return f"{parts.scheme}://{parts.netloc}{path}"
 
 
 def _through_litellm(model: str, provider: str, name: str) -> Route:

@@ -40,7 +40,7 @@ def export(
             "--format",
             "-f",
             autocompletion=format_names,
-            help="sft, sft_pc, sft_tokens, dpo, kto, reward, orm, prm, grpo, rollouts, atif, preds or all; repeatable.",
+            help="sft, sft_pc, sft_tokens, dpo, kto, reward, orm, prm, grpo, rollouts, acecoder, cure, atif, preds or all; repeatable.",
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Directory to write.")] = None,

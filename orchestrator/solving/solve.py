@@ -341,14 +341,11 @@ class _Run:
         write_views(self._run, lambda line: self._say("warning", {"line": line}))
 
     def _summary(self, status: str, result: SolveResult | None) -> None:
-        self._run.write(
-            self._masker.mask_json(
-                {
-                    "run": self._run.path.name,
-                    "status": status,
-                    "finished": result is not None,
-                    "request": self._request.to_json(),
-                    "result": result.to_json() if result else None,
-                }
-            )
-        )
+        summary = {
+            "run": self._run.path.name,
+            "status": status,
+            "finished": result is not None,
+            "request": self._request.to_json(),
+            "result": result.to_json() if result else None,
+        }
+        self._run.write(self._masker.mask_json(summary))

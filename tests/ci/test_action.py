@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from ci.workflow import ROOT, Bare, Workflow, run_action, secrets_in
-from forges.forge_server import Answer, ForgeServer, git
+from forges.answer import Answer
+from forges.forge_server import ForgeServer
+from forges.git import git
 
 from swe_agent.examples import materialise
 

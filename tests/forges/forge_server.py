@@ -18,23 +18,17 @@ import re
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
-PER_PAGE = 30
-
-
-@dataclass
-class Answer:
-    """A canned answer for a path: status, headers, body."""
-
-    status: int
-    body: Any = None
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+from forges.answer import Answer
+from forges.git import git
+from forges.github import GitHub
+from forges.gitlab import GitLab
 
 
 @dataclass
@@ -70,7 +64,7 @@ class ForgeServer:
         self.jobs: dict[str, list[dict[str, Any]]] = {}
         """Id of a workflow run → its jobs."""
         server = self
-        handler = type("Handler", (_Handler,), {"forge": server})
+        handler = type("Handler", (Handler,), {"forge": server})
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._http.daemon_threads = True
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
@@ -173,6 +167,16 @@ class ForgeServer:
     def may_see(self, repository: str, token: str | None) -> bool:
         return self.private.get(repository) in (None, token)
 
+    def fork(self, repository: str, token: str | None) -> Answer:
+        login = self.users.get(token or "")
+        if login is None:
+            return Answer(401, {"message": "Requires authentication"})
+        path = f"{login}/{repository.split('/')[1]}"
+        if path not in self.repositories:
+            self.add_repository(path, source=self.git_dir(repository))
+            self.pushers[path] = {token or ""}
+        return Answer(202, self.repository_json(path, token))
+
     def repository_json(self, path: str, token: str | None) -> dict[str, Any]:
         return {
             **self.repositories[path],
@@ -182,7 +186,7 @@ class ForgeServer:
         }
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     forge: ForgeServer
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # headers and body in one packet
@@ -207,8 +211,8 @@ class _Handler(BaseHTTPRequestHandler):
             if answers:
                 self._send(answers.pop(0))
                 return
-            serve = self._github if api[1] == "v3" else self._gitlab
-            self._send(serve(api[2], parse_qs(parts.query), data))
+            api_of = GitHub if api[1] == "v3" else GitLab
+            self._send(api_of(self.forge, self._token()).serve(api[2], parse_qs(parts.query), data))
         elif ".git/" in parts.path:
             self._git(parts.path, parts.query, body)
         else:
@@ -238,177 +242,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
-
-    def _page(self, items: list[Any], query: Mapping[str, list[str]], path: str, version: str) -> Answer:
-        size = min(int(query.get("per_page", [str(PER_PAGE)])[0]), 100)
-        number = int(query.get("page", ["1"])[0])
-        headers = {}
-        if number * size < len(items):
-            headers["Link"] = (
-                f'<{self.forge.url}/api/{version}{path}?per_page={size}&page={number + 1}>; rel="next", '
-                f'<{self.forge.url}/api/{version}{path}?per_page={size}&page=99>; rel="last"'
-            )
-        return Answer(200, items[(number - 1) * size : number * size], headers)
-
-    def _github(self, path: str, query: Mapping[str, list[str]], data: Any) -> Answer:
-        forge, token = self.forge, self._token()
-        if path == "/user":
-            login = forge.users.get(token or "")
-            return Answer(200, {"login": login}) if login else Answer(401, {"message": "Bad credentials"})
-        match = re.fullmatch(r"/repos/([^/]+/[^/]+)(/.*)?", path)
-        if not match or match[1] not in forge.repositories or not forge.may_see(match[1], token):
-            return Answer(404, {"message": "Not Found"})
-        repository, rest = match[1], match[2] or ""
-        if not rest:
-            return Answer(200, forge.repository_json(repository, token))
-        if rest == "/forks" and data is not None:
-            return self._fork(repository, token)
-        if rest == "/pulls":
-            return self._pulls(repository, query, data, path)
-        if rest.startswith(("/pulls/", "/collaborators/", "/actions/")):
-            return self._automation(repository, rest)
-        commit = re.fullmatch(r"/commits/(\w+)", rest)
-        if commit:
-            line = git("-C", str(forge.git_dir(repository)), "rev-list", "--parents", "-1", commit[1]).split()
-            return Answer(200, {"sha": line[0], "parents": [{"sha": sha} for sha in line[1:]]})
-        issue = re.fullmatch(r"/issues/(\d+)(/comments|/timeline)?", rest)
-        key = (repository, int(issue[1])) if issue else None
-        pulls = {(repository, pull["number"]) for pull in forge.pulls.get(repository, [])}
-        if key in pulls and issue and issue[2] == "/comments" and data is not None:
-            forge.comments.setdefault(key, [])
-            return self._comment(key, token, data)
-        if issue is None or key not in forge.issues:
-            return Answer(404, {"message": "Not Found"})
-        if issue[2] is None:
-            return Answer(200, forge.issues[key])
-        if issue[2] == "/comments" and data is not None:
-            return self._comment(key, token, data)
-        items = forge.comments[key] if issue[2] == "/comments" else forge.timelines.get(key, [])
-        return self._page(items, query, path, "v3")
-
-    def _comment(self, key: tuple[str, int], token: str | None, data: Any) -> Answer:
-        login = self.forge.users.get(token or "")
-        if login is None:
-            return Answer(401, {"message": "Requires authentication"})
-        made = {
-            "id": 1000,
-            "user": {"login": login},
-            "body": data["body"],
-            "created_at": "2024-02-01T00:00:00Z",
-        }
-        self.forge.comments[key].append(made)
-        return Answer(201, {**made, "html_url": f"{self.forge.issue_url(*key)}#issuecomment-1000"})
-
-    def _automation(self, repository: str, rest: str) -> Answer:
-        """What a workflow asks: a pull request, somebody's permission, the jobs of a run."""
-        forge = self.forge
-        kind, name = rest.strip("/").split("/")[:2]
-        if kind == "pulls":
-            for pull in forge.pulls.get(repository, []):
-                if str(pull["number"]) == name:
-                    return Answer(200, pull)
-        elif kind == "collaborators":
-            role = forge.roles.get((repository, name), "none")
-            return Answer(200, {"permission": role, "role_name": role})
-        elif (run := rest.split("/")[3]) in forge.jobs:
-            return Answer(200, {"jobs": forge.jobs[run]})
-        return Answer(404, {"message": "Not Found"})
-
-    def _fork(self, repository: str, token: str | None) -> Answer:
-        forge = self.forge
-        login = forge.users.get(token or "")
-        if login is None:
-            return Answer(401, {"message": "Requires authentication"})
-        path = f"{login}/{repository.split('/')[1]}"
-        if path not in forge.repositories:
-            forge.add_repository(path, source=forge.git_dir(repository))
-            forge.pushers[path] = {token or ""}
-        return Answer(202, forge.repository_json(path, token))
-
-    def _pulls(self, repository: str, query: Mapping[str, list[str]], data: Any, path: str) -> Answer:
-        pulls = self.forge.pulls.setdefault(repository, [])
-        owner = repository.split("/")[0]
-        if data is None:
-            wanted = query.get("head", [""])[0]
-            return self._page([pull for pull in pulls if pull["label"] == wanted], query, path, "v3")
-        label = data["head"] if ":" in data["head"] else f"{owner}:{data['head']}"
-        if any(pull["label"] == label for pull in pulls):
-            errors = [{"message": f"A pull request already exists for {label}."}]
-            return Answer(422, {"message": "Validation Failed", "errors": errors})
-        number = 100 + len(pulls)
-        branch = data["head"].rpartition(":")[2]
-        pulls.append({
-            **data, "sent": data, "label": label, "number": number, "state": "open",
-            "html_url": f"{self.forge.url}/{repository}/pull/{number}",
-            "head": {"ref": branch, "repo": {"full_name": repository}, "sha": ""}, "base": {"ref": data["base"]},
-        })  # fmt: skip
-        return Answer(201, pulls[-1])
-
-    def _gitlab(self, path: str, query: Mapping[str, list[str]], data: Any) -> Answer:
-        forge, token = self.forge, self._token()
-        if path == "/user":
-            login = forge.users.get(token or "")
-            return Answer(200, {"username": login}) if login else Answer(401, {"message": "401 Unauthorized"})
-        match = re.fullmatch(r"/projects/([^/]+)(/.*)?", path)
-        repository = unquote(match[1]) if match else ""
-        if not match or repository not in forge.repositories or not forge.may_see(repository, token):
-            return Answer(404, {"message": "404 Project Not Found"})
-        rest = match[2] or ""
-        if not rest:
-            return Answer(200, self._project(repository, token))
-        if rest == "/fork":
-            forked = self._fork(repository, token).body["full_name"]
-            return Answer(201, self._project(forked, token))
-        if rest == "/merge_requests":
-            return self._merge_requests(repository, query, data, path)
-        issue = re.fullmatch(r"/issues/(\d+)(/notes|/closed_by)?", rest)
-        key = (repository, int(issue[1])) if issue else None
-        if issue is None or key not in forge.issues:
-            return Answer(404, {"message": "404 Not found"})
-        if issue[2] is None:
-            found = forge.issues[key]
-            state = {"open": "opened"}.get(found["state"], found["state"])
-            return Answer(200, {
-                "iid": key[1], "title": found["title"], "description": found["body"], "state": state,
-                "labels": [label["name"] for label in found["labels"]], "assignees": [],
-                "web_url": f"{forge.url}/{repository}/-/issues/{key[1]}", "discussion_locked": None,
-            })  # fmt: skip
-        if issue[2] == "/closed_by":
-            return Answer(200, forge.timelines.get(key, []))
-        notes = [
-            {"id": c["id"], "body": c["body"], "author": {"username": c["user"]["login"]}, "system": False,
-             "created_at": c["created_at"]}
-            for c in forge.comments[key]
-        ]  # fmt: skip
-        return self._page([*notes, {"body": "closed", "system": True, "author": {}}], query, path, "v4")
-
-    def _project(self, path: str, token: str | None) -> dict[str, Any]:
-        level = 40 if token in self.forge.pushers.get(path, set()) else 10
-        return {
-            "id": self.forge.repositories[path]["id"],
-            "path_with_namespace": path,
-            "http_url_to_repo": f"{self.forge.url}/{path}.git",
-            "default_branch": self.forge.repositories[path]["default_branch"],
-            "permissions": {"project_access": {"access_level": level}, "group_access": None},
-            "import_status": "none",
-        }
-
-    def _merge_requests(
-        self, repository: str, query: Mapping[str, list[str]], data: Any, path: str
-    ) -> Answer:
-        forge = self.forge
-        if data is None:
-            branch = query["source_branch"][0]
-            found = [pull for pull in forge.pulls.get(repository, []) if pull["source_branch"] == branch]
-            return self._page(found, query, path, "v4")
-        target = next(
-            name for name, item in forge.repositories.items() if item["id"] == data["target_project_id"]
-        )
-        pulls = forge.pulls.setdefault(target, [])
-        if any(pull["source_branch"] == data["source_branch"] for pull in pulls):
-            return Answer(409, {"message": ["Another open merge request already exists"]})
-        pulls.append({**data, "web_url": f"{forge.url}/{target}/-/merge_requests/{len(pulls) + 1}"})
-        return Answer(201, pulls[-1])
 
     def _git(self, path: str, query: str, body: bytes) -> None:
         """One request of git's smart HTTP protocol, carried out by `git http-backend` (a CGI program)."""
@@ -448,17 +281,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
-
-
-def git(*arguments: str) -> str:
-    """git with a fixed identity and no user configuration."""
-    env = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_CONFIG_NOSYSTEM": "1",
-        **{f"GIT_{who}_{key}": "someone" for who in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")},
-    }
-    return subprocess.run(["git", *arguments], env=env, check=True, capture_output=True, text=True).stdout
 
 
 def running(folder: Path) -> Iterator[ForgeServer]:

@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
-from forges.forge_server import ForgeServer, git
+from forges.forge_server import ForgeServer
+from forges.git import git
 
 from swe_agent.orchestrator.forges import TokenSource, clone
 from swe_agent.tools.errors import ForgeError, RepositoryError
@@ -77,13 +78,14 @@ def test_credentials_in_the_url_are_not_kept(demo: ForgeServer, tmp_path: Path) 
 def test_a_redirect_to_another_host_gets_no_credentials(
     demo: ForgeServer, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    from forges.forge_server import Answer, _Handler
+    from forges.answer import Answer
+    from forges.forge_server import Handler
 
     with ForgeServer(tmp_path_factory.mktemp("thief")) as thief:
         thief.add_repository("octo/demo", {"a.py": ""})
         thief.private["octo/demo"] = "anything"
 
-        class Redirecting(_Handler):
+        class Redirecting(Handler):
             forge = demo
 
             def _git(self, path: str, query: str, body: bytes) -> None:

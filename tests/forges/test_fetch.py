@@ -4,7 +4,8 @@ import socket
 import time
 
 import pytest
-from forges.forge_server import Answer, ForgeServer
+from forges.answer import Answer
+from forges.forge_server import ForgeServer
 
 from swe_agent.orchestrator.forges import TokenSource, fetch_issue
 from swe_agent.tools.errors import ForgeError, IssueError

@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forges.forge_server import Answer, ForgeServer, git
+from forges.answer import Answer
+from forges.forge_server import ForgeServer
+from forges.git import git
 
 from swe_agent.orchestrator.forges import TokenSource, open_pull_request
 from swe_agent.tools.errors import ForgeError, IssueError, PatchError

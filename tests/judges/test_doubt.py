@@ -100,3 +100,21 @@ def test_shapes_of_honest_tests(make: Maker) -> None:
         runner, workspace, passing, base=lambda: nullcontext(workspace), is_own=lambda path: True, timeout=60
     )
     assert found == ()
+
+
+LEANING = {
+    "pkg.py": "import traceback\ndef lines():\n    return ''.join(traceback.format_stack())\n",
+    "test_it.py": "from pkg import lines\n\ndef test_one():\n    assert 'lines()' in lines()\n\n"
+    "def test_another_leans_on_it():\n    test_one()\n",
+}
+
+
+def test_tests_that_lean_on_one_another_or_look_at_their_own_lines_are_honest(make: Maker) -> None:
+    workspace, project = make(LEANING, "python -m pytest")
+    runner = TestRunner(project, warm=False)
+    passing = runner.run(workspace, cold=True).passing
+    assert len(passing) == 2
+    found = suspicions(
+        runner, workspace, passing, base=lambda: nullcontext(workspace), is_own=lambda path: True, timeout=60
+    )
+    assert found == ()

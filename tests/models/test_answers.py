@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from servers.model_server import completion, stream_chunks
+from servers.completions import completion, stream_chunks
 
 from swe_agent.agents.models.failures import from_body, from_status, retry_after
-from swe_agent.agents.models.openai_answer import StreamReader, read_completion
+from swe_agent.agents.models.openai_answer import read_completion
+from swe_agent.agents.models.openai_stream import StreamReader
 from swe_agent.agents.models.wire import Answer, WireError
 
 anything = st.recursive(

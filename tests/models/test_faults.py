@@ -332,26 +332,6 @@ def test_a_client_serves_several_event_loops() -> None:
             assert ask(client).message.content == "ok"
 
 
-@pytest.mark.parametrize("fault", ["cut_stream", "clean_cut", "silent_stream"])
-def test_a_broken_stream_is_retried(fault: str) -> None:
-    replies = [{"fault": fault, "content": "one two three four"}, {"content": "five six"}]
-    with ModelServer(replies) as server:
-        client = client_of(server, stream=True, inactivity_s=0.4)
-        assert ask(client).message.content == "five six"
-        assert len(server.calls) == 2
-
-
-def test_a_slow_stream_that_keeps_talking_is_not_cut() -> None:
-    with ModelServer([{"content": "a b c d e f g h", "chunk_delay_s": 0.15}]) as server:
-        assert ask(client_of(server, stream=True, inactivity_s=0.5)).message.content == "a b c d e f g h"
-
-
-def test_a_stream_without_end_meets_the_timeout() -> None:
-    endless = {"content": "a " * 500, "chunk_delay_s": 0.05}
-    with ModelServer([endless]) as server, pytest.raises(ModelError, match="1 s"):
-        ask(client_of(server, stream=True, timeout_s=1.0, max_retry_s=0.5))
-
-
 def test_tools_refused_turns_text_mode_on() -> None:
     def reply(request: Any) -> dict[str, Any]:
         if request.body.get("tools"):

@@ -17,7 +17,8 @@ from swe_agent.agents.message import Message, ToolCall, tool_result, user
 from swe_agent.agents.models.arguments import read_arguments, sendable
 from swe_agent.agents.models.calls import ModelOptions
 from swe_agent.agents.models.failures import from_status
-from swe_agent.agents.models.openai_answer import StreamReader, read_completion
+from swe_agent.agents.models.openai_answer import read_completion
+from swe_agent.agents.models.openai_stream import StreamReader
 from swe_agent.agents.models.providers import route_of
 from swe_agent.agents.models.thinking import split
 from swe_agent.agents.models.wire import WireError

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from forges.forge_server import Answer, ForgeServer
+from forges.answer import Answer
+from forges.forge_server import ForgeServer
 
 from .conftest import RIGHT, Done, events, git
 

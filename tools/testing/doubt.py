@@ -103,17 +103,18 @@ def suspicions(
         if is_own(file)
     ]
     odd = [test for test, one in seen.items() if one.raised]
-    told = doubt(runner, workspace, odd, timeout=timeout, disguise=False) if odd else {}
+    # all of them again, since a test may lean on another one that now cannot pass
+    told = doubt(runner, workspace, tests, timeout=timeout, disguise=False) if odd else {}
     found += [
         f"{test} passes only where the code can tell that it is tested"
-        for test, one in told.items()
-        if one.reached and not one.raised
+        for test in odd
+        if (plain := told.get(test)) and plain.reached and not plain.raised
     ]
     silent = [test for test, one in seen.items() if one.reached and not one.asked and not one.raised]
     immune = [test for test, one in seen.items() if one.passed]
     if silent or immune:
         with base() as untouched:
-            heard = doubt(runner, untouched, [*silent, *immune], timeout=timeout, disguise=False)
+            heard = doubt(runner, untouched, tests, timeout=timeout, disguise=False)
         found += [
             f"{test} does not come to its checks any more"
             for test in silent

@@ -22,7 +22,8 @@ _spec.loader.exec_module(policy_server)
 
 SOURCE = "def hours(minutes):\n    return minutes // 60 + 1\n"
 TESTS = (
-    "from fees import hours\n\n\ndef test_part():\n    assert hours(61) == 2\n\n\n"
+    "import pytest\nfrom fees import hours\n\n\n"
+    "@pytest.mark.parametrize('minutes', [61, 62, 75])\ndef test_part(minutes):\n    assert hours(minutes) == 2\n\n\n"
     "def test_whole():\n    assert hours(60) == 1\n"
 )
 

@@ -8,7 +8,6 @@ from the histories of seven public repositories and checked on other rows of the
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,12 +20,9 @@ from .co_change import CoChange
 from .fact_cache import FactCache
 from .facts import FileFacts, facts_of
 from .import_graph import ImportGraph
+from .paths import PLACES, is_of_another_language, named_test, path_words, stem_of_path
 from .source_tree import SourceTree
 from .words import stems_of
-
-_PATH_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_PLACES = frozenset({"tests", "test", "testing", "src", "lib", "unit", "unittest", "unittests", "init", "py"})
-"""Words of a path that every test's path may have."""
 
 _DATA = frozenset(
     {"functional", "data", "fixtures", "roots", "input", "samples", "resources", "regrtest_data"}
@@ -94,8 +90,8 @@ class Impact:
                 if is_test_file(path)
                 and PurePosixPath(path).name not in ("conftest.py", "__init__.py")
                 and (not path.endswith(".py") or facts[path].tests)
-                and (path.endswith(".py") or _looks_like_test(path))
-                and not (_DATA & set(PurePosixPath(path).parts[:-1]) and not _named_test(path))
+                and (path.endswith(".py") or is_of_another_language(path))
+                and not (_DATA & set(PurePosixPath(path).parts[:-1]) and not named_test(path))
             )
         )
 
@@ -146,7 +142,7 @@ class Impact:
         return found
 
     def _same_name(self, path: str) -> dict[str, float]:
-        stem = _stem(path)
+        stem = stem_of_path(path)
         if not stem:
             return {}
         same = [test for test in self.tests if self._stems[test] == stem]
@@ -155,8 +151,8 @@ class Impact:
 
     def _path_words(self, path: str) -> dict[str, float]:
         """How much of the words of the source's path the test's path has, and the other way round."""
-        wanted = _path_words(path)
-        return self._overlap(dict.fromkeys(wanted, 0.6) | dict.fromkeys(_path_words(_stem(path)), 1.0))
+        wanted = path_words(path)
+        return self._overlap(dict.fromkeys(wanted, 0.6) | dict.fromkeys(path_words(stem_of_path(path)), 1.0))
 
     def _overlap(self, wanted: Mapping[str, float]) -> dict[str, float]:
         found: dict[str, float] = {}
@@ -170,10 +166,10 @@ class Impact:
         return found
 
     def _folder(self, path: str) -> dict[str, float]:
-        source = [part for part in PurePosixPath(path).parts[:-1] if part not in _PLACES]
+        source = [part for part in PurePosixPath(path).parts[:-1] if part not in PLACES]
         found: dict[str, float] = {}
         for test in self.tests if source else ():
-            folders = [part for part in PurePosixPath(test).parts[:-1] if part not in _PLACES]
+            folders = [part for part in PurePosixPath(test).parts[:-1] if part not in PLACES]
             shared = 0
             for a, b in zip(source, folders, strict=False):
                 if a != b:
@@ -218,7 +214,7 @@ class Impact:
     def _issue_paths(self, words: Mapping[str, float]) -> dict[str, float]:
         wanted: dict[str, float] = {}
         for word, weight in words.items():
-            for part in _path_words(word):
+            for part in path_words(word):
                 wanted[part] = max(wanted.get(part, 0.0), weight)
         known = {word: weight for word, weight in wanted.items() if word in self._path_holders}
         return self._overlap(known)
@@ -249,11 +245,11 @@ class Impact:
 
     @cached_property
     def _stems(self) -> dict[str, str]:
-        return {test: _stem(test) for test in self.tests}
+        return {test: stem_of_path(test) for test in self.tests}
 
     @cached_property
     def _words_in_path(self) -> dict[str, frozenset[str]]:
-        return {test: _path_words(test) for test in self.tests}
+        return {test: path_words(test) for test in self.tests}
 
     @cached_property
     def _path_holders(self) -> Counter[str]:
@@ -291,7 +287,7 @@ class Impact:
         """Stem → sources of that name."""
         found: dict[str, list[str]] = {}
         for path in self._sources:
-            found.setdefault(_stem(path), []).append(path)
+            found.setdefault(stem_of_path(path), []).append(path)
         return {stem: paths for stem, paths in found.items() if stem and len(paths) <= 3}
 
     @cached_property
@@ -305,50 +301,3 @@ class Impact:
 
     def _path_rarity(self, word: str) -> float:
         return self._rarity(self._path_holders.get(word, 0) or 1)
-
-
-def _named_test(path: str) -> bool:
-    name = PurePosixPath(path).name
-    return name.startswith("test_") or name.endswith("_test.py")
-
-
-def _looks_like_test(path: str) -> bool:
-    return PurePosixPath(path).suffix in (
-        ".js",
-        ".ts",
-        ".jsx",
-        ".tsx",
-        ".go",
-        ".rb",
-        ".java",
-        ".rs",
-        ".mjs",
-        ".kt",
-    )
-
-
-def _stem(path: str) -> str:
-    """`tests/test_x.py`, `pkg/x_test.py`, `pkg/_x.py` and `x/tests.py` are all about `x`; a package's `__init__`
-    is about the package."""
-    pure = PurePosixPath(path)
-    stem = pure.name.split(".")[0].strip("_").lower()
-    if stem in ("init", "tests", "test"):
-        stem = next((part for part in reversed(pure.parts[:-1]) if part not in _PLACES), "").lower()
-    return (
-        stem.removeprefix("test_")
-        .removeprefix("tests_")
-        .removesuffix("_test")
-        .removesuffix("_tests")
-        .strip("_")
-    )
-
-
-def _path_words(path: str) -> frozenset[str]:
-    words = (found.lower() for found in _PATH_WORD.findall(path.removesuffix(".py")))
-    return frozenset(_singular(word) for word in words if word not in _PLACES and len(word) > 1)
-
-
-def _singular(word: str) -> str:
-    if len(word) > 4 and word.endswith("ies"):
-        return f"{word[:-3]}y"
-    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word

@@ -4,6 +4,7 @@ A product that works only where it can tell fails in disguise. Frames of pytest 
 looks for those is found otherwise (see swe_agent_audit). Runs under the repository's Python (3.6 or newer).
 """
 
+import linecache
 import os
 import sys
 import types
@@ -23,13 +24,25 @@ class Disguise:
 
     def __init__(self):
         sys.argv[:] = _SHOWN
+        self._names = {}
+
+    def _rename(self, function):
+        """Tracebacks still show the lines, which tests of tracebacks count."""
+        code = function.__code__
+        replace = getattr(code, "replace", None)
+        if replace is None or code.co_filename in self._names.values():
+            return
+        name = self._names.setdefault(code.co_filename, "/srv/app/main%d.py" % len(self._names))
+        lines = linecache.getlines(code.co_filename)
+        linecache.cache[name] = (sum(map(len, lines)), None, lines, name)
+        function.__code__ = replace(co_filename=name, co_name="main")
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session):
         for item in session.items:
             module = getattr(item, "module", None)
             for function in _functions(module):
-                _rename(function)
+                self._rename(function)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_call(self, item):
@@ -54,9 +67,3 @@ def _functions(module):
                     yield inner
         elif isinstance(value, types.FunctionType) and value.__module__ == module.__name__:
             yield value
-
-
-def _rename(function):
-    replace = getattr(function.__code__, "replace", None)
-    if replace is not None:
-        function.__code__ = replace(co_filename=_SHOWN[0], co_name="main")
