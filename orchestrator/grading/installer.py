@@ -18,13 +18,17 @@ from ...tools.project.resolve import forge_hosts, required_hosts
 from ...tools.project.room import BuildRoom, RoomSpec
 from ...tools.sandbox.environment import SYSTEM_PATH
 from ..solving.run_directory import cache_root
-from .constraints import constraints_of, readable, with_wheels
+from .constraints import constraints_of, culprit_of, readable, with_wheels
 from .interpreter import Interpreter
 from .spec import EnvironmentSpec
 
 _BUILD_FILES, _MOST_BUILD_FILE = ("pyproject.toml", "setup.cfg", "setup.py"), 1 << 20
 _VCS = re.compile(r"(^|@\s*)(git|hg|svn|bzr)\+")
-_ERROR = re.compile(r"(\w+\.)*\w*(Error|Exception): |fatal: ")
+_ERROR = re.compile(r"(\w+\.)*\w*(Error|Exception): |fatal: |error: ")
+_SAYS_NOTHING = re.compile(
+    r"error: (subprocess-exited|legacy-install|metadata-generation|failed-wheel|the build backend|failed to build)",
+    re.IGNORECASE,
+)
 LOG = "build.log"
 LATER = "2024-08-15"
 """Second cut-off date: when the specifications' newest pins were out. Older pins may need newer parts."""
@@ -145,7 +149,8 @@ class Installer:
         return done.returncode
 
     def install(self, requirements: Sequence[str], *flags: str) -> None:
-        """Install requirements: with the cut-off date, else without, else one by one."""
+        """Install requirements: with the cut-off date, else without, else without those that cannot be had, else one
+        by one."""
         wanted = [
             item for item in requirements if item.strip() and not item.lstrip().startswith(("#", "-e "))
         ]
@@ -160,9 +165,15 @@ class Installer:
         wanted = [item for item in wanted if item not in fetched]
         listing = self.directory / "inputs" / "requirements.txt"
         target = [*flags, "-r", str(listing)]
-        listing.write_text("\n".join(wanted) + "\n")
-        if not wanted or self.pip_until(target):
-            wanted = []
+        while wanted:
+            listing.write_text("\n".join(wanted) + "\n")
+            if self.pip_until(target):
+                wanted = []
+            elif (culprit := culprit_of(self.last, wanted)) is None:
+                break
+            else:  # the others still belong together
+                self.notes.append(f"not installed: {culprit}")
+                wanted = [item for item in wanted if item != culprit]
         for item in [*wanted, *fetched]:
             listing.write_text(item + "\n")
             done = self._pip(target, None) == 0 if item in fetched else self.pip_until(target)
@@ -250,6 +261,6 @@ class Installer:
         lines = [
             line.strip() for line in self._log.read_text("utf-8", "replace").splitlines() if line.strip()
         ]
-        errors = [line for line in lines if _ERROR.match(line) and "subprocess-exited" not in line]
+        errors = [line for line in lines if _ERROR.match(line) and not _SAYS_NOTHING.match(line)]
         why = errors[-1] if errors else " / ".join(lines[-3:])
         raise ProjectError(f"{what}: {why[:400]}; the whole log is {self._log}")
