@@ -2,8 +2,8 @@
 
     python bench/loop.py DIR [--train 48] [--test 24] [--samples 4] [--workers 6]
 
-A teacher's runs are exported and trained on (LoRA); then the trained model's own resolved rollouts are (rejection
-sampling). Base and both results are measured by `swe-agent batch` on tasks that none was trained on. Every run goes
+A teacher's runs are exported and trained on (LoRA); then the trained model's own rollouts that
+pass their tests are (rejection sampling). Base and both results are measured by `swe-agent batch` on tasks that none was trained on. Every run goes
 through the product, against a chat-completions server of this bench. Each stage leaves DIR/NAME.done, and the same
 command goes on after the last one; the table is printed and kept in DIR/table.md.
 """
@@ -74,7 +74,10 @@ class Loop:
         data, output = self.folder / f"{name}-data", self.folder / name
         self.command("export", str(self.folder / runs), "--format", "sft", "--only", "verified",
                      "--allow-benchmark", "--out", str(data))  # fmt: skip
-        rows = len((data / "sft" / "train.jsonl").read_text(encoding="utf-8").splitlines())
+        kept = data / "sft" / "train.jsonl"
+        rows = len(kept.read_text(encoding="utf-8").splitlines()) if kept.is_file() else 0
+        if not rows:
+            raise SystemExit(f"no run of {runs} passes its tests: there is nothing to learn from")
         self.command("train", "sft", "--data", str(data), "--base-model", str(base), "--output", str(output),
                      "--lora", "--merge", "--resume", "--batch-size", "2", "--accumulation", "1",
                      "--learning-rate", "1e-3", "--epochs", str(epochs), "--save-steps", "20")  # fmt: skip
@@ -104,12 +107,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path, metavar="DIR")
     parser.add_argument("--train", type=int, default=48, help="tasks that the teacher demonstrates")
     parser.add_argument("--test", type=int, default=24, help="held-out tasks")
-    parser.add_argument(
-        "--sampled", type=int, default=16, help="further tasks that the trained model samples"
-    )
+    parser.add_argument("--sampled", type=int, default=6, help="further tasks that the trained model samples")
     parser.add_argument("--samples", type=int, default=4, help="rollouts of each of those")
     parser.add_argument("--workers", type=int, default=6, help="tasks at once")
-    parser.add_argument("--epochs", type=float, default=2)
+    parser.add_argument("--epochs", type=float, default=1)
     parser.add_argument(
         "--threads", type=int, default=1, help="of torch; a second one pays on an idle machine only"
     )

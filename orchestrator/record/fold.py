@@ -165,7 +165,7 @@ def _message(fold: Fold, event: Event) -> None:
     if event["id"] in fold.said:  # a resumed run says again what it replays
         return
     fold.said.add(event["id"])
-    keys = ("id", "parent", "agent", "role", "reasoning", "tool_call_id", "name", "error", "tokens")
+    keys = ("id", "parent", "agent", "role", "reasoning", "tool_call_id", "name", "at", "error", "tokens")
     message = {key: event.get(key) for key in keys}
     message["node"] = event.get("node") or None
     message["content"] = event.get("content") if event.get("content") is not None else ""

@@ -103,6 +103,8 @@ class Message(Part):
     tool_call_id: str | None = None
     name: str | None = None
     sampled: bool = False
+    at: float | None = None
+    """When it was written down, in seconds since 1970 (UTC)."""
     error: str | None = None
     images: list[str] = Field(default_factory=list)
     """Pictures that followed the text: `sha256:<hex>` of files in the run's `pictures/`, or URLs."""
