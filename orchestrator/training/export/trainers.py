@@ -24,13 +24,18 @@ def _swift(row: Fields) -> Fields:
     return {"messages": row["messages"], "tools": row["tools"]}
 
 
+def _context(messages: Sequence[Fields]) -> list[Fields]:
+    """Messages of a prompt: what the model said there is not trained again."""
+    return [one | {"loss": False} if one["role"] == "assistant" else one for one in messages]
+
+
 def _swift_completion(row: Fields) -> Fields:
     label = {"label": row["label"]} if "label" in row else {}
-    return {"messages": [*row["prompt"], *row["completion"]], "tools": row["tools"], **label}
+    return {"messages": [*_context(row["prompt"]), *row["completion"]], "tools": row["tools"], **label}
 
 
 def _swift_pair(row: Fields) -> Fields:
-    above = row.get("prompt", [])
+    above = _context(row.get("prompt", []))
     return {
         "messages": [*above, *row["chosen"]],
         "rejected_messages": [*above, *row["rejected"]],
@@ -128,7 +133,9 @@ def check_trainer(trainer: str, formats: Sequence[str]) -> None:
     """Raises: ExportError when it is not known, or none of the formats is one that it reads."""
     kinds = TRAINERS.get(trainer)
     if trainer in ("prime-rl", "verifiers"):
-        raise ExportError(f"--for {trainer} is not written: it takes traces of its own rollouts only")
+        raise ExportError(
+            f"--for {trainer} is not written yet: use {', '.join(TRAINERS)}, or rollouts as they are"
+        )
     if kinds is None:
         raise ExportError(f"--for {trainer} is not known: use {', '.join(TRAINERS)}")
     if "all" not in formats and not set(formats) & kinds.keys():

@@ -41,6 +41,10 @@ def made(records: Path, out: Path, trainer: str) -> dict[str, list[dict[str, Any
     }
 
 
+def told(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{key: value for key, value in message.items() if key != "loss"} for message in messages]
+
+
 def plain(out: Path, kind: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (out / kind / "train.jsonl").read_text().splitlines()]
 
@@ -52,8 +56,11 @@ def test_ms_swift_gets_whole_conversations(records: Path, tmp_path: Path) -> Non
         assert {message["role"] for message in row["messages"]} <= {"system", "user", "assistant", "tool"}
         assert isinstance(json.loads(row["tools"]), list)
     for row, ours in zip(tables["dpo"], plain(tmp_path / "out", "dpo"), strict=True):
-        assert row["messages"] == [*ours["prompt"], *ours["chosen"]]
-        assert row["rejected_messages"] == [*ours["prompt"], *ours["rejected"]]
+        assert told(row["messages"]) == [*ours["prompt"], *ours["chosen"]]
+        assert told(row["rejected_messages"]) == [*ours["prompt"], *ours["rejected"]]
+    for row in (*tables["sft_pc"], *tables["kto"]):
+        trained = [one for one in row["messages"] if one["role"] == "assistant" and one.get("loss", True)]
+        assert trained == [row["messages"][-1]], "what was said before is trained by its own row"
     assert {row["label"] for row in tables["kto"]} == {True, False}
 
 
