@@ -67,13 +67,16 @@ def readable(requirements: Sequence[str]) -> tuple[list[str], list[str]]:
     return lines, notes
 
 
+def name_of(requirement: str) -> str:
+    """Its normalised name (PEP 503)."""
+    return canonicalize_name(_NAME.split(requirement.strip(), maxsplit=1)[0])
+
+
 def culprit_of(output: str, requirements: Sequence[str]) -> str | None:
     """The requirement of a list for which alone, as an installer's output says, the list cannot be installed."""
     found = _UNHAD.search(output)
     name = canonicalize_name(next(filter(None, found.groups()))) if found else ""
-    named = [
-        item for item in requirements if canonicalize_name(_NAME.split(item.strip(), maxsplit=1)[0]) == name
-    ]
+    named = [item for item in requirements if name_of(item) == name]
     return named[0] if len(named) == 1 and len(requirements) > 1 else None
 
 

@@ -18,7 +18,7 @@ from ...tools.project.resolve import forge_hosts, required_hosts
 from ...tools.project.room import BuildRoom, RoomSpec
 from ...tools.sandbox.environment import SYSTEM_PATH
 from ..solving.run_directory import cache_root
-from .constraints import constraints_of, culprit_of, readable, with_wheels
+from .constraints import constraints_of, culprit_of, name_of, readable, with_wheels
 from .interpreter import Interpreter
 from .spec import EnvironmentSpec
 
@@ -172,13 +172,20 @@ class Installer:
             elif (culprit := culprit_of(self.last, wanted)) is None:
                 break
             else:  # the others still belong together
-                self.notes.append(f"not installed: {culprit}")
+                self._install_apart(culprit, listing, target)
                 wanted = [item for item in wanted if item != culprit]
         for item in [*wanted, *fetched]:
             listing.write_text(item + "\n")
             done = self._pip(target, None) == 0 if item in fetched else self.pip_until(target)
             if not done:
                 self.notes.append(f"not installed: {item}")
+
+    def _install_apart(self, item: str, listing: Path, target: Sequence[str]) -> None:
+        """Build one with the environment's own setuptools, as pip did before build isolation; else do without."""
+        listing.write_text(item + "\n")
+        if self._pip([*target, "--no-build-isolation", "--no-deps"], self.cutoff) != 0:
+            self.notes.append(f"not installed: {item}")
+            self._constraints = [pin for pin in self._constraints if name_of(item) != name_of(pin)]
 
     def pip_until(self, *targets: Sequence[str]) -> bool:
         """Install the first of `targets` that can be, by the dates of `until`; for each date with the pins of the
