@@ -30,6 +30,8 @@ KINDS = (
     "prm",
     "grpo",
     "rollouts",
+    "acecoder",
+    "cure",
     "atif",
     "preds",
 )

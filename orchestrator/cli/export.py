@@ -40,7 +40,7 @@ def export(
             "--format",
             "-f",
             autocompletion=format_names,
-            help="sft, sft_pc, sft_tokens, dpo, kto, reward, orm, prm, grpo, rollouts, atif, preds or all; repeatable.",
+            help="sft, sft_pc, sft_tokens, dpo, kto, reward, orm, prm, grpo, rollouts, acecoder, cure, atif, preds or all; repeatable.",
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Directory to write.")] = None,
@@ -77,6 +77,13 @@ def export(
     allow_benchmark: Annotated[
         bool, typer.Option("--allow-benchmark", help="Export benchmark instances all the same.")
     ] = False,
+    trainer: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            help="Also in the shape of ms-swift, llama-factory, skyrl, slime or nemo-gym, in for-TRAINER/.",
+        ),
+    ] = None,
     parquet: Annotated[bool, typer.Option("--parquet", help="Parquet files beside the JSON lines.")] = False,
     verify: Annotated[Path | None, typer.Option(help="Only re-check this export directory.")] = None,
     push: Annotated[
@@ -123,11 +130,20 @@ def export(
         allow_benchmark=allow_benchmark,
     )
     names = [name for given in format for name in given.split(",")]
+    if trainer is not None:
+        from ..training.export.trainers import check_trainer
+
+        check_trainer(trainer, names)
     records = (record for run in runs for record in read_runs(located(run), on_loss=lost))
     done = write(records, names, out, options, losses=losses)
     for name, rows in done.rows.items():
         typer.echo(f"{done.folder / name}: {rows} rows")
     _tell(done)
+    if trainer is not None:
+        from ..training.export.trainers import for_trainer
+
+        for path in for_trainer(done.folder, trainer):
+            typer.echo(str(path))
     if parquet:
         from ..training.export.parquet import to_parquet
 

@@ -6,14 +6,21 @@ import re
 from collections.abc import Sequence
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from .spec import EnvironmentSpec
 
+_NAME = re.compile(r"[\[=<>!~ ;@]")
 _PIN = re.compile(r"([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?==([\w.]+)$")
 _LEGACY = re.compile(r"([A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?)\s*([<>=!~][^;]*)(;.*)?")
 _WHEELS = {("numpy", "1.19.2"): "1.19.3", ("scipy", "1.5.2"): "1.5.4"}
 """Pins without a wheel for Python 3.9, which conda has, and the first release of their series with one: a build
 from source takes minutes and needs a Fortran compiler."""
+_UNHAD = re.compile(
+    r"Because ([\w.-]+) was not found in the package registry|Failed to (?:download and )?build `([\w.-]+)"
+    r"|No matching distribution found for ([\w.-]+)|Failed building wheel for ([\w.-]+)"
+)
+"""How uv and pip name what no index has, and what cannot be built."""
 _CYTHON_3 = (1, 25)
 """NumPy's first release of the time of Cython 3: sources of a time before do not compile with it."""
 
@@ -58,6 +65,19 @@ def readable(requirements: Sequence[str]) -> tuple[list[str], list[str]]:
             item = bare
         lines.append(item)
     return lines, notes
+
+
+def name_of(requirement: str) -> str:
+    """Its normalised name (PEP 503)."""
+    return canonicalize_name(_NAME.split(requirement.strip(), maxsplit=1)[0])
+
+
+def culprit_of(output: str, requirements: Sequence[str]) -> str | None:
+    """The requirement of a list for which alone, as an installer's output says, the list cannot be installed."""
+    found = _UNHAD.search(output)
+    name = canonicalize_name(next(filter(None, found.groups()))) if found else ""
+    named = [item for item in requirements if name_of(item) == name]
+    return named[0] if len(named) == 1 and len(requirements) > 1 else None
 
 
 def _valid(requirement: str) -> bool:

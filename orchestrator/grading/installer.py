@@ -18,13 +18,18 @@ from ...tools.project.resolve import forge_hosts, required_hosts
 from ...tools.project.room import BuildRoom, RoomSpec
 from ...tools.sandbox.environment import SYSTEM_PATH
 from ..solving.run_directory import cache_root
-from .constraints import constraints_of, readable, with_wheels
+from .constraints import constraints_of, culprit_of, name_of, readable, with_wheels
 from .interpreter import Interpreter
 from .spec import EnvironmentSpec
 
 _BUILD_FILES, _MOST_BUILD_FILE = ("pyproject.toml", "setup.cfg", "setup.py"), 1 << 20
 _VCS = re.compile(r"(^|@\s*)(git|hg|svn|bzr)\+")
-_ERROR = re.compile(r"(\w+\.)*\w*(Error|Exception): |fatal: ")
+_ERROR = re.compile(r"(\w+\.)*\w*(Error|Exception): |fatal: |error: ")
+_SAYS_NOTHING = re.compile(
+    r"error: (subprocess-exited|legacy-install|metadata-generation|failed-wheel|the build backend|failed to build)",
+    re.IGNORECASE,
+)
+_BUILD_TOOLS = frozenset({"setuptools", "wheel", "cython", "setuptools-scm"})
 LOG = "build.log"
 LATER = "2024-08-15"
 """Second cut-off date: when the specifications' newest pins were out. Older pins may need newer parts."""
@@ -145,7 +150,8 @@ class Installer:
         return done.returncode
 
     def install(self, requirements: Sequence[str], *flags: str) -> None:
-        """Install requirements: with the cut-off date, else without, else one by one."""
+        """Install requirements: with the cut-off date, else without, else without those that cannot be had, else one
+        by one."""
         wanted = [
             item for item in requirements if item.strip() and not item.lstrip().startswith(("#", "-e "))
         ]
@@ -160,14 +166,27 @@ class Installer:
         wanted = [item for item in wanted if item not in fetched]
         listing = self.directory / "inputs" / "requirements.txt"
         target = [*flags, "-r", str(listing)]
-        listing.write_text("\n".join(wanted) + "\n")
-        if not wanted or self.pip_until(target):
-            wanted = []
+        while wanted:
+            listing.write_text("\n".join(wanted) + "\n")
+            if self.pip_until(target):
+                wanted = []
+            elif (culprit := culprit_of(self.last, wanted)) is None:
+                break
+            else:  # the others still belong together
+                self._install_apart(culprit, listing, target)
+                wanted = [item for item in wanted if item != culprit]
         for item in [*wanted, *fetched]:
             listing.write_text(item + "\n")
             done = self._pip(target, None) == 0 if item in fetched else self.pip_until(target)
             if not done:
                 self.notes.append(f"not installed: {item}")
+
+    def _install_apart(self, item: str, listing: Path, target: Sequence[str]) -> None:
+        """Build one with the environment's own setuptools, as pip did before build isolation; else do without."""
+        listing.write_text(item + "\n")
+        if self._pip([*target, "--no-build-isolation", "--no-deps"], self.cutoff) != 0:
+            self.notes.append(f"not installed: {item}")
+            self._constraints = [pin for pin in self._constraints if name_of(item) != name_of(pin)]
 
     def pip_until(self, *targets: Sequence[str]) -> bool:
         """Install the first of `targets` that can be, by the dates of `until`; for each date with the pins of the
@@ -193,6 +212,15 @@ class Installer:
         path.write_text("\n".join(self._constraints) + "\n")
         return ["-c", str(path)]
 
+    def _build_pins(self) -> list[str]:
+        """Flags for uv: isolated builds keep to the pinned build tools, to which no cut-off date applies."""
+        tools = [pin for pin in self._constraints if name_of(pin) in _BUILD_TOOLS]
+        if not tools:
+            return []
+        path = self.directory / "inputs" / "build-constraints.txt"
+        path.write_text("\n".join(tools) + "\n")
+        return ["--build-constraints", str(path)]
+
     def until(self, attempt: Callable[[str | None], bool]) -> bool:
         """Try with the cut-off date; else with those of `other_dates`; else with none. What was needed is noted."""
         for date in dict.fromkeys([self.cutoff, *self.other_dates, None]):
@@ -214,16 +242,8 @@ class Installer:
         python = str(self.venv / "bin/python")
         if self.uv is None:
             return self.run([python, "-m", "pip", "install", "-q", "--compile", *target], date)
-        command = [
-            self.uv,
-            "pip",
-            "install",
-            "-q",
-            "--python",
-            python,
-            "--index-strategy",
-            "unsafe-best-match",
-        ]
+        command = [self.uv, "pip", "install", "-q", "--python", python, *self._build_pins()]
+        command += ["--index-strategy", "unsafe-best-match"]
         if self.interpreter.version >= (3, 7):
             return self.run([*command, "--compile-bytecode", *target], date)
         code = self.run([*command, *target], date)  # uv's compiler does not run on 3.6: its own does
@@ -250,6 +270,6 @@ class Installer:
         lines = [
             line.strip() for line in self._log.read_text("utf-8", "replace").splitlines() if line.strip()
         ]
-        errors = [line for line in lines if _ERROR.match(line) and "subprocess-exited" not in line]
+        errors = [line for line in lines if _ERROR.match(line) and not _SAYS_NOTHING.match(line)]
         why = errors[-1] if errors else " / ".join(lines[-3:])
         raise ProjectError(f"{what}: {why[:400]}; the whole log is {self._log}")

@@ -35,7 +35,10 @@ _CONDA_ONLY = frozenset(
         "cfgrib",
         "rasterio",
         "hdf5",
+        "gtk3",
+        "pygobject",
         "pyqt",
+        "wxpython",
         "qt",
         "ffmpeg",
         "imagemagick",
@@ -92,7 +95,7 @@ def conda_requirements_at(mirror: Path, commit: str, paths: Sequence[str]) -> li
 
 
 def only_conda_at(mirror: Path, commit: str, paths: Sequence[str]) -> list[str]:
-    """Names in the first conda environment file that exists which no package index has."""
+    """Names in the first conda environment file that exists of which no package index has a built package."""
     text = next((found for path in paths if (found := file_at(mirror, commit, path)) is not None), "")
     names = [
         re.split(r"[\s=<>!]", item.rsplit("::", 1)[-1].strip(), maxsplit=1)[0]

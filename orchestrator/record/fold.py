@@ -165,7 +165,7 @@ def _message(fold: Fold, event: Event) -> None:
     if event["id"] in fold.said:  # a resumed run says again what it replays
         return
     fold.said.add(event["id"])
-    keys = ("id", "parent", "agent", "role", "reasoning", "tool_call_id", "name", "error", "tokens")
+    keys = ("id", "parent", "agent", "role", "reasoning", "tool_call_id", "name", "at", "error", "tokens")
     message = {key: event.get(key) for key in keys}
     message["node"] = event.get("node") or None
     message["content"] = event.get("content") if event.get("content") is not None else ""
@@ -250,7 +250,12 @@ def _audit(fold: Fold, event: Event) -> None:
 
 def _reproduction(fold: Fold, event: Event) -> None:
     targets, files = list(event.get("targets") or ()), dict(event.get("files") or {})
-    fold.reproduced = {"fail_to_pass": targets or None, "test_files": files}
+    fold.reproduced |= {"fail_to_pass": targets or None, "test_files": files}
+
+
+def _reproduction_added(fold: Fold, event: Event) -> None:
+    later = fold.reproduced.setdefault("later_tests", {})
+    later |= dict(event.get("files") or {})
 
 
 _GOOD = ("passed", "xfailed")
@@ -323,6 +328,7 @@ HANDLERS: dict[str, Callable[[Fold, Event], None]] = {
     "audit": _audit,
     "baseline": _baseline,
     "reproduction": _reproduction,
+    "reproduction_added": _reproduction_added,
     "evaluation": _evaluation,
     "hygiene": _hygiene,
     "patch": _patch,

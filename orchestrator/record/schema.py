@@ -38,6 +38,8 @@ class Task(Part):
     """Tests that the run took to decide, as far as they may be known to who trains; never gold data."""
     test_files: dict[str, str] = Field(default_factory=dict)
     """Path → text of the tests that the run itself wrote to reproduce the issue."""
+    later_tests: dict[str, str] = Field(default_factory=dict)
+    """Path → text of those that it wrote later, to choose among its candidates."""
     test_cmd: str | None = None
     setup: str | None = None
     python: str | None = None
@@ -101,6 +103,8 @@ class Message(Part):
     tool_call_id: str | None = None
     name: str | None = None
     sampled: bool = False
+    at: float | None = None
+    """When it was written down, in seconds since 1970 (UTC)."""
     error: str | None = None
     images: list[str] = Field(default_factory=list)
     """Pictures that followed the text: `sha256:<hex>` of files in the run's `pictures/`, or URLs."""

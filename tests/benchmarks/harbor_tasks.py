@@ -1,4 +1,4 @@
-"""Ten Harbor tasks, each for one feature. The oracle gets 1, nobody gets 0."""
+"""Harbor tasks, each for one feature. The oracle gets 1, nobody gets 0."""
 
 from __future__ import annotations
 
@@ -48,6 +48,13 @@ def _steps() -> dict[str, str]:
     return files
 
 
+def _final() -> dict[str, str]:
+    files = _steps()
+    files["task.toml"] = files["task.toml"].replace('"mean"', '"final"').replace("min_reward = 1.0\n", "")
+    files["steps/one/tests/test.sh"] = CHECK.format(test="false")
+    return files
+
+
 TASKS: dict[str, dict[str, str]] = {
     "reward-txt": _task(),
     "reward-json": _task(
@@ -55,6 +62,7 @@ TASKS: dict[str, dict[str, str]] = {
         'echo "{\\"style\\": $v, \\"works\\": $v.0}" > /logs/verifier/reward.json\n'
     ),
     "steps": _steps(),
+    "final": _final(),
     "separate": _task(
         'artifacts = ["/app/hello.txt"]\n[verifier]\nenvironment_mode = "separate"\n',
         # only the artifact crosses: what the agent left elsewhere is not there
@@ -100,6 +108,22 @@ TASKS: dict[str, dict[str, str]] = {
         ),
     ),
 }
+
+
+_LIMIT = "$(cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes)"
+IN_CONTAINERS: dict[str, dict[str, str]] = {
+    "image": _task(
+        '[environment]\ndocker_image = "debian:12"\ncpus = 1\nmemory_mb = 256\nworkdir = "/opt"\n',
+        tests__test_sh=CHECK.format(test="grep -qx hello /opt/hello.txt"),
+        solution__solve_sh=f'#!/bin/bash\n[ "{_LIMIT}" = 268435456 ] && echo hello > hello.txt\n',
+    ),
+    "user": _task(
+        '[agent]\nuser = "nobody"\n[verifier]\nuser = "root"\n',
+        tests__test_sh=CHECK.format(test="grep -qx hello /tmp/hello.txt && [ $(id -un) = root ]"),
+        solution__solve_sh="#!/bin/bash\n[ $(id -un) = nobody ] && echo hello > /tmp/hello.txt\n",
+    ),
+}
+"""What a namespace cannot do."""
 
 
 def write_task(home: Path, files: Files) -> Path:

@@ -1,4 +1,4 @@
-"""Harbor trials: ten tasks, each with one feature, by the oracle and by nobody; what is refused; results."""
+"""Harbor trials: tasks with one feature each, by the oracle and by nobody; what is refused; results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from swe_agent.orchestrator.grading.predictions import Prediction, load_predicti
 from swe_agent.tools.errors import UsageError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-from harbor_tasks import CHECK, TASKS, write_all, write_task
+from harbor_tasks import CHECK, IN_CONTAINERS, TASKS, write_all, write_task
 
 
 def _grade(
@@ -39,7 +39,7 @@ def _read(tmp_path: Path) -> list[Instance]:
 def test_the_oracle_gets_1_and_nobody_gets_0(tmp_path: Path) -> None:
     write_all(tmp_path / "tasks")
     instances = _read(tmp_path)
-    assert len(instances) == len(TASKS) == 10
+    assert len(instances) == len(TASKS) >= 10
     oracle, noop = _grade(tmp_path, "oracle", instances), _grade(tmp_path, "noop", instances)
     assert {name: grade.status for name, grade in oracle.items()} == dict.fromkeys(oracle, "resolved"), oracle
     assert {name: grade.status for name, grade in noop.items()} == dict.fromkeys(noop, "unresolved"), noop
@@ -164,6 +164,7 @@ def test_in_containers(tmp_path: Path, docker_image: str) -> None:
         name: dict(TASKS[name])
         for name in ("reward-json", "steps", "separate-image", "variables", "timeouts")
     }
+    tasks |= {name: dict(files) for name, files in IN_CONTAINERS.items()}
     switched = CHECK.format(test="grep -qx hello /app/hello.txt && [ $(ls /sys/class/net | wc -l) = 1 ]")
     tasks["switch"] = {
         **TASKS["reward-txt"],
@@ -172,7 +173,9 @@ def test_in_containers(tmp_path: Path, docker_image: str) -> None:
         "solution/solve.sh": "#!/bin/bash\n[ $(ls /sys/class/net | wc -l) = 2 ] && echo hello > /app/hello.txt\n",
     }
     for name, files in tasks.items():
-        for path in ("environment/Dockerfile", "tests/Dockerfile"):
+        if name == "image":
+            del files["environment/Dockerfile"]
+        for path in ("environment/Dockerfile", "tests/Dockerfile", "task.toml"):
             if path in files:
                 files[path] = files[path].replace("debian:12", docker_image)
         write_task(tmp_path / "tasks" / name, files)

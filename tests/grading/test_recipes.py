@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from swe_agent.orchestrator.benchmarks.rows import instance_of
-from swe_agent.orchestrator.grading.constraints import constraints_of, readable, with_wheels
+from swe_agent.orchestrator.grading.constraints import constraints_of, culprit_of, readable, with_wheels
 from swe_agent.orchestrator.grading.installer import LOG, leaving_only_the_log
 from swe_agent.orchestrator.grading.mirror import checkout
 from swe_agent.orchestrator.grading.requirements import only_conda_at
@@ -41,6 +41,21 @@ def test_versions_of_the_time_before_pep_440_do_not_take_a_list_along() -> None:
     lines, notes = readable(given)
     assert lines == wanted
     assert [note.split()[0] for note in notes] == ["pytz", "mock"]
+
+
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        ("cause: Because gtk3 was not found in the package registry and you require gtk3, we", "gtk3"),
+        ("error: Failed to download and build `PyGObject==3.46.0`\n  cause: x", "pygobject>=3"),
+        ("ERROR: No matching distribution found for gtk3\n", "gtk3"),
+        ("error: Failed to build `pycairo==1.26.1`", None),  # what another needs: each is tried alone
+        ("error: No solution found", None),
+    ],
+)
+def test_one_that_cannot_be_had_leaves_the_others_together(said: str, named: str | None) -> None:
+    assert culprit_of(said, ["numpy==1.2", "gtk3", "pygobject>=3"]) == named
+    assert culprit_of(said, ["gtk3"]) is None
 
 
 def test_a_version_from_tags_takes_the_past_down_to_the_nearest(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ same node (Tester, Critic) are embedded as subagent trajectories and referred to
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -110,6 +111,8 @@ def _steps(view: View, leaf: Leaf, told: set[str]) -> list[dict[str, Any]]:
             ),
             "message": _text(message),
         }
+        if message.at is not None:
+            step["timestamp"] = datetime.fromtimestamp(message.at, UTC).isoformat()
         if message.role == "assistant":
             step |= _agent_step(view, message)
         if message.id in told:

@@ -15,6 +15,8 @@ TRAINERS = {
     "prm": "token classification: `labels` and `values` per step",
     "grpo": "GRPOTrainer(environment_factory=...)",
     "rollouts": "GRPOTrainer(rollout_func=...): replay",
+    "acecoder": "RewardTrainer: pairs of patches by executed tests",
+    "cure": "test files with the reward of their tests: weighted SFT, or replay",
     "atif": "interchange: Agent Trajectory Interchange Format 1.8",
 }
 

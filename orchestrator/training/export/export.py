@@ -17,7 +17,7 @@ from ....tools.files import naming
 from ...record.schema import SCHEMA, Trajectory, json_schema
 from ...record.trajectory_file import dump
 from ..rewards.recompute import recompute
-from . import imitation, preference, reinforcement, verifier
+from . import executed, imitation, preference, reinforcement, verifier
 from .atif import atif
 from .card import card
 from .options import FORMATS, ExportOptions, Tally
@@ -42,6 +42,8 @@ MAKERS: dict[str, RowMaker] = {
     "prm": verifier.prm,
     "grpo": reinforcement.grpo,
     "rollouts": reinforcement.rollouts,
+    "acecoder": executed.acecoder,
+    "cure": executed.cure,
     "atif": atif,
 }
 _BENCHMARK_ID = re.compile(r"[\w.-]+__[\w.-]+-\d+")

@@ -10,7 +10,10 @@ from typing import Any, Literal
 from ..rewards.function import RewardFunction
 from ..rewards.spec import RewardSpec
 
-KINDS = ("sft", "sft_pc", "sft_tokens", "dpo", "kto", "reward", "orm", "prm", "grpo", "rollouts")
+KINDS = (
+    *("sft", "sft_pc", "sft_tokens", "dpo", "kto", "reward"),
+    *("orm", "prm", "grpo", "rollouts", "acecoder", "cure"),
+)
 """Training data, one folder each; columns as TRL 1.16 takes them."""
 FORMATS = (*KINDS, "atif", "preds")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ....agents.models.prompt_digest import prompt_sha256
 from ...record.graph import wire
+from .advantages import Advantages
 from .options import ExportOptions, Tally
 from .rows import Row, compact, joined
 from .segments import segments
@@ -45,6 +46,7 @@ def grpo(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
 def rollouts(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
     """Token-exact rollouts of the writers with their measured reward; members of a group share the prompt.
     A rollout without a reward is left out: counting it as 0 would shift every advantage of its group."""
+    advantages = Advantages(view)
     for leaf in view.leaves:
         if not leaf.writer:
             continue
@@ -78,7 +80,17 @@ def rollouts(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
                         "env_mask": mask[start:],
                         "logprobs": part.logprobs[start:] if part.logprobs is not None else None,
                         "reward": leaf.reward,
+                        "advantage": _rounded(advantages.path(leaf)),
+                        "step_advantages": [
+                            _rounded(advantages.step(message))
+                            for message, _, _ in part.spans
+                            if message is not None
+                        ],
                         "repaired_calls": repaired_calls(part.above),
                     }
                     fields |= {f"reward/{name}": value for name, value in leaf.components.items()}
                     yield Row(fields, view.instance)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)

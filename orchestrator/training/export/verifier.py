@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ...record.schema import Message, PatchEntry
 from ..rewards.potential import step_rewards
+from .advantages import Advantages
 from .options import ExportOptions, Tally
 from .rows import Row, compact
 from .view import View
@@ -29,7 +30,7 @@ def orm(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
             tally.drop("infrastructure")
         elif label is None:
             tally.drop("no_label")
-        elif not options.include_offline and _by_program(view, node.id):
+        elif not options.include_offline and view.by_program(node.id):
             tally.drop("offline")
         elif options.max_tokens is not None and len(_question(view, patch)) // 4 > options.max_tokens:
             tally.drop("max_tokens")
@@ -52,6 +53,7 @@ def prm(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
     its label: a good leaf is reachable from it; its value: the mean reward of its real descendants; its reward:
     the change of that value, so that the rewards of a path sum to the leaf's reward minus the mean of its run."""
     root = view.mean_reward
+    advantages = Advantages(view)
     for leaf in view.leaves:
         if not leaf.writer:
             continue
@@ -85,14 +87,13 @@ def prm(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
                     "rewards": [
                         None if one is None else round(one, 6) for one in step_rewards([root, *values])
                     ],
+                    "advantages": [
+                        None if (one := advantages.step(message)) is None else round(one, 6)
+                        for message in sampled
+                    ],
                 },
                 view.instance,
             )
-
-
-def _by_program(view: View, node: str) -> bool:
-    """Whether a program had a hand in the candidate."""
-    return any(leaf.offline for leaf in view.leaves if leaf.writer and node in {end.id for end in leaf.ends})
 
 
 def _question(view: View, patch: PatchEntry) -> str:

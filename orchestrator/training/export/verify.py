@@ -50,7 +50,7 @@ def _problems(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
         yield from _file(name, path, file)
     known = {folder / name for name in manifest["files"]}
     for path in sorted(folder.glob("*/*.jsonl")):
-        if path not in known:
+        if path not in known and not path.parent.name.startswith("for-"):
             yield f"{path.relative_to(folder)} is not in the manifest"
 
 
@@ -174,8 +174,9 @@ def _orm(row: dict[str, Any]) -> Iterator[str]:
 
 
 def _prm(row: dict[str, Any]) -> Iterator[str]:
-    if not len(row["completions"]) == len(row["labels"]) == len(row["values"]) == len(row["rewards"]):
-        yield "completions, labels, values and rewards differ in length"
+    columns = ("completions", "labels", "values", "rewards", "advantages")
+    if len({len(row[name]) for name in columns}) != 1:
+        yield f"{', '.join(columns)} differ in length"
 
 
 def _grpo(row: dict[str, Any]) -> Iterator[str]:
@@ -190,6 +191,21 @@ def _rollouts(row: dict[str, Any]) -> Iterator[str]:
         yield "completion_ids, env_mask and logprobs differ in length"
     if not isinstance(row["reward"], int | float):
         yield "the reward is not a number"
+
+
+def _acecoder(row: dict[str, Any]) -> Iterator[str]:
+    yield from _conversation(row["prompt"], "prompt")
+    yield from _answer(row["chosen"], "chosen")
+    yield from _answer(row["rejected"], "rejected")
+    if not row["chosen_rate"] > row["rejected_rate"]:
+        yield f"{row['chosen_rate']} is chosen before {row['rejected_rate']}"
+
+
+def _cure(row: dict[str, Any]) -> Iterator[str]:
+    yield from _conversation(row["prompt"], "prompt")
+    yield from _answer(row["completion"], "completion")
+    if not -1 <= row["reward"] <= 1:
+        yield f"the reward is {row['reward']}"
 
 
 def _preds(row: dict[str, Any]) -> Iterator[str]:
@@ -208,5 +224,7 @@ _CHECKS: dict[str, Callable[[dict[str, Any]], Iterator[str]]] = {
     "prm": _prm,
     "grpo": _grpo,
     "rollouts": _rollouts,
+    "acecoder": _acecoder,
+    "cure": _cure,
     "preds": _preds,
 }

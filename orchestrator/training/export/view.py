@@ -185,6 +185,12 @@ class View:
                 groups.setdefault(key, []).append(message)
         return [group for group in groups.values() if len(group) > 1]
 
+    def by_program(self, node: str) -> bool:
+        """Whether a program had a hand in a candidate."""
+        return any(
+            leaf.offline for leaf in self.leaves if leaf.writer and node in {end.id for end in leaf.ends}
+        )
+
     @cached_property
     def mean_reward(self) -> float | None:
         """Mean measured reward of the writers' candidates: the value of the issue before anyone worked on it."""

@@ -64,6 +64,9 @@ def _values(file: Path, text: str) -> Iterator[tuple[str, Any]]:
         whole = json.loads(text)
     except (ValueError, RecursionError):
         whole = None
+    if isinstance(whole, list) and (one := _one(whole, file)) is not None:
+        yield str(file), one
+        return
     if whole is not None:
         for number, item in enumerate(whole if isinstance(whole, list) else [whole]):
             yield (f"{file}: item {number + 1}" if isinstance(whole, list) else str(file)), item
@@ -74,6 +77,17 @@ def _values(file: Path, text: str) -> Iterator[tuple[str, Any]]:
                 yield f"{file}: line {number}", json.loads(line)
             except (ValueError, RecursionError) as error:
                 raise RecordError(f"{file}: line {number} is not JSON: {error}") from error
+
+
+def _one(items: list[Any], file: Path) -> Object | None:
+    """A list that is one trajectory: the messages of mini-swe-agent 1, or the events that OpenHands saves."""
+    if not all(isinstance(item, dict) for item in items):
+        return None
+    if all("role" in item for item in items):
+        return {"messages": items, "info": {}}
+    if all({"action", "observation", "kind"} & item.keys() for item in items):
+        return {"instance_id": file.name.split(".")[0], "history": items}
+    return None
 
 
 def verdicts(report: Path) -> dict[str, bool]:

@@ -14,7 +14,9 @@ _SENT = ("system", "user", "assistant", "tool")
 
 
 def is_traj(data: Object) -> bool:
-    return isinstance(data.get("history"), list) and isinstance(data.get("trajectory"), list)
+    """A demonstration has a `history` alone."""
+    history = data.get("history")
+    return isinstance(history, list) and all(isinstance(item, dict) and "role" in item for item in history)
 
 
 def is_mini(data: Object) -> bool:

@@ -8,6 +8,9 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+WRITTEN = "tests/test_issue_0.py"
+TEST = "from fees import hours\n\n\ndef test_two():\n    assert hours(120) == 2\n"
+
 
 def render(message):
     """One message as the template writes it."""
@@ -76,10 +79,14 @@ class PolicyServer:
         turn = sum(message["role"] == "assistant" for message in messages)
         if "You are the Tester" in system:
             if turn == 0:
-                return "runTests", {}, "I run the tests."
+                return "writeFile", {"path": WRITTEN, "content": TEST}, "I write a test."
             return (
                 "finish",
-                {"summary": "seen", "failingTests": self.failing, "reproduced": True},
+                {
+                    "summary": "seen",
+                    "failingTests": [*self.failing, f"{WRITTEN}::test_two"],
+                    "reproduced": True,
+                },
                 "It fails.",
             )
         if "You are the Critic" in system:

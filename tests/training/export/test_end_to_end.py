@@ -22,7 +22,8 @@ _spec.loader.exec_module(policy_server)
 
 SOURCE = "def hours(minutes):\n    return minutes // 60 + 1\n"
 TESTS = (
-    "from fees import hours\n\n\ndef test_part():\n    assert hours(61) == 2\n\n\n"
+    "import pytest\nfrom fees import hours\n\n\n"
+    "@pytest.mark.parametrize('minutes', [61, 62, 75])\ndef test_part(minutes):\n    assert hours(minutes) == 2\n\n\n"
     "def test_whole():\n    assert hours(60) == 1\n"
 )
 
@@ -153,6 +154,13 @@ def test_pairs_prefer_the_patch_that_passes(exported):
         assert row["prompt"][0]["role"] == "system"
         assert rejected["edits"][0]["newText"] in ("minutes // 60", "minutes // 61 + 1 - 1"), rejected
         assert chosen != rejected
+
+
+def test_atif_says_when(exported):
+    for row in rows(exported, "atif"):
+        times = [step["timestamp"] for step in row["steps"] if "Other roles" not in step["message"]]
+        assert all(one.endswith("+00:00") for one in times)
+        assert times == sorted(times)
 
 
 def test_the_offline_model_is_left_out_unless_asked_for(runs, tmp_path):

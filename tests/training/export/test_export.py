@@ -23,7 +23,7 @@ COLUMNS = {
     "kto": ["prompt", "completion", "label", "tools", "repaired_calls"],
     "reward": ["chosen", "rejected", "tools", "margin", "repaired_calls"],
     "orm": ["prompt", "completion", "label"],
-    "prm": ["prompt", "completions", "labels", "values", "rewards"],
+    "prm": ["prompt", "completions", "labels", "values", "rewards", "advantages"],
     "grpo": [
         *("prompt", "instance_id", "repository", "base_commit", "problem_statement", "fail_to_pass"),
         *("test_patch", "test_files", "test_cmd", "setup", "python", "docker_image"),
@@ -37,6 +37,8 @@ COLUMNS = {
             "env_mask",
             "logprobs",
             "reward",
+            "advantage",
+            "step_advantages",
             "repaired_calls",
         ),
         *("reward/coverage", "reward/gate:leak", "reward/gate:protected", "reward/gate:regression"),

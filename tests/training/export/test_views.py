@@ -33,6 +33,17 @@ def test_atif_documents_are_accepted_by_the_package(everything):
     assert all(step.observation is not None for step in first.steps if step.source == "agent")
 
 
+def test_atif_marks_what_an_earlier_path_told(tmp_path):
+    record = synthetic_record(1, branches=3, steps=6)
+    export([record], ["atif"], tmp_path / "out")
+    steps = [
+        step for row in rows(tmp_path / "out", "atif") for step in row["steps"] if step["source"] == "agent"
+    ]
+    fresh = [step for step in steps if not step.get("is_copied_context")]
+    assert len(steps) == 18
+    assert len(fresh) == sum(message.sampled for message in record.messages) == 12, "each is trained once"
+
+
 def test_atif_embeds_the_other_roles(tmp_path):
     record = synthetic_record(1, branches=1, tokens=False)
     critic = record.agents[0].model_copy(update={"name": "critic", "role": "critic"})

@@ -259,3 +259,34 @@ def test_what_is_no_trajectory_is_one_line(tmp_path, capsys, text, word):
     assert word in error
     assert len(error.strip().splitlines()) == 1
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_events_that_openhands_saved_are_one_trajectory(tmp_path):
+    model = {
+        "id": "r1",
+        "choices": [{"message": {"content": "I look.", "tool_calls": [call("c1", command="ls")]}}],
+    }
+    meta = {"tool_call_id": "c1", "model_response": model}
+    events = [
+        {"id": 0, "source": "agent", "action": "system", "args": {"content": "You fix issues."}},
+        {"id": 1, "source": "user", "action": "message", "args": {"content": ISSUE}},
+        {"id": 2, "source": "agent", "action": "run", "args": {"command": "ls"}, "tool_call_metadata": meta},
+        {"id": 3, "source": "agent", "observation": "run", "content": "fees.py", "tool_call_metadata": meta},
+    ]
+    path = tmp_path / "saved.json"
+    path.write_text(json.dumps(events))
+    assert main(["import", str(path), "--out", str(tmp_path / "records.jsonl")]) == 0
+    (record,) = read_trajectories(tmp_path / "records.jsonl")
+    assert record.task.instance_id == "saved"
+    assert [message.role for message in record.messages] == ["system", "user", "assistant", "tool"]
+
+
+@pytest.mark.parametrize("shape", ["history", "list"])
+def test_a_demonstration_and_a_bare_conversation_are_trajectories_too(tmp_path, shape):
+    """SWE-agent's demonstrations hold a history alone, mini-swe-agent 1 wrote the list of messages."""
+    messages = [message for message in traj("ls")["history"] if not message.get("is_demo")]
+    path = tmp_path / f"{shape}.traj.json"
+    path.write_text(json.dumps({"history": messages} if shape == "history" else messages))
+    assert main(["import", str(path), "--out", str(tmp_path / "records.jsonl")]) == 0
+    (record,) = read_trajectories(tmp_path / "records.jsonl")
+    assert [message.content for message in record.messages if message.sampled] == ["I look.", "Done."]

@@ -55,7 +55,13 @@ class Completions:
                 "arguments": {"path": "a.py", "edits": [{"oldText": "return 2", "newText": new}]},
             }
             text = f"<tool_call>\n{json.dumps(call)}\n</tool_call>"
-        return self.tokenizer(text + "<|im_end|>", add_special_tokens=False)["input_ids"]
+        said = f"<think>\n\n</think>\n\n{text}<|im_end|>"  # as the template writes it, so that nothing is rewritten
+        return self.tokenizer(said, add_special_tokens=False)["input_ids"]
+
+
+def edited_to(sample, text):
+    (call,) = sample.completion[0]["tool_calls"]
+    return call["function"]["arguments"]["edits"][0]["newText"] == text
 
 
 @pytest.fixture
@@ -120,9 +126,9 @@ def test_the_rollout_loop_acts_in_our_environment(checkout, tiny_model):
         server.http.shutdown()
         server.http.server_close()
     assert not failed.is_set(), why.get_nowait()
-    by_text = {sample.completion[0]["tool_calls"][0]["function"]["arguments"]["edits"][0]["newText"]: sample
-               for sample in found}  # fmt: skip
-    good, bad = by_text["return 1"], by_text["return 3"]
+    (good,), (bad,) = (
+        [sample for sample in found if edited_to(sample, text)] for text in ("return 1", "return 3")
+    )
     assert good.advantage > 0 > bad.advantage, "the tests of the working tree are the reward"
     assert "edited a.py" in good.completion[1]["content"]
     trained = tokenizer.decode(

@@ -176,14 +176,28 @@ def test_an_interrupted_training_goes_on_from_its_checkpoint(tmp_path, data, tin
     assert (tmp_path / "out/merged/model.safetensors").exists()
 
 
-def test_the_held_out_split_is_evaluated(tmp_path, tiny_model):
+@pytest.mark.parametrize(
+    ("method", "source"),
+    [
+        ("sft", "sft_tokens"),
+        ("sft", "orm"),
+        ("dpo", "dpo"),
+        ("kto", "kto"),
+        ("reward", "reward"),
+        ("prm", "prm"),
+    ],
+)
+def test_the_held_out_split_is_evaluated(tmp_path, tiny_model, method, source):
     from swe_agent.orchestrator.record.synthetic import synthetic_records
     from swe_agent.orchestrator.training.export.export import export
     from swe_agent.orchestrator.training.export.options import ExportOptions
 
     records = synthetic_records(8, steps=3, observation_chars=40, vocabulary=300)
-    export(records, ["sft_tokens"], tmp_path / "split", ExportOptions(split=0.4))
-    train(tmp_path, tmp_path / "split", tiny_model, "sft", "sft_tokens")
+    export(records, [source], tmp_path / "split", ExportOptions(split=0.4))
+    trainer = train(tmp_path, tmp_path / "split", tiny_model, method, source, save_steps=1)
+    at = [entry["step"] for entry in trainer.state.log_history if "eval_loss" in entry]
+    assert at[:2] == [1, 2], "at each checkpoint"
+    assert len(list((tmp_path / "out").glob("checkpoint-*"))) == 2
     assert json.loads((tmp_path / "out/evaluation.json").read_text())["eval_loss"] > 0
 
 

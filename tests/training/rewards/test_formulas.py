@@ -11,7 +11,7 @@ from swe_agent.orchestrator.cli.main import main
 from swe_agent.orchestrator.record.synthetic import synthetic_record, synthetic_records
 from swe_agent.orchestrator.record.trajectory_file import read_trajectories, write_trajectories
 from swe_agent.orchestrator.training.rewards.acecoder import acecoder_pairs, kept_tests
-from swe_agent.orchestrator.training.rewards.cure import cure_rewards, z_scores
+from swe_agent.orchestrator.training.rewards.cure import rewards_of_tests, z_scores
 from swe_agent.orchestrator.training.rewards.potential import step_rewards
 from swe_agent.orchestrator.training.rewards.recompute import recompute
 from swe_agent.orchestrator.training.rewards.shaped import Measurements, shaped_reward
@@ -122,10 +122,10 @@ def test_cure_rewards_tests_that_catch_and_punishes_those_that_lie():
         "wrong1": {"trusted": False, "sharp": False, "blunt": True, "lie": True},
         "wrong2": {"trusted": False, "sharp": False, "blunt": True, "lie": True},
     }
-    coder, tester = cure_rewards(passes, ["trusted"], ["sharp", "blunt", "lie"])
-    assert coder["right"] > 0 > coder["wrong1"] == coder["wrong2"]
-    assert tester["sharp"] > tester["blunt"] > tester["lie"]
-    assert cure_rewards({"a": {"t": True}, "b": {"t": True}}, ["t"], ["g"]) == ({}, {})
+    generated = ["sharp", "blunt", "lie"]
+    assert rewards_of_tests(passes, ["trusted"], generated) == {"sharp": 1.0, "blunt": 0.0, "lie": -1.0}
+    assert rewards_of_tests({"a": {"t": True}, "b": {"t": True}}, ["t"], ["g"]) == {}, "no patch is wrong"
+    assert rewards_of_tests(passes, [], generated) == {}, "nobody knows which patch is right"
 
 
 @given(st.dictionaries(st.text(max_size=3), st.floats(-5, 5), min_size=2, max_size=9))
