@@ -105,13 +105,7 @@ class _Run:
                 asyncio.to_thread(read_tests, self._run.repository, base, cache_root())
             )
             prepared = await asyncio.to_thread(
-                prepare,
-                self._request,
-                self._run,
-                base,
-                self._recorder,
-                lambda line: self._say("progress", {"line": line}),
-                self._left_s,
+                prepare, self._request, self._run, base, self._recorder, self._progress, self._left_s
             )
             result = self._overseen(await self._solve(prepared, await reading))
             self._finish(result)
@@ -256,7 +250,7 @@ class _Run:
             if alone:
                 await suite.commit.find_failing(
                     lambda: bool(suite.commit.belonging().tests),
-                    lambda line: self._say("progress", {"line": line}),
+                    self._progress,
                     left_s=self._budget.room().wall_s,
                 )
             self._budget.check()  # what the time limit cut short is no baseline to work from
@@ -339,6 +333,9 @@ class _Run:
         self._summary(result.status, result)
         self._run.clear_work()
         write_views(self._run, lambda line: self._say("warning", {"line": line}))
+
+    def _progress(self, line: str) -> None:
+        self._say("progress", {"line": line})
 
     def _summary(self, status: str, result: SolveResult | None) -> None:
         summary = {

@@ -1,7 +1,8 @@
 """for_trainer: the tables of an export in the shape that another trainer reads, beside them in `for-TRAINER/`.
 
-Fields by their own readers: ms-swift 4.6 (`MessagesPreprocessor`), LLaMA-Factory 0.9 (`SharegptDatasetConverter`),
-SkyRL 0.3 (`PromptDataset`), slime (`Sample.metadata` is an object) and NeMo Gym (`responses_create_params`).
+Fields by the code of their readers: ms-swift 4.6 (`MessagesPreprocessor`), LLaMA-Factory 0.9
+(`SharegptDatasetConverter`) and SkyRL 0.3 (`PromptDataset`); by their documentation: slime (`Sample.metadata` is an
+object) and NeMo Gym (`responses_create_params`).
 """
 
 from __future__ import annotations
