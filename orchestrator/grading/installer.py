@@ -29,6 +29,7 @@ _SAYS_NOTHING = re.compile(
     r"error: (subprocess-exited|legacy-install|metadata-generation|failed-wheel|the build backend|failed to build)",
     re.IGNORECASE,
 )
+_BUILD_TOOLS = frozenset({"setuptools", "wheel", "cython", "setuptools-scm"})
 LOG = "build.log"
 LATER = "2024-08-15"
 """Second cut-off date: when the specifications' newest pins were out. Older pins may need newer parts."""
@@ -211,6 +212,15 @@ class Installer:
         path.write_text("\n".join(self._constraints) + "\n")
         return ["-c", str(path)]
 
+    def _build_pins(self) -> list[str]:
+        """Flags for uv: isolated builds keep to the pinned build tools, to which no cut-off date applies."""
+        tools = [pin for pin in self._constraints if name_of(pin) in _BUILD_TOOLS]
+        if not tools:
+            return []
+        path = self.directory / "inputs" / "build-constraints.txt"
+        path.write_text("\n".join(tools) + "\n")
+        return ["--build-constraints", str(path)]
+
     def until(self, attempt: Callable[[str | None], bool]) -> bool:
         """Try with the cut-off date; else with those of `other_dates`; else with none. What was needed is noted."""
         for date in dict.fromkeys([self.cutoff, *self.other_dates, None]):
@@ -232,16 +242,8 @@ class Installer:
         python = str(self.venv / "bin/python")
         if self.uv is None:
             return self.run([python, "-m", "pip", "install", "-q", "--compile", *target], date)
-        command = [
-            self.uv,
-            "pip",
-            "install",
-            "-q",
-            "--python",
-            python,
-            "--index-strategy",
-            "unsafe-best-match",
-        ]
+        command = [self.uv, "pip", "install", "-q", "--python", python, *self._build_pins()]
+        command += ["--index-strategy", "unsafe-best-match"]
         if self.interpreter.version >= (3, 7):
             return self.run([*command, "--compile-bytecode", *target], date)
         code = self.run([*command, *target], date)  # uv's compiler does not run on 3.6: its own does
