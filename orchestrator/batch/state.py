@@ -51,13 +51,14 @@ class BatchState:
         DiskFullError."""
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            self._lock = hold(directory / ".lock")
+            lock = hold(directory / ".lock")
         except OSError as error:
             raise _disk_or(error, UsageError(f"cannot write to {directory}: {error.strerror}")) from error
-        if self._lock is None:
+        if lock is None:
             raise UsageError(
                 f"another batch is working on {directory}: wait for it, or name another --output"
             )
+        self._lock = lock
         self.directory = directory
         self.progress: dict[str, Progress] = {}
         self._path = directory / "state.jsonl"

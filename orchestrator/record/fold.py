@@ -13,7 +13,6 @@ from .task import task_of
 from .tool_arguments import parsed
 
 _SECRET = re.compile(r"(?i)(api_?keys?|token$|secret|password|credential|authorization)")
-
 Event = Mapping[str, Any]
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
+from benchmarks.harbor_tasks import CHECK, IN_CONTAINERS, TASKS, write_all, write_task
 
 from swe_agent.orchestrator.benchmarks.contract import difference
 from swe_agent.orchestrator.benchmarks.dataset import load_benchmark
@@ -16,9 +16,6 @@ from swe_agent.orchestrator.grading.grader import Grade, GraderOptions
 from swe_agent.orchestrator.grading.harbor.grader import HarborGrader
 from swe_agent.orchestrator.grading.predictions import Prediction, load_predictions
 from swe_agent.tools.errors import UsageError
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-from harbor_tasks import CHECK, IN_CONTAINERS, TASKS, write_all, write_task
 
 
 def _grade(

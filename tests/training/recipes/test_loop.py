@@ -1,6 +1,9 @@
 """The parts of the closed loop's bench: tasks that are what they say, calls that are read, and a server of which each
 answer is what the model alone would have said."""
 
+# pyright: reportMissingImports=false
+# ruff: noqa: E402
+
 import json
 import subprocess
 import sys
@@ -10,13 +13,16 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[3] / "bench"))
+BENCH = str(Path(__file__).parents[3] / "bench")
+sys.path.append(BENCH)
 
 from loop_model import TEMPLATE
 from loop_policy import Asked, LanguageModel, Teacher, read_calls
 from loop_score import solves
 from loop_server import Server
 from loop_tasks import tasks, write
+
+sys.path.remove(BENCH)  # `batch` is a module there, and a folder of tests here
 
 TOOL = {"type": "function", "function": {"name": "readFile", "parameters": {"properties": {"path": {}}}}}
 
