@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from swe_agent.orchestrator.solving.base_knowledge import KnowledgeCache
 from swe_agent.orchestrator.solving.check import Check, Verify
@@ -129,16 +131,64 @@ def test_what_is_known_of_the_base_is_kept_without_tests_it_does_not_have(
     assert not suite.commit.cache.read().files
 
 
-EDITS = [
-    ("x * 2", "x * 3"), ("x * 2", "2 * x"), ("return x * 2", "return None"), ("def other", "def another"),
-    ("return x\n", "return x + 1\n"), ("x * 2", "x / 0"), ("def rate(x)", "def rate(x, y=1)"), ("x * 2", "("),
+SHOP = {
+    "pytest.ini": "[pytest]\n",
+    "shop/__init__.py": "from shop.prices import price\n",
+    "shop/prices.py": "TAX = 2\n\n\ndef price(n):\n    if n < 0:\n        raise ValueError(n)\n    return n * 10 + TAX\n",
+    "shop/orders.py": "from . import price\n\n\nclass Order:\n    def __init__(self, n):\n        self.n = n\n\n"
+    "    def total(self):\n        return price(self.n) - 1 if self.n > 3 else price(self.n)\n",
+    "tests/conftest.py": "import pytest\n\n@pytest.fixture\ndef order():\n    from shop.orders import Order\n    return Order(4)\n",
+    "tests/test_orders.py": "def test_total(order): assert order.total() == 41\n",
+    "tests/test_prices.py": "import pytest, shop\n\ndef test_price(): assert shop.price(1) == 12\n\n"
+    "def test_bad():\n    with pytest.raises(ValueError): shop.price(-1)\n",
+}
+WORDS = {
+    "setup.cfg": "[tool:pytest]\n",
+    "src/words/__init__.py": "",
+    "src/words/split.py": "def split(text, sep=' '):\n    return [w for w in text.split(sep) if w != '']\n",
+    "src/words/count.py": "import importlib\n\n\ndef count(text):\n    split = importlib.import_module('words.split').split\n"
+    "    return len(split(text)) + 0\n",
+    "conftest.py": "import sys, os\nsys.path.insert(0, os.path.join(os.path.dirname(__file__), 'src'))\n",
+    "test_count.py": "from words.count import count\n\ndef test_two(): assert count('a  b') == 2\n\ndef test_none(): assert count('') == 0\n",
+    "test_split.py": "from words import split\n\ndef test_sep(): assert split.split('a,b', ',') == ['a', 'b']\n",
+}
+SWAPS = [
+    ("*", "+"), ("+", "-"), ("-", "+"), ("<", "<="), (">", "<"), ("!=", "=="), ("0", "1"), ("1", "2"), ("2", "3"),
+    ("return ", "return not "), ("import ", "import no"), ("if ", "if not "), ("(", "(("), ("def ", "def x"), ("x", "y"),
 ]  # fmt: skip
 
 
-def test_the_same_verdict_as_of_the_whole_suite(suite_of: Callable[..., Suite]) -> None:
-    near, whole = suite_of(), suite_of()
+def mutants(files: Mapping[str, str]) -> list[tuple[str, str]]:
+    """(path, damaged text) of what is no test."""
+    found = set[tuple[str, str]]()
+    for path, text in files.items():
+        if path.endswith(".py") and "test" not in path:
+            for old, new in SWAPS:
+                pieces = text.split(old)
+                found |= {
+                    (path, old.join(pieces[:at]) + new + old.join(pieces[at:]))
+                    for at in range(1, len(pieces))
+                }
+    return sorted(found)
+
+
+@pytest.mark.parametrize("files", [RATES, SHOP, WORDS], ids=["rates", "shop", "words"])
+def test_the_same_verdict_as_of_the_whole_suite(
+    suite_of: Callable[..., Suite], files: Mapping[str, str]
+) -> None:
+    near, whole = suite_of(files), suite_of(files)
     asyncio.run(whole.measure())
-    for edit in EDITS:
-        one, all_ = checked(near, {"rates.py": edit}), checked(whole, {"rates.py": edit})
+
+    def verdict(suite: Suite, path: str, text: str) -> Check:
+        with suite.base.fork() as fork:
+            fork.write_text(path, text)
+            return asyncio.run(suite.check(fork, fork.diff(), ()))
+
+    @settings(max_examples=5, deadline=None)
+    @given(st.sampled_from(mutants(files)))
+    def law(mutant: tuple[str, str]) -> None:
+        one, all_ = verdict(near, *mutant), verdict(whole, *mutant)
         assert all_.whole
-        assert (one.comparison.broken, one.green) == (all_.comparison.broken, all_.green), edit
+        assert (one.comparison.broken, one.green) == (all_.comparison.broken, all_.green)
+
+    law()

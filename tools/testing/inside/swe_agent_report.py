@@ -172,6 +172,17 @@ def move_bytecode(root, folder, shared):
         return moved(plain(path, optimization=optimization))
 
     external.cache_from_source = cache_from_source
+    plain_stats = external.SourceFileLoader.path_stats
+
+    def path_stats(self, path):
+        """Bytecode names its source's time in whole seconds, and a candidate may be written in the second in which
+        the base was: here it is microseconds, as far as 32 bits hold them."""
+        found = plain_stats(self, path)
+        if path.startswith(prefix):
+            found["mtime"] = (os.stat(path).st_mtime_ns // 1000) & 0xFFFFFFFF
+        return found
+
+    external.SourceFileLoader.path_stats = path_stats
     try:
         from _pytest.assertion import rewrite
 
