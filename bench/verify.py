@@ -52,7 +52,8 @@ def patches_of(
     """Name of a patch -> (expected exit code, text)."""
     mutants = [c for c in candidates if c["instance_id"] == row["instance_id"] and c["kind"] == "mutant"]
     wanted = {f"{row['instance_id']} mutant {n}": (4, c["patch"]) for n, c in enumerate(mutants[:most])}
-    return {f"{row['instance_id']} gold": (0, row["patch"]), **wanted}
+    gold = {f"{row['instance_id']} gold": (0, row["patch"])} if row["patch"] else {}
+    return {**gold, **wanted}
 
 
 def main() -> None:
