@@ -26,7 +26,8 @@ from swe_agent.orchestrator.solving.replay import replay_run
 from swe_agent.orchestrator.solving.run_directory import RunDirectory
 from swe_agent.orchestrator.solving.solve import solve
 
-from .test_endpoint import DISAGREEING, ISSUE, team
+from .conftest import ISSUE
+from .test_endpoint import DISAGREEING, team
 
 
 def picture(width: int = 2000, height: int = 10, form: str = "PNG", colour: str = "red") -> bytes:

@@ -202,8 +202,11 @@ class IssueSession(Actions):
         """What `solve` would measure of the patch: cleaned in the same way, under the base's own tests."""
         given = self._given
         with workspace.fork() as fork:
-            found = clean_patch(fork, fork.diff(), reproduction_paths=tuple(given))
             bent = sum(_text(fork, path) != text for path, text in given.items())
+            for path in given:  # the judgement's base has them already
+                back = ["rm", "-f"] if self._is_new(path) else ["git", "checkout", "-q", fork.base_commit]
+                fork.sandbox.exec([*back, "--", path])
+            found = clean_patch(fork, fork.diff(), reproduction_paths=tuple(given))
         patch = Patch("") if found.faults else found.patch
         bent += sum(item.reason in WEAKENS for item in found.removed)
         command = prepared.project.test_command.command
