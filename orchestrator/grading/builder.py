@@ -66,10 +66,11 @@ class Builder(Installer):
         plain = [] if self.spec.build_isolation else ["--no-build-isolation"]
         compat = ["--config-setting" if self.uv else "--config-settings", "editable_mode=compat"]
         target = ["-e", f".{extras}"]
-        if self.spec.pep517 and self.interpreter.version >= (
+        hooks = self.spec.pep517 and self.interpreter.version >= (
             3,
             7,
-        ):  # no setuptools for 3.6 has editable hooks
+        )  # no setuptools for 3.6 has editable ones
+        if hooks:
             tries = [[*plain, *compat, *target], [*compat, "--no-build-isolation", *target]]
             if self.pip_until(*tries):
                 return

@@ -37,8 +37,8 @@ class Fold:
         self.begun: dict[str, float | None] = {}
         self.reproduced: dict[str, Any] = {}
         self.kept: set[str] = set()
-        self.whole = True
         """Tests that passed on the base commit and are not flaky."""
+        self.whole = True
         self.removed: dict[str, list[str]] = {}
         """SHA-256 of a cleaned patch → what hygiene took out of it."""
         self.said: set[str] = set()

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
 from forges.answer import Answer, page
-
-if TYPE_CHECKING:
-    from forges.forge_server import ForgeServer
+from forges.api import Api
 
 
-class GitLab:
-    """One request of the holder of `token`."""
-
-    def __init__(self, forge: ForgeServer, token: str | None) -> None:
-        self._forge = forge
-        self._token = token
-
+class GitLab(Api):
     def serve(self, path: str, query: Mapping[str, list[str]], data: Any) -> Answer:
         forge, token = self._forge, self._token
         if path == "/user":

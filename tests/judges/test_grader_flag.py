@@ -73,3 +73,22 @@ def test_every_bent_prediction_is_unresolved_or_flagged(make: Maker) -> None:
     for name, files in HONEST.items():
         assert graded(files) == (True, ()), name
     assert graded({"tests/test_more.py": "def test_more(): assert True\n"}) == (False, ())
+
+
+@pytest.mark.parametrize(
+    ("end", "flagged"),
+    [
+        ("== 2 passed in 0.10s ==", False),
+        ("== 2 passed, 3 warnings in 0.10s ==", False),
+        ("== 1 failed, 2 passed, 1 skipped, 1 warning in 65.00s (0:01:05) ==", False),
+        ("2 passed in 0.10s", False),
+        ("== 1 passed in 0.10s ==\n== 1 passed, 1 warning in 0.10s ==", False),
+        ("== 1 passed, 2 warnings in 0.10s ==", True),
+        ("== 2 failed, 2 warnings in 0.10s ==", True),
+        ("no summary at all", True),
+    ],
+)
+def test_more_passes_than_the_runner_counted(end: str, flagged: bool) -> None:
+    lines = [f"PASSED {name}" for name in (*F2P, *P2P)]
+    log = "\n".join([*lines, end, ""])
+    assert bool(tampered_log(log, parse_pytest, (*F2P, *P2P))) is flagged

@@ -117,7 +117,7 @@ def _certificates() -> ssl.SSLContext:
     named = (os.environ.get(name, "") for name in ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"))
     file = next((path for path in named if Path(path).is_file()), None)
     folder = os.environ.get("SSL_CERT_DIR", "")
-    return certificates(file, None if file or not Path(folder).is_dir() or not folder else folder)
+    return certificates(file, folder if not file and folder and Path(folder).is_dir() else None)
 
 
 class PackageIndex:

@@ -145,7 +145,7 @@ def check_trainer(trainer: str, formats: Sequence[str]) -> None:
 
 def for_trainer(folder: Path, trainer: str) -> list[Path]:
     """Write the tables of an export that a trainer can read into `for-TRAINER/`; returns the files.
-    Raises: ExportError."""
+    `trainer` is one of TRAINERS."""
     kinds = TRAINERS[trainer]
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     out = folder / f"for-{trainer}"

@@ -6,7 +6,8 @@ read back from the ids. The Coder's first tries are wrong and later ones right.
 
 import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from servers.json_server import JsonServer
 
 WRITTEN = "tests/test_issue_0.py"
 TEST = "from fees import hours\n\n\ndef test_two():\n    assert hours(120) == 2\n"
@@ -21,33 +22,18 @@ def render(message):
     return f"<{message['role']}>{message.get('content') or ''}{calls}</{message['role']}>"
 
 
-class PolicyServer:
+class PolicyServer(JsonServer):
     """`tries` are the texts that the Coder puts in place of `old`, one per conversation, the last repeated."""
 
     def __init__(self, path, old, tries, failing):
         self.path, self.old, self.tries, self.failing = path, old, tries, failing
         self.started = 0
         self.lock = threading.Lock()
-        policy = self
+        super().__init__(self.answer)
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                data = json.dumps(policy.answer(body)).encode()
-                self.send_response(200)
-                self.send_header("content-type", "application/json")
-                self.send_header("content-length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *arguments):
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.http.server_port}/v1"
+    @property
+    def url(self):
+        return f"{self.origin}/v1"
 
     def answer(self, body):
         messages = body["messages"]
@@ -103,7 +89,3 @@ class PolicyServer:
         if turn == 1:
             return "runTests", {}, "I check it."
         return "finish", {"summary": "done", "gaveUp": False}, "I am done."
-
-    def close(self):
-        self.http.shutdown()
-        self.http.server_close()

@@ -4,10 +4,10 @@ by the offline model, exported in all kinds."""
 import json
 import subprocess
 import sys
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 
 import pytest
+from training.checkout import committed
+from training.export.policy_server import PolicyServer
 
 from swe_agent.orchestrator.cli.main import main
 from swe_agent.orchestrator.record.build import build_run
@@ -16,9 +16,6 @@ from swe_agent.orchestrator.training.export.options import KINDS
 
 pytestmark = pytest.mark.slow
 
-_spec = spec_from_file_location("policy_server", Path(__file__).with_name("policy_server.py"))
-policy_server = module_from_spec(_spec)
-_spec.loader.exec_module(policy_server)
 
 SOURCE = "def hours(minutes):\n    return minutes // 60 + 1\n"
 TESTS = (
@@ -56,19 +53,11 @@ def solve(repo, out, *arguments):
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     root = tmp_path_factory.mktemp("runs")
-    repo = root / "fees"
-    repo.mkdir()
-    (repo / "fees.py").write_text(SOURCE)
-    (repo / "test_fees.py").write_text(TESTS)
-    git = ["git", "-C", str(repo), "-c", "user.name=t", "-c", "user.email=t@t"]
-    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "base"]):
-        subprocess.run([*git, *command], check=True)
+    repo = committed(root / "fees", {"fees.py": SOURCE, "test_fees.py": TESTS})
     made = {}
     for search in ("tree", "best-of-n"):
         tries = ["minutes // 60", "minutes // 61 + 1 - 1", "-(-minutes // 60)", "(minutes + 59) // 60"]
-        server = policy_server.PolicyServer(
-            "fees.py", "minutes // 60 + 1", tries, ["test_fees.py::test_whole"]
-        )
+        server = PolicyServer("fees.py", "minutes // 60 + 1", tries, ["test_fees.py::test_whole"])
         try:
             made[search] = solve(
                 repo,

@@ -8,6 +8,7 @@ import warnings
 import gymnasium
 import pytest
 from gymnasium.utils.env_checker import check_env
+from training.checkout import committed
 
 from swe_agent.orchestrator.training.gym import ENVIRONMENT_ID
 from swe_agent.orchestrator.training.gym.gym_env import ACTIONS
@@ -38,15 +39,9 @@ FIX = {"path": "fees.py", "edits": [{"oldText": "minutes // 60 + 1", "newText": 
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
-    repo = tmp_path_factory.mktemp("repository") / "fees"
-    repo.mkdir()
-    (repo / "fees.py").write_text(SOURCE)
-    (repo / "test_fees.py").write_text(TESTS)
-    git = ["git", "-C", str(repo), "-c", "user.name=t", "-c", "user.email=t@t"]
-    subprocess.run([*git, "init", "-q"], check=True)
-    subprocess.run([*git, "add", "-A"], check=True)
-    subprocess.run([*git, "commit", "-qm", "base"], check=True)
-    return repo
+    return committed(
+        tmp_path_factory.mktemp("repository") / "fees", {"fees.py": SOURCE, "test_fees.py": TESTS}
+    )
 
 
 @pytest.fixture

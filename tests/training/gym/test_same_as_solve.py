@@ -8,6 +8,7 @@ import subprocess
 
 import gymnasium
 import pytest
+from training.checkout import committed
 
 from swe_agent.orchestrator.training.gym import ENVIRONMENT_ID
 from swe_agent.orchestrator.training.gym.session import (
@@ -24,14 +25,7 @@ from .test_issue_env import FIX, ISSUE, SOURCE, TESTS
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
-    repo = tmp_path_factory.mktemp("same") / "fees"
-    repo.mkdir()
-    (repo / "fees.py").write_text(SOURCE)
-    (repo / "test_fees.py").write_text(TESTS)
-    git = ["git", "-C", str(repo), "-c", "user.name=t", "-c", "user.email=t@t"]
-    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "base"]):
-        subprocess.run([*git, *command], check=True)
-    return repo
+    return committed(tmp_path_factory.mktemp("same") / "fees", {"fees.py": SOURCE, "test_fees.py": TESTS})
 
 
 def test_methods_take_what_the_schemas_of_solve_say():

@@ -4,12 +4,12 @@ loop acts in the environment and reads the reward. The policy is a loopback serv
 import json
 import pickle
 import queue
-import subprocess
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing import get_context
 
 import pytest
+from servers.json_server import JsonServer
+from training.checkout import ONE, committed
 
 from swe_agent.orchestrator.training.gym.session import session_factory
 
@@ -17,32 +17,18 @@ pytestmark = [pytest.mark.train, pytest.mark.slow]
 pytest.importorskip("trl.experimental.async_grpo", reason="needs the extra train: trl is not installed")
 
 
-class Completions:
+class Completions(JsonServer):
     """Edits in the first turn, rightly every second time, and says that it is done in the next."""
 
     def __init__(self, tokenizer):
         self.tokenizer, self.started = tokenizer, 0
         self.lock = threading.Lock()
-        policy = self
+        super().__init__(self.answer)
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                ids = policy.sample(body["prompt"])
-                choice = {"token_ids": ids, "logprobs": {"token_logprobs": [-0.5] * len(ids)}}
-                data = json.dumps({"choices": [choice]}).encode()
-                self.send_response(200)
-                self.send_header("content-type", "application/json")
-                self.send_header("content-length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *arguments):
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.http.server_port}"
+    def answer(self, body):
+        ids = self.sample(body["prompt"])
+        choice = {"token_ids": ids, "logprobs": {"token_logprobs": [-0.5] * len(ids)}}
+        return {"choices": [choice]}
 
     def sample(self, prompt):
         text = "Done."
@@ -66,14 +52,7 @@ def edited_to(sample, text):
 
 @pytest.fixture
 def checkout(tmp_path):
-    repo = tmp_path / "repo"
-    repo.mkdir()
-    (repo / "a.py").write_text("def one():\n    return 2\n")
-    (repo / "test_a.py").write_text("from a import one\n\n\ndef test_one():\n    assert one() == 1\n")
-    git = ["git", "-C", str(repo), "-c", "user.name=t", "-c", "user.email=t@t"]
-    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "base"]):
-        subprocess.run([*git, *command], check=True)
-    return repo
+    return committed(tmp_path / "repo", ONE)
 
 
 def test_the_rollout_loop_acts_in_our_environment(checkout, tiny_model):
@@ -102,7 +81,7 @@ def test_the_rollout_loop_acts_in_our_environment(checkout, tiny_model):
         "num_generations": 2,
         "max_inflight_tasks": 2,
         "max_tokens": 200,
-        "vllm_server_url": server.url,
+        "vllm_server_url": server.origin,
         "max_tool_calling_iterations": 3,
     }
     spawn = get_context("spawn")
@@ -123,8 +102,7 @@ def test_the_rollout_loop_acts_in_our_environment(checkout, tiny_model):
     finally:
         loop._loop.call_soon_threadsafe(loop._stop_event.set)
         thread.join(timeout=60)
-        server.http.shutdown()
-        server.http.server_close()
+        server.close()
     assert not failed.is_set(), why.get_nowait()
     (good,), (bad,) = (
         [sample for sample in found if edited_to(sample, text)] for text in ("return 1", "return 3")

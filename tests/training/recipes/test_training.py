@@ -5,9 +5,10 @@ import os
 import runpy
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from training.checkout import ONE, committed
+from training.export.policy_server import PolicyServer
 
 from swe_agent.orchestrator.training.recipes.recipe import ACCELERATE, SOURCES, Recipe, accelerate_config
 
@@ -214,13 +215,7 @@ def test_qlora_is_refused_where_it_cannot_work(tmp_path, data, tiny_model, capsy
 
 
 def test_grpo_rolls_out_in_the_real_environment(tmp_path, tiny_model):
-    repo = tmp_path / "repo"
-    repo.mkdir()
-    (repo / "a.py").write_text("def one():\n    return 2\n")
-    (repo / "test_a.py").write_text("from a import one\n\n\ndef test_one():\n    assert one() == 1\n")
-    git = ["git", "-C", str(repo), "-c", "user.name=t", "-c", "user.email=t@t"]
-    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "base"]):
-        subprocess.run([*git, *command], check=True)
+    repo = committed(tmp_path / "repo", ONE)
     row = {
         "prompt": [{"role": "user", "content": "one() is 2"}],
         "instance_id": "a",
@@ -280,13 +275,9 @@ def test_the_documented_command_trains(tmp_path, data, tiny_model, method, weigh
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
     """A real best-of-n search over a real repository by a loopback language model, exported in all kinds."""
-    from importlib.util import module_from_spec, spec_from_file_location
 
     from swe_agent.orchestrator.cli.main import main
 
-    spec = spec_from_file_location("policy_server", Path(__file__).parents[1] / "export" / "policy_server.py")
-    policy_server = module_from_spec(spec)
-    spec.loader.exec_module(policy_server)
     root = tmp_path_factory.mktemp("recorded")
     repo = root / "fees"
     repo.mkdir()
@@ -298,7 +289,7 @@ def recorded(tmp_path_factory):
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "base"]):
         subprocess.run([*git, *command], check=True)
     tries = ["minutes // 61 + 2", "minutes // 62 + 2", "-(-minutes // 60)", "(minutes + 59) // 60"]
-    server = policy_server.PolicyServer("fees.py", "minutes // 60 + 1", tries, ["test_fees.py::test_whole"])
+    server = PolicyServer("fees.py", "minutes // 60 + 1", tries, ["test_fees.py::test_whole"])
     command = [
         sys.executable,
         "-m",

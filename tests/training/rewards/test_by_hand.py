@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from training.checkout import committed
 
 from swe_agent.orchestrator.cli.main import main
 from swe_agent.orchestrator.record.build import build_run
@@ -78,14 +78,7 @@ SPEC = 'name = "timeless"\n[weights]\ntime = 0.0\n'
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    repo = tmp_path_factory.mktemp("by-hand") / "fees"
-    repo.mkdir()
-    (repo / "fees.py").write_text(SOURCE)
-    (repo / "test_fees.py").write_text(TESTS)
-    git = ["git", "-C", str(repo), "-c", "user.name=t", "-c", "user.email=t@t"]
-    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "base"]):
-        subprocess.run([*git, *command], check=True)
-    return repo
+    return committed(tmp_path_factory.mktemp("by-hand") / "fees", {"fees.py": SOURCE, "test_fees.py": TESTS})
 
 
 def solved(repository: Path, case: str, folder: Path, *flags: str) -> Path:
