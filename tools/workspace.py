@@ -25,7 +25,7 @@ _PATHS = ".git/swe-agent-paths"
 _UNBLOCK = "find . -xdev -type p \\( -path './.git/*' -o -name '.git*' \\) -delete 2>/dev/null"
 """Git would read from such a named pipe for ever."""
 _STAGE = (
-    f"export LC_ALL=C; {_UNBLOCK}; rm -rf {_INDEX} {_INDEX}.lock {_TREE}; [ -f .git/index ] && cp -f .git/index {_INDEX} 2>/dev/null; "
+    f"export LC_ALL=C; {_UNBLOCK}; rm -rf {_INDEX} {_INDEX}.lock {_TREE}; [ -f .git/index ] && cp -pf .git/index {_INDEX} 2>/dev/null; "
     f"export GIT_INDEX_FILE={_INDEX}; {_GIT} add -A . >/dev/null && {_GIT} write-tree > {_TREE}"
 )
 _STAGE_S = 300.0

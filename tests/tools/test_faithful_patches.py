@@ -74,3 +74,17 @@ def test_tests_in_another_encoding_are_not_weakened(make: Maker) -> None:
         hygiene = clean_patch(fork, fork.diff())
     assert hygiene.patch.is_empty
     assert "assertions" in hygiene.removed[0].reason
+
+
+@pytest.mark.parametrize("kind", ["plain", "namespace"])
+def test_an_edit_of_equal_size_in_the_second_of_the_checkout_is_seen(make: Maker, kind: str) -> None:
+    """Git's index tells times apart by seconds; what is as young as the index itself is compared by its text."""
+    workspace = make(kind=kind).workspace
+    touch = "touch -d @1700000000"
+    for _ in range(5):  # the second of a change of owner or name counts too, and may end in between
+        with workspace.fork() as fork:
+            fork.exec(f"{touch} pkg/use.py; git update-index -q --refresh; {touch} .git/index")
+            text = fork.sandbox.read_bytes("pkg/use.py")
+            fork.sandbox.write_bytes("pkg/use.py", text.replace(b"Square(2)", b"Square(3)"))
+            fork.exec(f"{touch} pkg/use.py")
+            assert fork.diff().files == ("pkg/use.py",)
