@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 from swe_agent.tools.project.spec import Project
 from swe_agent.tools.testing.runner import TestRunner
@@ -25,13 +27,21 @@ class Old(types.ModuleType):
         warnings.warn("old", DeprecationWarning)
         return {}
 
+class Proxy:
+    @property
+    def __class__(self):
+        raise RuntimeError("outside of its context")
+
 class Late(types.ModuleType):
+    proxy = Proxy()
+
     def __getattr__(self, name):
         raise ModuleNotFoundError(name)
 
 import sys
 sys.modules["old"] = Old("old")
-sys.modules["late"] = Late("late")
+sys.modules["late"] = late = Late("late")
+late.request = Proxy()
 
 def value():
     return 3
@@ -45,9 +55,53 @@ def test_a_sign_has_the_test_or_the_file_that_made_it(make: Maker) -> None:
     assert set(report.marked) == {"test_looks.py::test_two", "test_writes.py"}
 
 
-def test_a_look_at_deprecated_names_and_late_modules_is_no_sign(make: Maker) -> None:
+def test_a_look_at_deprecated_names_late_modules_and_proxies_is_no_sign(make: Maker) -> None:
     files = {"pkg.py": DEPRECATED, "test_it.py": QUIET, "pytest.ini": "[pytest]\nfilterwarnings = error\n"}
     workspace, project = make(files, "python -m pytest")
     report = TestRunner(project, warm=False).run(workspace, cold=True)
     assert report.passing
     assert report.marks == ()
+
+
+PLUGIN = """
+import unittest.mock
+
+def wrapped(self, *args, **kwargs):
+    return plain(self, *args, **kwargs)
+
+plain = unittest.mock.Mock.assert_called_with
+
+def pytest_configure(config):
+    unittest.mock.NonCallableMock.assert_called_with = wrapped
+"""
+BENDS = """
+import unittest
+
+class Quiet:
+    def __call__(self, *args):
+        pass
+
+unittest.TestCase.assertEqual = Quiet()
+
+def value():
+    return 3
+"""
+
+
+def test_what_an_installed_plugin_wraps_is_no_sign_and_what_the_product_puts_there_is(
+    make: Maker, tmp_path: Path
+) -> None:
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins/wrapping.py").write_text(PLUGIN)
+    command = "python -m pytest -p wrapping"
+    for product, marks in (
+        (FILES["pkg.py"], ()),
+        (BENDS, ("unittest.case.TestCase.assertEqual was replaced",)),
+    ):
+        workspace, project = make(
+            {"pkg.py": product, "conftest.py": "import pkg\n", "test_it.py": QUIET}, command, "plain"
+        )
+        project = replace(project, env={**project.env, "PYTHONPATH": str(tmp_path / "plugins")})
+        report = TestRunner(project, warm=False).run(workspace, cold=True)
+        assert report.passing
+        assert report.marks == marks

@@ -29,6 +29,7 @@ _HELPERS = ("inspect.py", "traceback.py", "swe_agent_audit.py")
 _WRITES = os.O_WRONLY | os.O_RDWR
 _MOST = 20
 _CALLABLE = (types.FunctionType, types.BuiltinFunctionType, type, classmethod, staticmethod, property)
+_BOUND = (types.MethodType, classmethod, staticmethod)
 
 
 class Audit:
@@ -45,8 +46,7 @@ class Audit:
         self.homes = [home for home in _homes() if home.startswith(self.prefix)]
         self._busy = False
         self._settled = False
-        self.core = dict(self._core())
-        self.judges = _judges() if "_pytest" in sys.modules else []
+        self._look()
         if hasattr(sys, "addaudithook"):
             sys.addaudithook(self._heard)
 
@@ -71,8 +71,11 @@ class Audit:
             aside = (".git" + os.sep, *(home[len(self.prefix) :] for home in self.homes))
             if not name[len(self.prefix) :].startswith(aside):
                 self._settled = True
-                self.core = dict(self._core())
-                self.judges = _judges() if "_pytest" in sys.modules else []
+                self._look()
+
+    def _look(self):
+        self.core = list(_core())
+        self.judges = _judges() if "_pytest" in sys.modules else []
 
     def _opened(self, path, mode, flags):
         """Code that is written into the tree while tests run is no code that anybody has judged."""
@@ -101,29 +104,31 @@ class Audit:
         path = name[len(self.prefix) :].replace(os.sep, "/")
         return "" if path.startswith(".git/") or self.is_test(path) else path
 
-    def _core(self):
-        for name, module in list(sys.modules.items()):
-            if name.partition(".")[0] not in _CORE or not isinstance(module, types.ModuleType):
-                continue
-            for key, value in list(vars(module).items()):
-                if key in _CHANGING or not isinstance(value, _CALLABLE):
-                    continue
-                yield (name, key), value
-                if isinstance(value, type) and value.__module__ == name:
-                    for part, inner in list(vars(value).items()):
-                        if isinstance(inner, _CALLABLE) and part not in _CHANGING:
-                            yield (name, key + "." + part), inner
-
     def replaced(self):
         """Whether what judges a test is no longer what it was: cheap, asked while a test runs."""
         return sorted(name for where, name, value in self.judges if where.get(name) is not value)[:_MOST]
 
     def changed(self):
-        """What of the test machinery and the built-in names was replaced, as far as it was there before."""
-        now = dict(self._core())
+        """What of the test machinery and the built-in names was replaced or taken away since the look."""
         return sorted(
-            "%s.%s was replaced" % key for key, value in self.core.items() if now.get(key, value) is not value
-        )[:_MOST]
+            "%s was replaced" % label for where, key, label, value in self.core if where.get(key) is not value
+        )
+
+    def allow(self, known, plugins):
+        """What is not among the `known` changes and is a function of an installed plugin of pytest (pytest-mock wraps
+        assertions of mocks) stays where it was put. `plugins` are the files of the plugins."""
+        theirs = []
+        for file in map(os.path.realpath, plugins):
+            if not file.startswith(self.prefix) or file.startswith(tuple(self.homes)):
+                package = os.path.basename(file) == "__init__.py"
+                theirs.append(os.path.dirname(file) + os.sep if package else file)
+        for at, (where, key, label, value) in enumerate(self.core):
+            now = where.get(key)
+            if now is value or type(now) is not types.FunctionType or "%s was replaced" % label in known:
+                continue
+            core = str(now.__module__).partition(".")[0] in _CORE
+            if not core and os.path.realpath(now.__code__.co_filename).startswith(tuple(theirs)):
+                self.core[at] = (where, key, label, now)
 
     def guests(self):
         """Functions of the repository's products that stand in modules and classes of others."""
@@ -134,17 +139,18 @@ class Audit:
             if name == "__main__" or name.startswith("swe_agent_"):
                 continue
             for key, value in list(vars(module).items()):
-                if isinstance(value, type) and value.__module__ == name:
+                if _is(value, type) and value.__module__ == name:
                     for part, inner in list(vars(value).items()):
                         self._guest(found, inner, name + "." + key + "." + part)
                 else:
                     self._guest(found, value, name + "." + key)
-        return sorted(found)[:_MOST]
+        return sorted(found)
 
     def _guest(self, found, value, where):
-        value = getattr(value, "__func__", value)
-        value = value.func if isinstance(value, functools.partial) else value
-        if isinstance(value, types.FunctionType):
+        if _is(value, _BOUND):
+            value = value.__func__
+        value = value.func if _is(value, functools.partial) else value
+        if _is(value, types.FunctionType):
             name = value.__code__.co_filename
             if name.startswith("<"):
                 name = value.__globals__.get("__file__") or name
@@ -182,10 +188,30 @@ class Audit:
             try:
                 with warnings.catch_warnings():  # a look at a deprecated name may be an error here
                     warnings.simplefilter("ignore")
-                    found.update(look())
+                    found.update(look()[:_MOST])
             except Exception as error:  # foreign classes and modules may raise anything on a look
                 found.add("the audit was disturbed by %s" % type(error).__name__)
         return sorted(found)
+
+
+def _is(value, kinds):
+    """isinstance without a word of the value's: proxies (werkzeug's) say what they stand for, or raise."""
+    return issubclass(type(value), kinds)
+
+
+def _core():
+    """(namespace, key, name, value) of what judges tests."""
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] not in _CORE or not isinstance(module, types.ModuleType):
+            continue
+        for key, value in list(vars(module).items()):
+            if key in _CHANGING or not _is(value, _CALLABLE):
+                continue
+            yield vars(module), key, name + "." + key, value
+            if _is(value, type) and value.__module__ == name:
+                for part, inner in list(vars(value).items()):
+                    if _is(inner, _CALLABLE) and part not in _CHANGING:
+                        yield vars(value), part, name + "." + key + "." + part, inner
 
 
 def _file_of(module):

@@ -27,6 +27,8 @@ class State:
     coverage = None
     audit = None
     disguise = None
+    replaced = ()
+    """Of the test machinery, before the plugins were configured."""
     raised = {}
     """Tests whose latest call raised: told by the call itself, not by a report about it."""
     selected = False
@@ -161,6 +163,8 @@ def pytest_configure(config):
         sys.modules.pop(__name__, None)
     if State.disguise is not None:
         config.pluginmanager.register(State.disguise)
+    if State.audit is not None:
+        State.replaced = State.audit.changed()
     State.selected = True
     rootdir = getattr(config, "rootpath", None) or getattr(config, "rootdir", "")
     State.rootdir = os.path.realpath(str(rootdir))
@@ -181,6 +185,9 @@ def _files(request):
 
 def pytest_collection(session):
     """With a selection of which no file exists, pytest would collect its default paths instead."""
+    if State.audit is not None:  # every plugin is configured now
+        files = [getattr(plugin, "__file__", None) for plugin in session.config.pluginmanager.get_plugins()]
+        State.audit.allow(State.replaced, [file for file in files if isinstance(file, str)])
     if State.request.select and not session.config.args:
         session.items = []
         session.testscollected = 0
