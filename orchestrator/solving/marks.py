@@ -67,6 +67,7 @@ class _Files:
 def _of_base(suite: Suite, report: TestReport, wanted: Collection[str]) -> tuple[frozenset[str], bool]:
     """Which of the `wanted` marks the base makes as well in the test files whose runs made them, and whether all of
     those were heard. They are asked in parts: marks are told at the end of a run, and the whole may not end in time."""
+    exact = sorted(test for test in report.marked if file_of(test) != test)
     files = sorted({file_of(test) for test in (report.marked or report.results) if test})
     seen = set[str]()
 
@@ -74,14 +75,15 @@ def _of_base(suite: Suite, report: TestReport, wanted: Collection[str]) -> tuple
         seen.update(part.marks)
         return seen >= set(wanted)
 
-    parts = [files[at : at + _PART] for at in range(0, len(files), _PART)]
-    if not parts:
-        return frozenset(), True
     # What took the candidate its time takes the base as long, whatever was planned for it.
     longest = max(suite.room(final=True), 1.5 * report.duration_s)
     wall = suite.within_run(longest) or longest
-    bought = buy(suite.runner, suite.base, parts, wall_s=wall, cold=True, on_part=heard)
-    return frozenset(seen), not bought.timed_out
+    ended = True
+    for parts in ([exact] if exact else [], [files[at : at + _PART] for at in range(0, len(files), _PART)]):
+        if parts and not seen >= set(wanted):  # a test that makes it alone spares its whole file
+            bought = buy(suite.runner, suite.base, parts, wall_s=wall, cold=True, on_part=heard)
+            ended = not bought.timed_out
+    return frozenset(seen), ended
 
 
 def doubts(
