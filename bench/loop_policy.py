@@ -86,7 +86,9 @@ class LanguageModel:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        self._draws = torch.Generator().manual_seed(0)  # one for all answers: the same prompt is not answered alike
+        self._draws = torch.Generator().manual_seed(
+            0
+        )  # one for all answers: the same prompt is not answered alike
         self._tokenizer = AutoTokenizer.from_pretrained(folder)
         self._model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto").eval()
         self._end = self._tokenizer.convert_tokens_to_ids("<|im_end|>")
