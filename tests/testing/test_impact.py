@@ -141,14 +141,28 @@ def test_facts_come_from_the_cache_and_a_damaged_one_is_a_miss(make: Make, tmp_p
     ("files", "suite"),
     [
         (  # a runner, a data file and a helper lie among tests; pytest, unittest, Django and nose name theirs
-            dict.fromkeys((*("pkg/testing/runtests.py", "pkg/testing/randtest.py", "tests/latest.py", "tests/helper.py"), *("pkg/tests/test_a.py", "tests/a_test.py", "tests/app/tests.py", "tests/testall.py"), *("tests/x_tests.py", "tests/LoadTest.py", "tests/ThingTests.py")), TEST),
+            dict.fromkeys(
+                (
+                    *(
+                        "pkg/testing/runtests.py",
+                        "pkg/testing/randtest.py",
+                        "tests/latest.py",
+                        "tests/helper.py",
+                    ),
+                    *("pkg/tests/test_a.py", "tests/a_test.py", "tests/app/tests.py", "tests/testall.py"),
+                    *("tests/x_tests.py", "tests/LoadTest.py", "tests/ThingTests.py"),
+                ),
+                TEST,
+            ),
             {
                 *("pkg/tests/test_a.py", "tests/a_test.py", "tests/app/tests.py", "tests/testall.py"),
                 *("tests/x_tests.py", "tests/LoadTest.py", "tests/ThingTests.py"),
             },
         ),
         (  # named by the configuration, by name and by path
-            dict.fromkeys(("tests/check_a.py", "testing/python/b.py", "testing/c.py", "tests/test_d.py"), TEST)
+            dict.fromkeys(
+                ("tests/check_a.py", "testing/python/b.py", "testing/c.py", "tests/test_d.py"), TEST
+            )
             | {"tox.ini": "[pytest]\npython_files = check_*.py testing/python/*.py\n"},
             {"tests/check_a.py", "testing/python/b.py", "tests/test_d.py"},
         ),
