@@ -25,7 +25,6 @@ class Asked:
     tools: Sequence[dict[str, Any]]
     temperature: float
     max_tokens: int
-    seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +83,12 @@ class LanguageModel:
     prompts begin with is computed once."""
 
     def __init__(self, folder: Path, *, most: int = 8, wait_s: float = 0.05) -> None:
+        import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
+        self._draws = torch.Generator().manual_seed(
+            0
+        )  # one for all answers: the same prompt is not answered alike
         self._tokenizer = AutoTokenizer.from_pretrained(folder)
         self._model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto").eval()
         self._end = self._tokenizer.convert_tokens_to_ids("<|im_end|>")
@@ -145,9 +148,8 @@ class LanguageModel:
             sampled: list[list[int]] = [[] for _ in batch]
             logprobs: list[list[float]] = [[] for _ in batch]
             going = set(range(len(batch)))
-            generator = torch.Generator().manual_seed(hash((len(batch), *batch[0].prompt)) % 2**31)
             while True:
-                following = _chosen(logits, [waiting.asked.temperature for waiting in batch], generator)
+                following = _chosen(logits, [waiting.asked.temperature for waiting in batch], self._draws)
                 known = torch.log_softmax(logits, -1).gather(-1, following[:, None])[:, 0].tolist()
                 for row in sorted(going):
                     token = int(following[row])

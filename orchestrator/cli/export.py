@@ -81,7 +81,7 @@ def export(
         str | None,
         typer.Option(
             "--for",
-            help="Also in the shape of ms-swift, llama-factory, skyrl, slime or nemo-gym, in for-TRAINER/.",
+            help="Also in the shape of ms-swift, llama-factory, skyrl, slime, nemo-gym, prime-rl or verifiers, in for-TRAINER/.",
         ),
     ] = None,
     parquet: Annotated[bool, typer.Option("--parquet", help="Parquet files beside the JSON lines.")] = False,
@@ -142,8 +142,11 @@ def export(
     if trainer is not None:
         from ..training.export.trainers import for_trainer
 
-        for path in for_trainer(done.folder, trainer):
+        made = for_trainer(done.folder, trainer, options)
+        for path in made.files:
             typer.echo(str(path))
+        if why := ", ".join(f"{reason} {count}" for reason, count in made.rollouts.to_json().items()):
+            typer.echo(f"swe-agent: rollouts for {trainer}: left out {why}", err=True)
     if parquet:
         from ..training.export.parquet import to_parquet
 

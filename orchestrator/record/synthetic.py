@@ -144,6 +144,7 @@ class _Maker:
                 "message": f"m{len(self.messages)}",
                 "model": "synthetic",
                 "is_llm": self.is_llm,
+                "sampling": {"temperature": 1.0},
                 "finish_reason": "tool_calls",
                 "usage": {"prompt_tokens": 100 + step, "completion_tokens": 10},
                 "latency_s": 0.5,

@@ -135,3 +135,44 @@ def test_facts_come_from_the_cache_and_a_damaged_one_is_a_miss(make: Make, tmp_p
     assert fresh.facts == again.facts == Impact(fresh.tree).facts
     next(cache.glob("facts-*")).write_bytes(b"nothing of ours")
     assert Impact(fresh.tree, cache).facts == fresh.facts
+
+
+@pytest.mark.parametrize(
+    ("files", "suite"),
+    [
+        (  # a runner, a data file and a helper lie among tests; pytest, unittest, Django and nose name theirs
+            dict.fromkeys(
+                (
+                    *(
+                        "pkg/testing/runtests.py",
+                        "pkg/testing/randtest.py",
+                        "tests/latest.py",
+                        "tests/helper.py",
+                    ),
+                    *("pkg/tests/test_a.py", "tests/a_test.py", "tests/app/tests.py", "tests/testall.py"),
+                    *("tests/x_tests.py", "tests/LoadTest.py", "tests/ThingTests.py"),
+                ),
+                TEST,
+            ),
+            {
+                *("pkg/tests/test_a.py", "tests/a_test.py", "tests/app/tests.py", "tests/testall.py"),
+                *("tests/x_tests.py", "tests/LoadTest.py", "tests/ThingTests.py"),
+            },
+        ),
+        (  # named by the configuration, by name and by path
+            dict.fromkeys(
+                ("tests/check_a.py", "testing/python/b.py", "testing/c.py", "tests/test_d.py"), TEST
+            )
+            | {"tox.ini": "[pytest]\npython_files = check_*.py testing/python/*.py\n"},
+            {"tests/check_a.py", "testing/python/b.py", "tests/test_d.py"},
+        ),
+        (
+            dict.fromkeys(("tests/check_a.py", "tests/b.py", "tests/test_c.py"), TEST)
+            | {"pyproject.toml": '[tool.pytest.ini_options]\npython_files = ["check_*.py"]\n'},
+            {"tests/check_a.py", "tests/test_c.py"},
+        ),
+        ({"tests/one.py": TEST, "tests/two.py": TEST}, {"tests/one.py", "tests/two.py"}),  # named elsewhere
+    ],
+)
+def test_a_suite_holds_what_its_runner_takes(make: Make, files: Mapping[str, str], suite: set[str]) -> None:
+    assert set(make(files).tests) == suite

@@ -73,6 +73,19 @@ class Manifest:
                 return parser.get(section, name) or ""
         return ""
 
+    def pytest_setting(self, key: str) -> str:
+        """What pytest's configuration says of `key`, the words of a list joined by spaces; "" where it says nothing.
+        Of the files that pytest knows the first that holds a section for it counts."""
+        table = self.toml("tool", "pytest", "ini_options") or self.toml("tool", "pytest")
+        if self.pytest_ini.has_section("pytest"):
+            return self.cfg(self.pytest_ini, "pytest", key)
+        if isinstance(table, Mapping):
+            said = table.get(key, "")
+            return " ".join(map(str, said)) if isinstance(said, list) else str(said)
+        if self.tox.has_section("pytest"):
+            return self.cfg(self.tox, "pytest", key)
+        return self.cfg(self.setup_cfg, "tool:pytest", key)
+
     @cached_property
     def setup_arguments(self) -> Mapping[str, Any]:
         """Literal keyword arguments of the `setup()` call of setup.py; names bound to literals at module

@@ -2,19 +2,28 @@
 
 Fields by the code of their readers: ms-swift 4.6 (`MessagesPreprocessor`), LLaMA-Factory 0.9
 (`SharegptDatasetConverter`) and SkyRL 0.3 (`PromptDataset`); by their documentation: slime (`Sample.metadata` is an
-object) and NeMo Gym (`responses_create_params`).
+object) and NeMo Gym (`responses_create_params`). verifiers 0.4 and prime-rl (August 2026) are read from the records
+(`episodes`, `samples`), prime-rl's demonstrations from the table (`SFTDataset`).
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from ....tools.errors import ExportError
-from .export import MANIFEST
+from ...record.trajectory_file import load
+from .episodes import episodes
+from .export import MANIFEST, RowMaker
+from .options import ExportOptions, Tally
 from .rows import compact
+from .samples import samples
+from .view import View
+from .writer import in_test
 
 Fields: TypeAlias = dict[str, Any]
 Convert = Callable[[Fields], Fields]
@@ -109,6 +118,19 @@ def _nemo(row: Fields) -> Fields:
     }
 
 
+def _prime_sft(row: Fields) -> Fields:
+    """Arguments as text: Arrow would give every call the keys of all others, as nulls."""
+    return {"messages": [_texted(message) for message in row["messages"]], "tools": row["tools"]}
+
+
+def _texted(message: Fields) -> Fields:
+    calls = [
+        call | {"function": call["function"] | {"arguments": compact(call["function"]["arguments"])}}
+        for call in message.get("tool_calls") or ()
+    ]
+    return message | {"tool_calls": calls} if calls else message
+
+
 TRAINERS: Mapping[str, Mapping[str, Convert]] = {
     "ms-swift": {
         "sft": _swift,
@@ -126,36 +148,49 @@ TRAINERS: Mapping[str, Mapping[str, Convert]] = {
     "skyrl": {"grpo": _skyrl},
     "slime": {"grpo": _slime},
     "nemo-gym": {"grpo": _nemo},
+    "prime-rl": {"sft": _prime_sft},
+    "verifiers": {},
 }
 """Trainer → kind → how a row of ours becomes one of theirs."""
+OF_RECORDS: Mapping[str, RowMaker] = {"prime-rl": samples, "verifiers": episodes}
+"""Trainer → its rollouts, which take more than a row of `rollouts` holds."""
+_TRACES = "traces.jsonl"
 
 
 def check_trainer(trainer: str, formats: Sequence[str]) -> None:
     """Raises: ExportError when it is not known, or none of the formats is one that it reads."""
-    kinds = TRAINERS.get(trainer)
-    if trainer in ("prime-rl", "verifiers"):
-        raise ExportError(
-            f"--for {trainer} is not written yet: use {', '.join(TRAINERS)}, or rollouts as they are"
-        )
-    if kinds is None:
+    if trainer not in TRAINERS:
         raise ExportError(f"--for {trainer} is not known: use {', '.join(TRAINERS)}")
-    if "all" not in formats and not set(formats) & kinds.keys():
+    kinds = [*TRAINERS[trainer], *(("rollouts",) if trainer in OF_RECORDS else ())]
+    if "all" not in formats and not set(formats) & set(kinds):
         raise ExportError(f"--for {trainer} takes --format {', '.join(kinds)}")
 
 
-def for_trainer(folder: Path, trainer: str) -> list[Path]:
-    """Write the tables of an export that a trainer can read into `for-TRAINER/`; returns the files.
-    `trainer` is one of TRAINERS."""
+@dataclass(frozen=True, slots=True)
+class Written:
+    files: list[Path]
+    rollouts: Tally
+    """What was left out of rollouts that are read from the records."""
+
+
+def for_trainer(folder: Path, trainer: str, options: ExportOptions) -> Written:
+    """Write what a trainer can read of an export into `for-TRAINER/`. `trainer` is one of TRAINERS, `options` are
+    those of the export."""
     kinds = TRAINERS[trainer]
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     out = folder / f"for-{trainer}"
     out.mkdir()
     written: list[Path] = []
+    tally = Tally()
     for name, file in manifest["files"].items():
         kind, _, part = name.partition("/")
+        if kind == "rollouts" and trainer in OF_RECORDS:
+            path = out / part.removesuffix(".jsonl") / _TRACES if trainer == "verifiers" else out / name
+            written += _of_records(folder, path, OF_RECORDS[trainer], options, tally)
         if kind not in kinds or not file["rows"]:
             continue
-        path = out / f"{kind}-{part}"
+        path = out / (name if trainer in OF_RECORDS else f"{kind}-{part}")
+        path.parent.mkdir(exist_ok=True)
         with (folder / name).open("rb") as rows, path.open("w", encoding="utf-8") as target:
             for line in rows:
                 target.write(compact(kinds[kind](json.loads(line))) + "\n")
@@ -164,7 +199,33 @@ def for_trainer(folder: Path, trainer: str) -> list[Path]:
         path = out / "dataset_info.json"
         path.write_text(json.dumps({one.stem: _described(one) for one in written}, indent=2) + "\n", "utf-8")
         written.append(path)
-    return written
+    return Written(written, tally)
+
+
+def _of_records(folder: Path, path: Path, rows: RowMaker, options: ExportOptions, tally: Tally) -> list[Path]:
+    """The file, if it has a row: of the instances of its part of the split."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    held_out = "test" in (path.stem, path.parent.name)
+    limit = options.max_per_instance
+    taken: Counter[str] = Counter()
+    with (
+        path.open("w", encoding="utf-8", errors="backslashreplace") as target,
+        (folder / "trajectories.jsonl").open("rb") as records,
+    ):
+        for line in records:
+            view = View(load(line), len(line))
+            if in_test(view.instance, options) != held_out:
+                continue
+            for row in rows(view, options, tally):
+                taken[view.instance] += 1
+                if limit is not None and taken[view.instance] > limit:
+                    tally.drop("max_per_instance")
+                else:
+                    target.write(row.dumps() + "\n")
+    if path.stat().st_size:
+        return [path]
+    path.unlink()
+    return []
 
 
 def _described(path: Path) -> Fields:

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from ..test_files import is_test_file
 from .change import Change
 from .co_change import CoChange
+from .collected import collected
 from .fact_cache import FactCache
 from .facts import FileFacts, facts_of
 from .import_graph import ImportGraph
@@ -83,17 +84,15 @@ class Impact:
     def tests(self) -> tuple[str, ...]:
         """Files that hold tests, sorted."""
         facts = self.facts
-        return tuple(
-            sorted(
-                path
-                for path in self.tree.blobs
-                if is_test_file(path)
-                and PurePosixPath(path).name not in ("conftest.py", "__init__.py")
-                and (not path.endswith(".py") or facts[path].tests)
-                and (path.endswith(".py") or is_of_another_language(path))
-                and not (_DATA & set(PurePosixPath(path).parts[:-1]) and not named_test(path))
-            )
-        )
+        among = [
+            path
+            for path in self.tree.blobs
+            if is_test_file(path)
+            and PurePosixPath(path).name not in ("conftest.py", "__init__.py")
+            and not (_DATA & set(PurePosixPath(path).parts[:-1]) and not named_test(path))
+        ]
+        python = collected([path for path in among if path.endswith(".py") and facts[path].tests], self.tree)
+        return tuple(sorted([*python, *filter(is_of_another_language, among)]))
 
     @cached_property
     def graph(self) -> ImportGraph:
