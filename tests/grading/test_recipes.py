@@ -67,6 +67,7 @@ def test_one_that_cannot_be_had_leaves_the_others_together(said: str, named: str
         ("No module named 'numpy.distutils'", "numpy>=1.13"),
         ("x.pyx: Cython must be installed to build from a checkout. 'x.c'", "cython>=0.21"),
         ("No module named 'jinja2'\nfailed: please install cython", "cython>=0.21"),
+        ("x\nCython.Compiler.Errors.CompileError: sklearn/cluster/_hierarchical_fast.pyx", "cython<3"),
         ("No module named 'squatted'", None),  # no build file requires it
         ("No module named 'addressed'", None),  # the index alone is asked
     ],
