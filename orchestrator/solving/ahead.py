@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from ...tools.errors import SandboxError
@@ -44,9 +44,10 @@ class Ahead:
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def start(self, files: Sequence[str]) -> None:
-        """Once; nothing happens on a machine with a single core."""
+        """Once; nothing happens on a machine with a single core, or without walls."""
         self.files = files[:MOST_FILES]
-        if self.files and self._thread is None and (os.cpu_count() or 1) > 1:
+        walls = self.workspace.sandbox.kind != "plain"
+        if self.files and walls and self._thread is None and (os.cpu_count() or 1) > 1:
             self._thread = threading.Thread(target=self._work, name="ahead", daemon=True)
             self._thread.start()
 
@@ -101,7 +102,7 @@ class Ahead:
             began = time.monotonic()
             try:
                 report = self.runner.run(fork, [left[0]], timeout=min(_FILE_S, room), cold=True)
-            except (SandboxError, OSError):
+            except Exception:  # a check will ask for itself, and say what is wrong
                 report = None
             with self._changed:
                 ended = self._fork is fork
@@ -125,10 +126,8 @@ class Ahead:
                 self._changed.wait(_LOOK_AGAIN_S)
             if self._over:
                 return None
-            try:
+            with suppress(SandboxError):
                 self._fork = self.workspace.fork()
-            except SandboxError:
-                return None
             return self._fork
 
 

@@ -88,7 +88,7 @@ def test_what_was_run_ahead_is_not_asked_again_and_changes_no_verdict(suite_of: 
 
 
 def test_a_check_ends_what_is_run_ahead_and_it_is_begun_again(suite_of: Callable[..., Suite]) -> None:
-    suite = suite_of(**{"test_slow.py": "import pathlib, time\ndef test_slow(): time.sleep(8)\n"})
+    suite = suite_of(**{"test_slow.py": "import pathlib, time\ndef test_slow(): time.sleep(4)\n"})
     ahead = suite.commit.ahead
     ahead.start(["test_slow.py"])
     until(lambda: ahead._fork is not None)
