@@ -80,8 +80,7 @@ class Inputs:
         if isinstance(value, (list, tuple)):
             return type(value)(self._items(list(value), pool))
         if isinstance(value, dict):
-            items = self._items([list(item) for item in value.items()], pool)
-            return {key: inner for key, inner in items if isinstance(key, (str, int, float, tuple))}
+            return self._table(value, pool)
         return value
 
     def _text(self, value: str, pool: dict[str, list[Any]]) -> str:
@@ -121,6 +120,24 @@ class Inputs:
         else:
             items[at] = self._mutate(items[at], pool)
         return items
+
+    def _table(self, value: dict[Any, Any], pool: dict[str, list[Any]]) -> dict[Any, Any]:
+        """One entry dropped, given another key or another value, or a new one."""
+        rng = self.random
+        items = list(value.items())
+        if not items:
+            return value
+        at = rng.randrange(len(items))
+        key, inner = items[at]
+        choice = rng.randrange(4)
+        if choice == 0:
+            items.pop(at)
+        elif choice == 1:
+            items[at] = (key, self._mutate(inner, pool))
+        else:
+            fresh = self._mutate(key, pool)
+            items[at : at + (choice == 2)] = [(fresh, inner)]
+        return dict(items)
 
     def _rule(self, column: Sequence[Any]) -> Callable[[Any], Any]:
         """What every known value of one argument obeys, restored after a mutation."""

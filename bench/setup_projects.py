@@ -1,17 +1,21 @@
 """Are ordinary projects set up inside the walls, and how long does it take?
 
     python bench/setup_projects.py --out DIR [--only NAME] [--sources DIR]
+    python bench/setup_projects.py --out DIR --before PYTHON [--rounds N]
 
 Source distributions from the package index, one for each way of building, become git repositories; one of them keeps
-part of its sources in a submodule. Each is set up with an empty cache of environments (downloads are kept between
-projects, as they are for a user), then its package is imported and its tests are asked for in a sandbox over the
-repository. OUT/results.jsonl holds a line per project and is appended to: a stopped run goes on.
+part of its sources in a submodule. Each is set up with an empty cache, then its package is imported and its tests are asked for in a sandbox over the
+repository. OUT/results.jsonl holds a line per project and is appended to: a stopped run goes on. With `--before`, the
+interpreter of an environment that has another version of this package, both set up every project in turns, each time in
+a process of its own with caches of its own, downloads included.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import statistics
 import subprocess
 import sys
 import tarfile
@@ -141,6 +145,50 @@ def table(rows: list[Row]) -> str:
     return "\n".join([*lines, f"{sum(not row.error for row in rows)} of {len(rows)} work"])
 
 
+def read(log: Path) -> list[Row]:
+    return [Row(**json.loads(line)) for line in log.read_text().splitlines()] if log.exists() else []
+
+
+def one_of(release: Release, python: str, out: Path, sources: Path) -> None:
+    """Set one project up in a process of `python`, with empty caches; OUT has it then."""
+    if any(row.name == release.name for row in read(out / "results.jsonl")):
+        return
+    caches = out / "caches" / release.name
+    subprocess.run(["rm", "-rf", str(caches)], check=True)
+    env = {name: value for name, value in os.environ.items() if name != "UV_CACHE_DIR"}
+    command = [python, __file__, "--out", str(out), "--sources", str(sources), "--only", release.name]
+    subprocess.run(command, env=env | {"XDG_CACHE_HOME": str(caches)}, check=True, stdout=sys.stderr)
+    subprocess.run(["rm", "-rf", str(caches), str(out / "work" / release.name)], check=True)
+
+
+def compare(wanted: list[Release], before: str, rounds: int, out: Path, sources: Path) -> str:
+    """Both versions in turns over each project, as a table of seconds. Raises: CalledProcessError."""
+    pythons = {"before": before, "after": sys.executable}
+    lines = ["| project | built by | before, s | after, s | after / before |", "|---|---|---|---|---|"]
+    ratios: list[float] = []
+    for release in wanted:
+        took: dict[str, list[float]] = {which: [] for which in pythons}
+        errors: list[str] = []
+        for number in range(rounds):
+            for which, python in pythons.items():
+                place = out / f"{which}-{number + 1}"
+                one_of(release, python, place, sources)
+                row = next(row for row in read(place / "results.jsonl") if row.name == release.name)
+                took[which].append(row.seconds)
+                errors += [f"{which}: {row.error[:120]}"] if row.error else []
+        ratio = statistics.mean(took["after"]) / statistics.mean(took["before"])
+        ratios += [] if errors else [ratio]
+        shown = [", ".join(map(str, took[which])) for which in pythons]
+        lines.append(
+            f"| {release.name} | {release.kind} | {' | '.join(shown)} | {errors[0] if errors else f'{ratio:.2f}'} |"
+        )
+    if ratios:
+        lines.append(
+            f"{len(ratios)} of {len(wanted)} work with both; median ratio {statistics.median(ratios):.2f}"
+        )
+    return "\n".join(lines)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--out", type=Path, required=True, help="folder for results; the same one resumes")
@@ -148,18 +196,25 @@ def main() -> int:
         "--sources", type=Path, help="folder of the source distributions (default: downloaded)"
     )
     parser.add_argument("--only", default="", help="projects whose names hold this text")
+    parser.add_argument("--before", metavar="PYTHON", help="the version to compare with; both in turns")
+    parser.add_argument("--rounds", type=int, default=2, help="how often each (default: %(default)s)")
     options = parser.parse_args()
     options.out = options.out.resolve()
     options.out.mkdir(parents=True, exist_ok=True)
+    sources = (options.sources or options.out / "sources").resolve()
+    wanted = [release for release in RELEASES if options.only in release.name]
+    if options.before:
+        print(compare(wanted, options.before, options.rounds, options.out, sources))
+        return 0
     log = options.out / "results.jsonl"
-    rows = [Row(**json.loads(line)) for line in log.read_text().splitlines()] if log.exists() else []
-    for release in RELEASES:
-        if options.only not in release.name or any(row.name == release.name for row in rows):
+    rows = read(log)
+    for release in wanted:
+        if any(row.name == release.name for row in rows):
             continue
         folder = options.out / "work" / release.name
         subprocess.run(["rm", "-rf", str(folder)], check=True)
         try:
-            row = measure(release, options.sources or options.out / "sources", folder)
+            row = measure(release, sources, folder)
         except (subprocess.CalledProcessError, ValueError) as error:
             print(f"{release.name}: not counted, {error}", file=sys.stderr)
             continue

@@ -191,14 +191,16 @@ def run_compare(runs: Sequence[str], *, as_json: bool, output: Path | None = Non
     a, b = runs
     first, second = read_verdicts(a), read_verdicts(b)
     paired = compare_paired(first, second)
+    if not paired.n:
+        raise UsageError(
+            f"the two runs share no graded instance ({len(first)} in {a}, {len(second)} in {b}): there is nothing to compare"
+        )
     result = {"run_a": a, "run_b": b, **paired.to_json()}
     if output is not None:
         _export(output, result, first, second)
     if as_json:
         print(json.dumps(result, ensure_ascii=False))
         return ExitCode.OK
-    if not paired.n:
-        raise UsageError("the two runs share no graded instance")
     print(
         f"{paired.n} instances in both: A {result['rate_a']:.1%}, B {result['rate_b']:.1%}; "
         f"both {paired.both}, only A {len(paired.only_a)}, only B {len(paired.only_b)}, neither {paired.neither}; "

@@ -8,11 +8,12 @@ for tox's interpreter links, freezes without dependencies.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from .installer import Installer
 from .interpreter import Interpreter
+from .missing import missing_requirement
 from .spec import EnvironmentSpec
 
 _COMPILE = (
@@ -20,6 +21,10 @@ _COMPILE = (
     "compileall.compile_dir('.',quiet=2,maxlevels=30,workers=0,rx=re.compile(r'[/\\\\](tests?|testing)[/\\\\]'))"
 )
 """Tests are left out: a run imports few of them."""
+
+
+_MOST_MISSING = 4
+"""Packages that one build may ask for while it runs."""
 
 
 class Builder(Installer):
@@ -39,6 +44,7 @@ class Builder(Installer):
         if created and cutoff and created < cutoff:
             self.other_dates.insert(0, created)
         self.testbed = self.workdir = directory / "testbed"
+        self._added: list[tuple[str, str | None]] = []
 
     def build(self) -> None:
         """Raises: ProjectError naming the step that failed and the log."""
@@ -76,14 +82,38 @@ class Builder(Installer):
                 return
         python = str(self.venv / "bin/python")
         legacy = [python, "-m", "pip", "install", "-q", "--no-build-isolation"]
-        if self.until(lambda date: self.run([*legacy, *target], date) == 0):
+
+        def installed(date: str | None, what: Sequence[str]) -> bool:
+            return self._adding(lambda: self.run([*legacy, *what], date), date) == 0
+
+        if self.until(lambda date: installed(date, target)):
             self.notes.append("installed by pip, without build isolation")
         elif self.run([python, "setup.py", "-q", "develop", "--no-deps"]) == 0:
             self.notes.append("installed by setup.py develop, without its dependencies")
-        elif self.until(lambda date: self.run([*legacy, f".{extras}"], date) == 0):
+        elif self.until(lambda date: installed(date, [f".{extras}"])):
             self.notes.append("installed as a copy: an editable install failed")
         else:
             self.fail("the project could not be installed")
+
+    def _pip(self, target: Sequence[str], date: str | None) -> int:
+        if "--no-build-isolation" not in target:
+            return super()._pip(target, date)
+        return self._adding(lambda: super(Builder, self)._pip(target, date), date)
+
+    def _adding(self, attempt: Callable[[], int], date: str | None) -> int:
+        """The exit code of `attempt`, a build in the environment itself. One that stops at a missing package which
+        only its running names goes on with it, of the same date; each is tried once a date."""
+        code = attempt()
+        while code != 0 and len(self._added) < _MOST_MISSING:
+            wanted = missing_requirement(self.last, self.testbed)
+            if wanted is None or (wanted, date) in self._added:
+                break
+            self._added.append((wanted, date))
+            if super()._pip([wanted, *self._pins()], date) != 0:
+                break
+            self.note(f"{wanted} was asked for by the running build alone and was added")
+            code = attempt()
+        return code
 
     def _install_runner(self) -> None:
         """pytest, where the test command names it and nothing of the specification brought it."""

@@ -195,7 +195,7 @@ class Settings(SandboxSettings, VerificationSettings, LimitSettings, SearchSetti
     measure: Annotated[
         Literal["auto", "none", "lint", "coverage", "all"],
         Flag(
-            "What the reward weighs beyond tests; auto: lint, where ruff is; coverage runs tests twice more.",
+            "What the reward weighs beyond tests; auto: lint; coverage runs tests twice more.",
             group="Verification",
         ),
     ] = "auto"

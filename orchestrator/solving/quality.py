@@ -39,7 +39,7 @@ class Measure:
 
     @classmethod
     def of(cls, text: str) -> Measure:
-        """`auto` is lint, where ruff is installed."""
+        """`auto` is lint; without ruff, which comes with the package, nothing."""
         return cls(text in ("auto", "lint", "all") and ruff() is not None, text in ("coverage", "all"))
 
 
@@ -160,6 +160,8 @@ async def measure_candidates(
     is the chosen one, what came of it and what it cost. What fails is not measured, and ends nothing.
     Raises: asyncio.CancelledError."""
     measure = Measure.of(stage.team.request.measure)
+    if candidates and stage.team.request.measure == "auto" and ruff() is None:
+        recorder.tell("lint is not measured: ruff is missing (pip install ruff, or --measure none)")
     if not candidates or measure == Measure(False, False):
         return
     check, kept = judged.check if judged else None, stage.reproduction

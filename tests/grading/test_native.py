@@ -226,6 +226,11 @@ def test_compare_and_seeds(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ})
     found = json.loads(done.stdout)
     assert (found["instances"], found["only_a"], found["only_b"], found["p_value"]) == (3, ["i2"], [], 1.0)
+    (tmp_path / "b.json").write_text(json.dumps({"resolved_ids": ["i9"]}))
+    apart = subprocess.run([*command, "--output", str(tmp_path / "c.json")], capture_output=True, text=True)
+    assert (apart.returncode, apart.stdout) == (2, "")
+    assert "share no graded instance (3 in" in apart.stderr
+    assert not (tmp_path / "c.json").exists()
 
 
 @pytest.mark.parametrize(

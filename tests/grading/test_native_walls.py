@@ -155,6 +155,23 @@ def test_a_dependency_that_a_patch_adds_is_built_inside(host: Host) -> None:
     assert not host.mark.exists()
 
 
+def test_what_only_the_running_build_asks_for(host: Host) -> None:
+    (host.home / "index/helper").mkdir()
+    with zipfile.ZipFile(host.home / "index/helper/helper-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("helper.py", "")
+        wheel.writestr("helper-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: helper\nVersion: 1.0\n")
+        wheel.writestr(
+            "helper-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr("helper-1.0.dist-info/RECORD", "")
+    files = repository(host, prelude="import helper\n") | {
+        "setup.cfg": "[options]\nsetup_requires =\n    helper>=1\n"
+    }
+    environment = host.native("demo", files, "true")
+    assert "helper>=1 was asked for by the running build alone and was added" in environment.notes
+    assert list(environment.venv.glob("lib/python*/site-packages/demo.pth"))
+
+
 def test_no_project_reaches_the_packages_of_another(host: Host) -> None:
     place = str(host.home / "cache/native/**/site-packages")
     prelude = f"""

@@ -11,6 +11,7 @@ from swe_agent.orchestrator.benchmarks.rows import instance_of
 from swe_agent.orchestrator.grading.constraints import constraints_of, culprit_of, readable, with_wheels
 from swe_agent.orchestrator.grading.installer import LOG, leaving_only_the_log
 from swe_agent.orchestrator.grading.mirror import checkout
+from swe_agent.orchestrator.grading.missing import missing_requirement
 from swe_agent.orchestrator.grading.requirements import only_conda_at
 from swe_agent.orchestrator.grading.spec import EnvironmentSpec
 from swe_agent.orchestrator.grading.submodules import fill_submodules
@@ -56,6 +57,28 @@ def test_versions_of_the_time_before_pep_440_do_not_take_a_list_along() -> None:
 def test_one_that_cannot_be_had_leaves_the_others_together(said: str, named: str | None) -> None:
     assert culprit_of(said, ["numpy==1.2", "gtk3", "pygobject>=3"]) == named
     assert culprit_of(said, ["gtk3"]) is None
+
+
+@pytest.mark.parametrize(
+    ("module", "wanted"),
+    [
+        ("jinja2", "jinja2>=2.7"),
+        ("extension_helpers", "extension-helpers"),
+        ("numpy.distutils", "numpy>=1.13"),
+        ("squatted", None),  # no build file speaks of it
+        ("addressed", None),  # the index alone is asked
+    ],
+)
+def test_a_package_that_a_running_build_lacks(tmp_path: Path, module: str, wanted: str | None) -> None:
+    (tmp_path / "setup.py").write_text(
+        "import squatted\nextra = ['jinja2>=2.7', 'addressed @ https://e.example/x']\n"
+    )
+    (tmp_path / "setup.cfg").write_text(
+        "[options]\nsetup_requires =\n    numpy>=1.13\n    extension-helpers\n"
+    )
+    said = f"  File 'setup.py'\nModuleNotFoundError: No module named '{module}'\nerror: it failed"
+    assert missing_requirement(said, tmp_path) == wanted
+    assert missing_requirement("error: it failed", tmp_path) is None
 
 
 def test_a_version_from_tags_takes_the_past_down_to_the_nearest(tmp_path: Path) -> None:

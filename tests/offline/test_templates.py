@@ -120,11 +120,46 @@ CASES = {
         "",
         (),
     ),
+    "parameter of a lambda": (
+        "def f(row):\n    return sorted(row, key=lambda x: {}.bit_length())\n",
+        "row",
+        "abs(x)",
+        "",
+        (),
+    ),
+    "table that is only filled": (
+        "def f(row):\n    seen = {{}}\n    for i in row:\n        seen[i] = seen.get(i, 0) + 1\n{}    return len(row)\n",
+        "",
+        "    if any(n > 1 for n in seen.values()):\n        return len(row)\n",
+        "",
+        (),
+    ),
+    "table that nothing is looked up in": (
+        "def f(line):\n    units = ['km', 'mi']\n    if not line:\n        return False\n{}    return True\n",
+        "",
+        "    if line not in units:\n        return False\n",
+        "",
+        (),
+    ),
+    "separator": ("def f(line):\n    return line + {}line.upper()\n", "", "'/' + ", "", ()),
+    "name in quotes": ("def f(line):\n    return {}\n", "'line'", "line", "", ()),
+    "bytes": ("def f(line):\n    return h({})\n", "line", "line.encode()", "", ("TypeError",)),
+    "whole of a list": ("def f(row):\n    return {}\n", "row[0]", "max(row)", "", ()),
+    "measure of an element": (
+        "def f(words):\n    return sorted(words{})\n",
+        "",
+        ", key=lambda x: (-len(x), x)",
+        "",
+        (),
+    ),
     "copy": ("def f(self):\n    return {}\n", "self.items", "self.items[:]", "", ()),
 }
 
 
-KINDS = {"row": ["list[int]"], "i": ["int"], "n": ["int"], "ranks": ["dict[str]"]}
+KINDS = {
+    "row": ["list[int]"], "i": ["int"], "n": ["int"], "ranks": ["dict[str]"], "seen": ["dict[int]"],
+    "units": ["list[str]"], "line": ["str"], "words": ["list[str]"],
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES)

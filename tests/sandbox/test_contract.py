@@ -71,6 +71,21 @@ def test_the_environment_is_clean(sandbox: Sandbox) -> None:
     assert sandbox.exec("echo $A $B", env={"A": "1", "B": "2 3"}).output == "1 2 3\n"
 
 
+def test_extended_attributes_of_a_fork_stay_in_its_line(sandbox: Sandbox) -> None:
+    """Its own forks may have them, and see the same files; what it was forked from and the patch never do."""
+    mark = "import os; [os.setxattr(p, 'user.' + n, b'y') for p in ('run.sh', 'pkg') for n in ('mark', 'overlay.opaque')]"
+    look = "import os; print([n for p in ('run.sh', 'pkg') for n in os.listxattr(p) if 'mark' in n])"
+    with sandbox.fork() as fork:
+        if fork.exec(["python3", "-c", mark]).exit_code != 0:
+            pytest.skip("no extended attributes here")
+        with fork.fork() as child:
+            assert child.exec("ls pkg").output == sandbox.exec("ls pkg").output != ""
+            assert (
+                child.exec("git status --porcelain").output == sandbox.exec("git status --porcelain").output
+            )
+    assert sandbox.exec(["python3", "-c", look]).output == "[]\n"
+
+
 def test_long_output_keeps_head_and_tail(sandbox: Sandbox) -> None:
     result = sandbox.exec("echo first; yes middle | head -c 3000000; echo; echo last")
     assert result.truncated

@@ -98,6 +98,16 @@ for child in range(40):
 time.sleep(5); print('BROKEN')
 """
 
+_MARKS = """import os
+open('marked', 'w').close()
+for path in ('.', 'file.txt', 'marked'):
+    for name in ('trusted.overlay.opaque', 'security.ima', 'security.capability', 'user.overlay.opaque', 'user.overlay.whiteout'):
+        value = bytes.fromhex('0100000200200000' + '0' * 24) if 'cap' in name else b'y'
+        try: os.setxattr(path, name, value)
+        except OSError as e: print(e); continue
+        if not name.startswith('user.'): print('BROKEN', name)
+"""
+
 PROGRAMS = (
     Program("read a private file of the host", _reads("@SECRET@")),
     Program("read it through /proc/1/root", _reads("/proc/1/root@SECRET@")),
@@ -132,6 +142,7 @@ PROGRAMS = (
     Program("set up io_uring", "import ctypes\nb = ctypes.create_string_buffer(120)\n" + _call((425, 425), "4, b"), harmful=True),
     Program("become root", "import os\ntry:\n    os.setuid(0); print('BROKEN' if open('/proc/self/status').read().split('CapEff:\\t')[1][:16] != '0' * 16 else 'root of nothing')\nexcept OSError as e: print(e)"),
     Program("make a device node", "import os\ntry:\n    os.mknod('disk', 0o60600, os.makedev(8, 0)); print('BROKEN')\nexcept OSError as e: print(e)", harmful=True),
+    Program("mark files by extended attributes for the kernel or other forks", _MARKS),
     Program("outlive the command", "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        time.sleep(3); open('@TARGET@', 'w').write('late')\n    os._exit(0)\n"),
     Program("end the sandbox's own shell", "import os, signal\nfor name in ('0', '1'):\n    try: open('/proc/1/fd/' + name, 'w').write('exit\\n')\n    except OSError as e: print(e)\nfor s in (9, 15, 1, 19):\n    try: os.kill(1, s)\n    except OSError as e: print(e)", harmful=True),
     Program("a fork bomb", "import os, time\nn = 0\ntry:\n    while n < 400:\n        if os.fork() == 0: time.sleep(10); os._exit(0)\n        n += 1\n    print('BROKEN')\nexcept OSError as e: print(n, e)", bounded=True, harmful=True),

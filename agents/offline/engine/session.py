@@ -190,6 +190,7 @@ class Session:
         fence.install()
         fence.learning = True
         first = self._first(suite, failing)
+        met = list(suite.recorder.met)
         hung = {test for test in failing if first[test].error == "Stop"}
         bad = [test for test in failing if not first[test].passed and not first[test].skipped]
         seconds = max(0.0005, sum(first[t].seconds for t in bad if t not in hung))
@@ -210,7 +211,7 @@ class Session:
         red = [unit for test in bad for unit, good in first[test].units.items() if not good]
         green += [unit for test in bad for unit, good in first[test].units.items() if good]
         bad.sort(key=lambda test: (test in hung, test))
-        errors = [first[test].error.partition(":")[0] for test in bad]
+        errors = [first[test].error.partition(":")[0] for test in bad] + met
         return {
             "failing": bad, "passing": passing, "red": red, "green": green, "seconds": seconds + spent,
             "failing_s": seconds, "reuse": reuse, "writes": sorted(fence.allowed), "errors": list(dict.fromkeys(errors)),

@@ -22,10 +22,14 @@ class Recorder:
     def __init__(self) -> None:
         self.events: list[tuple[int, bool]] = []
         self.cut: Callable[[int, bool], None] | None = None
-        self.seen: dict[int, int] = {}
+        self.met: list[str] = []
+        """Names of the exceptions that ended an assertion, each once."""
 
     def __call__(self, line: int, error: BaseException | None) -> None:
         self.events.append((line, error is None))
+        name = type(error).__name__
+        if error is not None and name not in self.met:
+            self.met.append(name)
         if self.cut is not None:
             self.cut(line, error is None)
 

@@ -14,15 +14,18 @@ from .entries import entries
 from .exceptions import exceptions
 from .indices import indices
 from .ingredients import ingredients
+from .insertions import insertions
 from .names import names, wraps
 from .operators import operators
 from .siblings import siblings
-from .statements import insertions, statements
+from .statements import statements
 from .subscripts import subscripts
+from .texts import texts
+from .unused import unused
 
 FAMILIES = (
     constants, operators, names, calls, subscripts, wraps, statements, conditions, insertions, ingredients,
-    entries, exceptions, siblings, branches, indices,
+    entries, exceptions, siblings, branches, indices, texts, unused,
 )  # fmt: skip
 # What is run when a module is imported: tables, defaults, class bodies. Their candidates cost a fresh run each.
 AT_IMPORT = (constants, entries, calls, names, operators, subscripts, siblings)

@@ -9,13 +9,20 @@ import ast
 from collections.abc import Iterator
 from typing import List, Optional
 
-from .context import Context, Edit
+from .context import Context, Edit, base, elements
 from .signatures import flags_of
 
 _KEYS = (
     "len", "str", "abs", "lambda x: x[0]", "lambda x: x[1]", "lambda x: -x", "lambda x: (len(x), x)", "str.lower",
     "sum", "set", "int",
 )  # fmt: skip
+_MEASURES = {
+    "str": ("len(x)", "-len(x)", "len(set(x))", "-len(set(x))", "x.lower()", "x[-1]", "x[::-1]"),
+    "int": ("abs(x)", "-abs(x)", "str(x)", "sum(map(int, str(abs(x))))", "bin(x).count('1')"),
+    "list": ("len(x)", "-len(x)", "x[0]", "x[-1]", "-x[-1]", "sum(x)", "max(x)"),
+    "tuple": ("x[0]", "x[-1]", "-x[0]", "-x[-1]", "sum(x)"),
+}
+"""What elements of a kind are put in order by."""
 _MORE = {
     "round": (("2", 0.06), ("1", 0.06)), "int": (("2", 0.06), ("10", 0.06), ("16", 0.06)),
     "sum": (("1", 0.12),), "enumerate": (("1", 0.12),),
@@ -116,6 +123,10 @@ def _key(call: _Call) -> Iterator[Edit | None]:
         return
     for key in _KEYS:
         yield call.keyword(f"key={key}", "key argument", 0.12)
+    inside = base(elements(call.ctx.kind(call.node.args[0]))) if call.node.args else None
+    for rank, measure in enumerate(_MEASURES.get(inside or "", ())):
+        for key in (measure, f"({measure}, x)"):
+            yield call.keyword(f"key=lambda x: {key}", "key argument", 0.1 / (1 + 0.1 * rank))
     for key in keys_by_table(call.ctx):
         yield call.keyword(f"key={key}", "key argument", 0.12)
     for inner in call.ctx.nodes:

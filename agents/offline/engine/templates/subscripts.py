@@ -8,7 +8,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from .context import Context, Edit
+from .context import Context, Edit, base
+
+_WHOLES = ("sum", "max", "min", "len", "any", "all")
 
 
 def subscripts(ctx: Context, node: ast.AST) -> Iterator[Edit | None]:
@@ -88,6 +90,14 @@ def _index(ctx: Context, node: ast.Subscript) -> Iterator[Edit | None]:
             # x[i][j] -> x[j][i]
             outer, first = ctx.text_at(node.value.value, 16), ctx.text_at(_plain(node.value.slice))
             yield ctx.edit(node, f"{outer}[{text}][{first}]", "index swap", 0.4)
+        if base(ctx.kind(node.value)) in ("list", "tuple") and not isinstance(node.parent, ast.Subscript):  # type: ignore[attr-defined]
+            made = isinstance(
+                node.value, ast.ListComp
+            )  # an element of what was made for this is seldom wanted
+            for name in _WHOLES:
+                yield ctx.edit(
+                    node, f"{name}({ctx.text_at(node.value)})", "element to whole", 0.15 if made else 0.05
+                )
     for value, prior in (("0", 0.2), ("-1", 0.25), ("1", 0.15), (f"-{ctx.text_at(inner, 13)}", 0.1)):
         if value != text:
             yield ctx.edit(node, f"{whole}[{value}]", "index value", prior)

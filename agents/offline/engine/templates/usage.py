@@ -7,13 +7,16 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import List, NamedTuple, Tuple
 
-_NUMBER = re.compile(r"(?<![\w.-])\d+(?![\w.])")
+NUMBER = re.compile(r"(?<![\w.-])\d+(?!\w|\.\d)")
 _EXAMPLE = re.compile(r"\s*(>>>|\.\.\.|[\[({\d'\"])|.*(=>|==|->|➞)")
+
+
+_FILLING = ("append", "add", "extend", "insert", "update", "setdefault")
 
 
 class Usage(NamedTuple):
     unread: Tuple[str, ...]
-    """Bound and never read."""
+    """Bound and never read; a table that is only filled counts as never read."""
     unchanged: Tuple[str, ...]
     """Local names that are bound to a constant once and never changed."""
     asking: Tuple[str, ...]
@@ -24,7 +27,7 @@ def usage(root: ast.AST, nodes: Sequence[ast.AST]) -> Usage:
     """What becomes of the names of the function `root`, whose nodes are `nodes`."""
     inner = [n for n in nodes if isinstance(n, ast.FunctionDef) and n is not root]
     names = [n for n in nodes if isinstance(n, ast.Name)]
-    read = {n.id for n in names if isinstance(n.ctx, ast.Load)}
+    read = {n.id for n in names if isinstance(n.ctx, ast.Load) and not _filled(n)}
     stored = [n.id for n in names if isinstance(n.ctx, ast.Store)]
     parameters = [n.arg for n in nodes if isinstance(n, ast.arg) and n.arg not in ("self", "cls")]
     unread = {*stored, *parameters, *(n.name for n in inner)} - read
@@ -42,7 +45,27 @@ def usage(root: ast.AST, nodes: Sequence[ast.AST]) -> Usage:
     )
 
 
+def _filled(name: ast.Name) -> bool:
+    """Whether the name stands in a statement that does nothing but fill the table of this name."""
+    statement: ast.AST = name
+    while not isinstance(statement, ast.stmt):
+        statement = statement.parent  # type: ignore[attr-defined]
+    if isinstance(statement, (ast.Assign, ast.AugAssign)):
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        owners = [target.value for target in targets if isinstance(target, ast.Subscript)]
+        return len(owners) == len(targets) and all(_is(owner, name.id) for owner in owners)
+    call = getattr(statement, "value", None)
+    filling = (
+        isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in _FILLING
+    )
+    return isinstance(statement, ast.Expr) and filling and _is(call.func.value, name.id)
+
+
+def _is(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
+
+
 def numbers_said(doc: str, said: Iterable[str] = ()) -> List[str]:
     """Numbers of the docstring's sentences (not of its examples), and those that the issue says."""
     prose = [line for line in doc.splitlines() if not _EXAMPLE.match(line)]
-    return list(dict.fromkeys([*_NUMBER.findall(" ".join(prose)), *said]))[:12]
+    return list(dict.fromkeys([*NUMBER.findall(" ".join(prose)), *said]))[:12]
