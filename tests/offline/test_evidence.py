@@ -15,6 +15,7 @@ BETTER = {
     "a sign that is said": ("'''Whether d is below zero.'''\n    return d {} 0", "==", "<", ">"),
     "a separator that is said": ("'''Joined by dashes.'''\n    return {}.join(d)", "''", "'-'", "'+'"),
     "a name that is never read": ("low = d - 5\n    return {}", "d > 0", "d > low", "d > 9"),
+    "a name that would be read no more": ("return [{} for i in range(d)]", "i", "i + m", "d + m"),
     "the bound of a range": ("return [i for i in range({}) if i < m]", "d", "d + 1", "d + m"),
     "the bound of a slice": ("return m[:{}]", "d - 1", "d", "d - m"),
     "no special case": ("return d + {}", "1", "2", "47"),

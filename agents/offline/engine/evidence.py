@@ -45,9 +45,11 @@ def evidence(base: Chunk, text: str, issue: str = "") -> float:
     added, removed = new - old, old - new
     total = _of_numbers(added, removed, frozenset(numbers_said(doc, NUMBER.findall(issue))), old)
     total += _of_signs(added, removed, words) + _of_characters(added, removed, words)
-    unread = usage(function, list(ast.walk(function))).unread
-    total += _UNREAD * any(added[name] for name in unread)
-    return total + _BOUND * _bounded(base, text)
+    try:
+        edited = base.with_text(text).function
+    except (SyntaxError, IndexError, AttributeError):
+        return total
+    return total + _of_unread(function, edited) + _BOUND * _bounded(function, edited)
 
 
 def _of_numbers(added: Counter[str], removed: Counter[str], said: FrozenSet[str], old: Counter[str]) -> float:
@@ -77,12 +79,15 @@ def _literal(token: str) -> str:
     return token[1:-1].replace("\\n", "\n") if token[0] in "'\"" else ""
 
 
-def _bounded(base: Chunk, text: str) -> bool:
+def _of_unread(one: ast.AST, two: ast.AST) -> float:
+    """Names that are bound and never read: fewer of them speak for an edit, more of them against it."""
+    before, after = (set(usage(function, list(ast.walk(function))).unread) for function in (one, two))
+    return _UNREAD * (bool(before - after) - bool(after - before))
+
+
+def _bounded(one: ast.AST, two: ast.AST) -> bool:
     """Whether the edit moves the bound of a range or a slice by one."""
-    try:
-        pairs = list(path(base.function, base.with_text(text).function))
-    except (SyntaxError, IndexError, AttributeError):
-        return False
+    pairs = list(path(one, two))
     within = any(isinstance(a, ast.Slice) or _is_range(a) for a, _ in pairs)
     return within and bool(pairs) and _by_one(*pairs[-1])
 
