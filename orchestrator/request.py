@@ -122,6 +122,8 @@ class SolveResult:
     """Tests, helpers and test configuration that the patch brings or changes; it was judged without them."""
     marks: tuple[str, ...] = ()
     """Signs that the patch reaches for its judge."""
+    special_cases: tuple[str, ...] = ()
+    """What it answers to the very values of the tests that show the issue, as they expect it: somebody has to look."""
     unrelated: tuple[str, ...] = ()
     """Tests that fail before and after for other reasons than the issue: `test: why`. They decide nothing."""
     evidence: Mapping[str, Any] | None = None

@@ -20,16 +20,24 @@ def import_(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="File of records (.jsonl) to write.")],
     report: Annotated[
-        Path | None,
+        list[str] | None,
         typer.Option(
-            help="SWE-bench report with resolved_ids: who was resolved, where the files do not say."
+            metavar="[FOLDER=]REPORT",
+            help="Who was resolved, where the files do not say: a SWE-bench report or a folder of */report.json; of FOLDER's files alone. Repeatable.",
         ),
     ] = None,
 ) -> None:
     """Turn trajectories of other programs into records; export reads them like runs of our own."""
     from ..record.trajectory_file import write_trajectories
-    from ..training.imports.files import read_files, verdicts
+    from ..training.imports.files import read_files
+    from ..training.imports.verdicts import Verdicts
 
-    records = read_files(files, verdicts(report) if report is not None else None)
-    count = write_trajectories(out, records)
+    doubts: list[str] = []
+    count = write_trajectories(out, read_files(files, Verdicts.read(report or ()), on_doubt=doubts.append))
     typer.echo(f"{out}: {count} records")
+    if doubts:
+        typer.echo(
+            f"swe-agent: no verdict for {len(doubts)} instances with several trajectories ({doubts[0]}...): "
+            "say whose report it is: --report FOLDER=REPORT",
+            err=True,
+        )

@@ -70,7 +70,16 @@ def show(
     print(f"issue:    {request.issue.id}: {printable(request.issue.title)}")
     print(f"model:    {request.model}   roles: {request.roles}   search: {request.search}")
     print(f"status:   {printable(summary['status'])}")
-    for name in ("fixed", "broken", "contradicted", "still_failing", "flaky", "changed_tests", "marks"):
+    for name in (
+        "fixed",
+        "broken",
+        "contradicted",
+        "still_failing",
+        "flaky",
+        "changed_tests",
+        "marks",
+        "special_cases",
+    ):
         for test in result.get(name, []):
             print(f"{name.replace('_', ' ') + ':':<14} {printable(test)}")
     if result.get("confidence") is not None:

@@ -38,13 +38,17 @@ def write_trajectories(path: Path, records: Iterable[Trajectory]) -> int:
     """Replace `path` by these records in one step; returns how many. `record.schema.json` goes beside it."""
     partial = path.with_name(path.name + ".part")
     count = 0
-    with partial.open("w", encoding="utf-8", newline="\n") as file:
-        for record in records:
-            file.write(dump(record) + "\n")
-            count += 1
-        file.flush()
-        os.fsync(file.fileno())
-    partial.rename(path)
+    try:
+        with partial.open("w", encoding="utf-8", newline="\n") as file:
+            for record in records:
+                file.write(dump(record) + "\n")
+                count += 1
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
     path.with_name("record.schema.json").write_text(json_schema(), encoding="utf-8")
     return count
 

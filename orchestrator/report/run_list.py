@@ -96,7 +96,16 @@ def compare(first: RunDirectory, second: RunDirectory) -> list[tuple[str, str, s
     for name in ("repository", "model", "outcome", "exit_code", "seconds", "cost_usd"):
         rows.append((name.replace("_", " "), _said(getattr(a, name)), _said(getattr(b, name))))
     results: list[Mapping[str, Any]] = [run.read().get("result") or {} for run in (first, second)]
-    for name in ("fixed", "broken", "contradicted", "still_failing", "flaky", "changed_tests", "marks"):
+    for name in (
+        "fixed",
+        "broken",
+        "contradicted",
+        "still_failing",
+        "flaky",
+        "changed_tests",
+        "marks",
+        "special_cases",
+    ):
         counts = [_said(len(result[name]) if name in result else None) for result in results]
         rows.append((name.replace("_", " "), counts[0], counts[1]))
     lines = [run.read_patch().count("\n") for run in (first, second)]

@@ -29,6 +29,7 @@ def from_atif(data: Object, name: str) -> Transcript:
         agent.get("tool_definitions") or [],
         resolved=resolved if isinstance(resolved, bool) else None,
         problem=opened_with(messages),
+        unnamed=not extra.get("instance_id"),
     )
 
 

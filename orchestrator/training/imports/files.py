@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from .merge import record_of
 from .openhands import from_openhands, is_openhands
 from .swe_agent_traj import from_mini, from_traj, is_mini, is_traj
 from .transcript import Object, Transcript
+from .verdicts import Verdicts, trial_of
 
 FORMATS: Sequence[tuple[str, Callable[[Object], bool], Callable[[Object, str], Transcript]]] = (
     ("ATIF", is_atif, from_atif),
@@ -24,15 +26,29 @@ FORMATS: Sequence[tuple[str, Callable[[Object], bool], Callable[[Object, str], T
 )
 
 
-def read_files(files: Sequence[Path], resolved: Mapping[str, bool] | None = None) -> Iterator[Trajectory]:
-    """One record per instance, in order of its first file. `resolved` is a report's verdict by instance.
+def read_files(
+    files: Sequence[Path], verdicts: Verdicts | None = None, *, on_doubt: Callable[[str], None] | None = None
+) -> Iterator[Trajectory]:
+    """One record per instance, in order of its first file. `on_doubt` hears of instances whose verdict is not given,
+    because it is not said to which of several trajectories it belongs.
     Raises: RecordError naming the file and what is wrong with it."""
+    verdicts = verdicts or Verdicts()
     by_instance: dict[str, list[Transcript]] = {}
     for file in files:
+        trial = trial_of(file)
         for talk in conversations(file):
+            if trial is not None and talk.format == "atif":
+                own = talk.resolved if talk.resolved is not None else trial.resolved
+                talk = replace(talk, instance=trial.task if talk.unnamed else talk.instance, resolved=own)
+            if talk.resolved is None:
+                talk = replace(talk, resolved=verdicts.of(file, talk.instance))
             by_instance.setdefault(talk.instance, []).append(talk)
     for instance, talks in by_instance.items():
-        yield record_of(talks, (resolved or {}).get(instance))
+        rest = [talk for talk in talks if talk.resolved is None]
+        said = verdicts.of_others.get(instance)
+        if said is not None and len(rest) > 1 and on_doubt is not None:
+            on_doubt(instance)
+        yield record_of(talks, said if len(rest) == 1 else None)
 
 
 def conversations(file: Path) -> Iterator[Transcript]:
@@ -41,7 +57,7 @@ def conversations(file: Path) -> Iterator[Transcript]:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RecordError(f"{file} cannot be read: {reason_of(error)}") from error
-    name = file.name.split(".traj")[0].removesuffix(".json").removesuffix(".jsonl")
+    name = _called(file)
     empty = True
     for where, data in _values(file, text):
         empty = False
@@ -57,6 +73,15 @@ def conversations(file: Path) -> Iterator[Transcript]:
         yield talk
     if empty:
         raise RecordError(f"{file} is empty")
+
+
+def _called(file: Path) -> str:
+    """By what a file is told apart that does not say its instance; Harbor calls each `agent/trajectory.json`."""
+    name = file.name.split(".traj")[0].removesuffix(".json").removesuffix(".jsonl")
+    if name != "trajectory":
+        return name
+    above = file.resolve().parent
+    return (above.parent if above.name == "agent" else above).name or name
 
 
 def _values(file: Path, text: str) -> Iterator[tuple[str, Any]]:
@@ -88,16 +113,3 @@ def _one(items: list[Any], file: Path) -> Object | None:
     if all({"action", "observation", "kind"} & item.keys() for item in items):
         return {"instance_id": file.name.split(".")[0], "history": items}
     return None
-
-
-def verdicts(report: Path) -> dict[str, bool]:
-    """Instance → resolved, from a report of the SWE-bench harness (`resolved_ids`, `unresolved_ids`) or our
-    `results.json`. Raises: RecordError."""
-    try:
-        data = json.loads(report.read_text(encoding="utf-8"))
-        if not isinstance(data, dict):
-            raise ValueError("it is not an object")
-        good, bad = data["resolved_ids"], data.get("unresolved_ids", [])
-    except (OSError, ValueError, KeyError) as error:
-        raise RecordError(f"{report} is no report of resolved_ids: {error}") from error
-    return {**dict.fromkeys(map(str, bad), False), **dict.fromkeys(map(str, good), True)}

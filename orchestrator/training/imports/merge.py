@@ -16,6 +16,8 @@ from ...record.tokens import TokenLedger
 from ...record.tool_arguments import parsed
 from .transcript import Said, Transcript
 
+IMPORTED = "imported"
+"""Kind of the nodes."""
 VERDICT = "the instance's tests"
 """The verdict of a foreign report stands as one test: how many there were is not known."""
 
@@ -90,7 +92,7 @@ class _Writer:
         self.nodes.append(
             {
                 "id": node,
-                "kind": "imported",
+                "kind": IMPORTED,
                 "agent": agent,
                 "tips": {agent: tip} if tip else {},
                 "patch": f"p{number}" if patch is not None else None,

@@ -46,6 +46,8 @@ class Transcript:
     problem: str | None = None
     repository: str | None = None
     base_commit: str | None = None
+    unnamed: bool = False
+    """The file does not say its instance; `instance` is what the file is called."""
 
 
 def text_of(content: Any) -> str:

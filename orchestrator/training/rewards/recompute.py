@@ -7,6 +7,7 @@ from ....tools.hygiene import WEAKENS
 from ...record.build import backpropagate
 from ...record.invariants import REWARD_LAWS, check
 from ...record.schema import Evaluation, Node, PatchEntry, Trajectory
+from ..imports.merge import IMPORTED
 from .function import RewardFunction
 from .shaped import Measurements, shaped_reward
 from .spec import RewardSpec
@@ -46,8 +47,9 @@ def measurements(record: Trajectory, node: Node, spec: RewardSpec) -> Measuremen
     kept = [found.p2p for found in tests if found.p2p is not None]
     patch = next((item for item in record.patches if item.id == node.patch), None)
     total = sum(pair[1] for pair in targets)
-    # FAIL_TO_PASS tests fail on the base commit by definition, so without a change none passes.
-    empty = patch is None or not patch.text.strip()
+    # FAIL_TO_PASS tests fail on the base commit by definition, so without a change none passes. Of a run that was
+    # imported, no patch means that its file holds none, not that there was none.
+    empty = node.kind != IMPORTED and (patch is None or not patch.text.strip())
     return Measurements(
         pass_rate=sum(pair[0] for pair in targets) / total if total else 0.0 if empty else None,
         coverage_change=_change(last.get("coverage")),

@@ -225,6 +225,68 @@ def test_a_report_says_who_was_resolved(tmp_path):
     assert record.totals.prompt_tokens == 18
 
 
+def test_a_report_speaks_for_the_run_that_it_is_about(tmp_path, capsys):
+    files = []
+    for run, command in (("a", "ls"), ("b", "cat")):
+        (tmp_path / run).mkdir()
+        files.append(written(tmp_path / run, mini, "fees-1.traj.json", command))
+        logs = tmp_path / run / "logs/fees-1"
+        logs.mkdir(parents=True)
+        (logs / "report.json").write_text(json.dumps({"fees-1": {"resolved": run == "a"}}))
+    out, data = tmp_path / "records.jsonl", tmp_path / "data"
+    whole = str(tmp_path / "a/logs")
+    assert main(["import", *files, "--report", whole, "--out", str(out)]) == 0
+    assert "no verdict for 1 instances with several trajectories (fees-1...)" in capsys.readouterr().err
+    (record,) = read_trajectories(out)
+    assert not record.evaluations, "nobody says which of the two it is"
+    reports = [f"{tmp_path / run}={tmp_path / run / 'logs'}" for run in "ab"]
+    command = ["import", *files, "--report", reports[0], "--report", reports[1], "--out", str(out)]
+    assert main(command) == 0
+    (record,) = read_trajectories(out)
+    assert {found.node: found.f2p for found in record.evaluations} == {"n0": (1, 1), "n1": (0, 1)}
+    command = ["export", str(out), "-f", "dpo,kto", "--only", "all", "--out", str(data)]
+    assert main(command) == 0
+    (pair,) = [json.loads(line) for line in (data / "dpo/train.jsonl").read_text().splitlines()]
+    assert "ls" in json.dumps(pair["chosen"])
+    assert pair["margin"] == 1.0
+
+
+def test_harbors_result_names_the_task_and_says_how_it_ended(tmp_path):
+    files = []
+    for number, (reward, command) in enumerate([(1.0, "ls"), (0.5, "cat"), (None, "pwd")]):
+        trial = tmp_path / f"fees__{number}"
+        (trial / "agent").mkdir(parents=True)
+        data = atif(command)
+        data.pop("extra", None)
+        (trial / "agent/trajectory.json").write_text(json.dumps(data))
+        verified = None if reward is None else {"rewards": {"reward": reward}}
+        said = {"task_name": "acme/fees", "trial_name": trial.name, "verifier_result": verified}
+        (trial / "result.json").write_text(json.dumps(said))
+        files.append(str(trial / "agent/trajectory.json"))
+    out, data = tmp_path / "records.jsonl", tmp_path / "data"
+    assert main(["import", *files, "--out", str(out)]) == 0
+    (record,) = read_trajectories(out)
+    assert record.task.instance_id == "acme/fees"
+    assert {found.node: found.f2p for found in record.evaluations} == {"n0": (1, 1), "n1": (0, 1)}
+    assert main(["export", str(out), "-f", "dpo", "--only", "all", "--out", str(data)]) == 0
+    rows = [json.loads(line) for line in (data / "dpo/train.jsonl").read_text().splitlines()]
+    assert len(rows) == 1, "what no verifier judged is no worse than what failed"
+    (tmp_path / "fees__0/result.json").unlink()
+    assert main(["import", *files, "--out", str(out)]) == 0
+    assert {record.task.instance_id for record in read_trajectories(out)} == {"acme/fees", "fees__0"}
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", "{", '{"resolved_ids": 3}', '{"a": {"resolved": 1}}'])
+def test_what_is_no_report_is_one_line(tmp_path, text, capsys):
+    file = written(tmp_path, mini, "fees-1.traj.json", "ls")
+    (tmp_path / "report.json").write_text(text)
+    out = tmp_path / "records.jsonl"
+    assert main(["import", file, "--report", str(tmp_path / "report.json"), "--out", str(out)]) != 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "report.json" in line
+    assert not list(tmp_path.glob("records*"))
+
+
 def test_our_own_atif_comes_back(tmp_path):
     pytest.importorskip("atif", reason="needs the package atif")
     from swe_agent.orchestrator.record.synthetic import synthetic_records
