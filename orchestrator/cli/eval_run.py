@@ -143,6 +143,7 @@ class Terminated(BaseException):
 
 
 def _terminated(number: int, frame: object) -> NoReturn:
+    signal.signal(number, signal.SIG_IGN)  # `timeout` and job managers send it twice
     raise Terminated
 
 
