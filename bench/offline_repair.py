@@ -172,6 +172,9 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
         )
     lines.append(f"plausible {sum(row['plausible'] for row in rows)}/{len(rows)}")
     lines.append(f"correct {sum(bool(row['correct']) for row in rows)}/{len(rows)}")
+    unknown = [row["task"] for row in rows if row["plausible"] and row["correct"] is None]
+    if unknown:
+        lines.append(f"the check itself failed, so that these are not known: {', '.join(unknown)}")
     return "\n".join(lines)
 
 

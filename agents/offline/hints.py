@@ -15,7 +15,7 @@ _CALLED = re.compile(r"`{1,2}([\w.]+)(?:\(.*?\))?`{1,2}|\b(\w+)\(")
 _QUOTED = re.compile(r"'([^'\n]{1,20})'|\"([^\"\n]{1,20})\"")
 
 
-_NUMBER = re.compile(r"(?<![\w.-])\d+(?![\w.])")
+_NUMBER = re.compile(r"(?<![\w.-])\d+(?!\w|\.\d)")
 _WORD = re.compile(r"[A-Za-z_][\w.]*\w|[A-Za-z_]")
 _CODE = re.compile(r"`+([^`\n]+)`+")
 _MOST_NAMES = 80

@@ -57,6 +57,8 @@ class Evaluated(Decided):
     run: Any = None  # What was run of what can reach the change: `solving.check.Evidence.to_json`
     tampering: Sequence[str] = ()
     """Signs that the patch reaches for its judge."""
+    special_cases: Sequence[str] = ()
+    """What it answers to the very values of the targets, as they expect it."""
     held_back: Sequence[str] = ()
     """Files of the patch that were judged apart: tests and their configuration."""
 

@@ -21,6 +21,7 @@ from ...tools.testing.impact.test_source import test_source
 from ...tools.testing.report import Baseline, Outcome, TestReport, TestResult
 from ...tools.testing.runner import TestRunner
 from ...tools.workspace import Workspace
+from .ahead import Ahead
 from .base_knowledge import BaseKnowledge, KnowledgeCache
 from .purchase import MOST_ASKED, Durations, buy, chunks, file_of, without_cut
 from .relevance import Belonging, Failing, belonging
@@ -83,6 +84,17 @@ class BaseCommit:
         self.take(baseline, whole=not cut)
         self.note(reports[0].results, () if cut else self._files_of(reports[0].results))
         return self.baseline
+
+    @cached_property
+    def ahead(self) -> Ahead:
+        """What is run while a model is asked (by a runner of its own: nobody's screen or log hears of it)."""
+        return Ahead(TestRunner(self.runner.project, warm=False), self.workspace)
+
+    def run_ahead(self) -> None:
+        """Begin to run the files that the issue's words point to and that nobody ran."""
+        if not (self.indivisible or self.whole):
+            _ = self.durations  # settled first: what is learned from here on plans nothing
+            self.ahead.start([file for file in self.nearest(None) if file not in self.known.files])
 
     def adopt(
         self,
@@ -203,7 +215,10 @@ class BaseCommit:
         return self.indivisible or sum(self.counts.values()) <= SMALL_TESTS
 
     def save(self) -> None:
-        """Keep what was learned about the base."""
+        """Keep what was learned about the base; nothing is run ahead from here on."""
+        self.ahead.stop()
+        for file, report in self.ahead.heard.items():
+            self._heard(report, [file])
         if self.cache is not None and self.impact is not None:
             self.cache.write(self.known, self.impact.tree.blobs)
 
@@ -234,15 +249,24 @@ class BaseCommit:
         self.note(reports[0].results, [name for name in names if name in self.counts] if ended else ())
         return ended
 
-    def ask(self, names: Sequence[str], longest_s: float) -> bool:
+    def ask(self, asked: Sequence[str], longest_s: float) -> bool:
         """Run on the base once, two parts at a time, and remember; whether all came to its end. (One look is enough:
         what passes here and fails on a candidate is run again before it counts as broken.)"""
+        heard, names = self.ahead.known(asked)
+        for known in heard:
+            self._heard(known, [file for file in asked if file in self.ahead.heard])
+        if not names:
+            return True
         parts = [names[at : at + _ASKED_AT_ONCE] for at in range(0, len(names), _ASKED_AT_ONCE)]
         bought = buy(self.runner, self.workspace, parts, wall_s=longest_s, cold=True, stop=self.stop)
         report = bought.report()
-        self.learned([report])
-        self.note(report.results, [file for file in bought.files if file in self.counts])
+        self._heard(report, bought.files)
         return not report.timed_out
+
+    def _heard(self, report: TestReport, files: Iterable[str]) -> None:
+        """Of a run in which `files` came to their end."""
+        self.learned([report])
+        self.note(report.results, [file for file in files if file in self.counts])
 
     def learned(self, reports: Sequence[TestReport]) -> None:
         with self._lock:

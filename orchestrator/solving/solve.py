@@ -259,6 +259,8 @@ class _Run:
             self._budget.check()  # what the time limit cut short is no baseline to work from
             self._shown = await asyncio.to_thread(suite.commit.belonging)
         self._recorder.append(baseline_event(suite, self._shown))
+        if not self._only_offline():
+            await asyncio.to_thread(suite.commit.run_ahead)
 
     async def _reproduction(self, team: Team, suite: Suite) -> Reproduction:
         known = self._recorder.recall(Reproduced)

@@ -89,6 +89,10 @@ class Suite:
             raise
 
     def _check(self, workspace: Workspace, patch: Patch, targets: frozenset[str], final: bool) -> Check:
+        with self.commit.ahead.aside():
+            return self._checked(workspace, patch, targets, final)
+
+    def _checked(self, workspace: Workspace, patch: Patch, targets: frozenset[str], final: bool) -> Check:
         ranked = [] if self.impact is None else self.commit.nearest(patch)
         plan, whole = self._plan(patch, targets, final, ranked), False
         if plan.whole:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -10,21 +11,33 @@ from typing import FrozenSet, List
 
 from .candidate import Candidate
 from .chunk import Chunk, SourceFile
+from .evidence import evidence, path
 from .plan import Numbered
 
 _TOKEN = re.compile(r"[A-Za-z_]\w*|\d+(?:\.\d+)?")
 
 
 def rank(
-    found: Sequence[Numbered], files: dict[str, SourceFile], said: FrozenSet[str] = frozenset()
+    found: Sequence[Numbered],
+    files: dict[str, SourceFile],
+    said: FrozenSet[str] = frozenset(),
+    issue: str = "",
 ) -> list[Candidate]:
-    """The search's own order, but what brings in a name or value that the issue says (`said`) goes first, and the
-    faulty function before its callers: what bends an argument of a call stands behind what mends the function that
-    is called."""
+    """What brings in a name or value that the issue says (`said`) goes first, and the faulty function before its
+    callers: what bends an argument of a call stands behind what mends the function that is called. Then fewer edits
+    before more, and of those the likelier: by its place in the search and by `evidence`."""
     plan = [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]
     mended = {_function(candidate.edits[0][0]) for candidate in plan}
-    keys = [(bool(_called_around(c) & mended), not (_brought(c) & said)) for c in plan]
+    keys = [
+        (bool(_called_around(c) & mended), not (_brought(c) & said), len(c.templates), -_likelihood(c, issue))
+        for c in plan
+    ]
     return [plan[at] for at in sorted(range(len(plan)), key=lambda at: (keys[at], at))]
+
+
+def _likelihood(candidate: Candidate, issue: str) -> float:
+    """Logarithm, without a meaning between candidates of unequal numbers of edits."""
+    return math.log(max(candidate.score, 1e-9)) + sum(evidence(*pair, issue) for pair in candidate.texts)
 
 
 def telling(text: str) -> FrozenSet[str]:
@@ -63,26 +76,12 @@ def _called_around(candidate: Candidate) -> set[str]:
     except (SyntaxError, IndexError, AttributeError):
         return set()
     names: set[str] = set()
-    while True:
-        if isinstance(one, ast.Call) and isinstance(two, ast.Call):
-            same = ast.dump(one.func) == ast.dump(two.func)
-            names |= {_name(one.func)} if same else set()
-        pair = _only_difference(one, two)
-        if pair is None:
-            return names - {"", _function(base)}
-        one, two = pair
+    for ours, theirs in path(one, two):
+        if isinstance(ours, ast.Call) and isinstance(theirs, ast.Call):
+            same = ast.dump(ours.func) == ast.dump(theirs.func)
+            names |= {_name(ours.func)} if same else set()
+    return names - {"", _function(base)}
 
 
 def _name(func: ast.AST) -> str:
     return func.id if isinstance(func, ast.Name) else getattr(func, "attr", "")
-
-
-def _only_difference(one: ast.AST, two: ast.AST) -> tuple[ast.AST, ast.AST] | None:
-    """The one pair of children in which two nodes of the same kind differ."""
-    if type(one) is not type(two):
-        return None
-    ours, theirs = list(ast.iter_child_nodes(one)), list(ast.iter_child_nodes(two))
-    if len(ours) != len(theirs):
-        return None
-    different = [(a, b) for a, b in zip(ours, theirs) if ast.dump(a) != ast.dump(b)]
-    return different[0] if len(different) == 1 else None

@@ -301,8 +301,8 @@ class Search:
     def report(self) -> None:
         result = self.session.result
         start = time.monotonic()
-        said = telling(self.request.get("issue", ""))
-        best = self.finalists(rank(self.plan.plausible, self.files, said))
+        issue = self.request.get("issue", "")
+        best = self.finalists(rank(self.plan.plausible, self.files, telling(issue), issue))
         self.note("finalists", start)
         result["plausible"] = [c.to_json(self.files, i + 1) for i, c in enumerate(best[: self.request["k"]])]
         if result["status"] == "error":

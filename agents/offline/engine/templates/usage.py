@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import List, NamedTuple, Tuple
 
-_NUMBER = re.compile(r"(?<![\w.-])\d+(?![\w.])")
+NUMBER = re.compile(r"(?<![\w.-])\d+(?!\w|\.\d)")
 _EXAMPLE = re.compile(r"\s*(>>>|\.\.\.|[\[({\d'\"])|.*(=>|==|->|➞)")
 
 
@@ -68,4 +68,4 @@ def _is(node: ast.AST, name: str) -> bool:
 def numbers_said(doc: str, said: Iterable[str] = ()) -> List[str]:
     """Numbers of the docstring's sentences (not of its examples), and those that the issue says."""
     prose = [line for line in doc.splitlines() if not _EXAMPLE.match(line)]
-    return list(dict.fromkeys([*_NUMBER.findall(" ".join(prose)), *said]))[:12]
+    return list(dict.fromkeys([*NUMBER.findall(" ".join(prose)), *said]))[:12]
