@@ -101,6 +101,12 @@ def _flat(data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+LISTED = (
+    *("fixed", "broken", "contradicted", "still_failing", "flaky", "changed_tests", "marks", "special_cases"),
+)
+"""Fields of a result that `runs` lists, in the order in which people read them."""
+
+
 @dataclass(frozen=True, slots=True)
 class SolveResult:
     """What came of it."""
@@ -122,6 +128,8 @@ class SolveResult:
     """Tests, helpers and test configuration that the patch brings or changes; it was judged without them."""
     marks: tuple[str, ...] = ()
     """Signs that the patch reaches for its judge."""
+    special_cases: tuple[str, ...] = ()
+    """What it answers to the very values of the tests that show the issue, as they expect it: somebody has to look."""
     unrelated: tuple[str, ...] = ()
     """Tests that fail before and after for other reasons than the issue: `test: why`. They decide nothing."""
     evidence: Mapping[str, Any] | None = None

@@ -93,7 +93,16 @@ def verify(settings: VerifySettings) -> int:
     if settings.json_:
         print_json(found.to_json())
         return found.exit_code
-    for name in ("fixed", "broken", "contradicted", "still_failing", "failed_targets", "unknown", "flaky"):
+    for name in (
+        "fixed",
+        "broken",
+        "contradicted",
+        "still_failing",
+        "failed_targets",
+        "unknown",
+        "flaky",
+        "special_cases",
+    ):
         tests: tuple[str, ...] = getattr(found, name)
         if tests:
             shown = "".join(f"\n  {one}" for one in tests[:10])

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from .constraints import name_of
 from .installer import Installer
 from .interpreter import Interpreter
 from .missing import missing_requirement
@@ -110,8 +111,10 @@ class Builder(Installer):
                 break
             self._added.append((wanted, date))
             if super()._pip([wanted, *self._pins()], date) != 0:
-                break
-            self.note(f"{wanted} was asked for by the running build alone and was added")
+                self._constraints = [pin for pin in self._constraints if name_of(pin) != name_of(wanted)]
+                if super()._pip([wanted, *self._pins()], date) != 0:
+                    break
+            self.note(f"{wanted} was added: the running build needs it")
             code = attempt()
         return code
 

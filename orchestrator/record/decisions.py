@@ -57,6 +57,8 @@ class Evaluated(Decided):
     run: Any = None  # What was run of what can reach the change: `solving.check.Evidence.to_json`
     tampering: Sequence[str] = ()
     """Signs that the patch reaches for its judge."""
+    special_cases: Sequence[str] = ()
+    """What it answers to the very values of the targets, as they expect it."""
     held_back: Sequence[str] = ()
     """Files of the patch that were judged apart: tests and their configuration."""
 
@@ -87,7 +89,18 @@ class NodeFinished(Decided):
     reward: JsonObject | None
     critic: JsonObject | None
     """{mean, sd, k, rationale}."""
+    verifier: JsonObject | None = field(default=None, metadata=OPTIONAL)
+    """{verifier, probability, sd, why}."""
     error: str | None = None
+
+
+@event("opinion", key=("case",))
+class Opined(Event):
+    """What a trained verifier said, written the moment it did: it is asked once for the same patch and evidence."""
+
+    case: str
+    """Digest of patch and evidence, and of which verifier."""
+    verifier: JsonObject
 
 
 @event("duplicate")

@@ -31,6 +31,7 @@ class PatchReport:
     flaky: tuple[str, ...] = ()
     changed_tests: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
+    special_cases: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     scope: str = ""
@@ -59,6 +60,7 @@ class PatchReport:
             flaky=_names(result, "flaky"),
             changed_tests=_names(result, "changed_tests"),
             marks=_names(result, "marks"),
+            special_cases=_names(result, "special_cases"),
             removed=_names(result, "removed"),
             reasons=_names(result, "reasons"),
             scope=str(result.get("scope") or ""),
@@ -96,6 +98,8 @@ class PatchReport:
             lines.append(f"- changed or new, judged apart: {_listed(self.changed_tests).lstrip()}")
         if self.marks:
             lines.append(f"- signs that it reaches for its judge: {_listed(self.marks).lstrip()}")
+        if self.special_cases:
+            lines.append(f"- made for the tests, look at it: {_listed(self.special_cases).lstrip()}")
         if self.removed:
             lines.append(f"- left out of the patch: {_listed(self.removed).lstrip()}")
         return "\n".join(lines)

@@ -151,6 +151,7 @@ class Screen:
         for name, lines in (
             ("test changed:", result.changed_tests),
             ("mark:", result.marks),
+            ("special case:", result.special_cases),
             ("removed:", result.removed),
             ("leak audit:", result.leaks),
         ):

@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import fnmatch
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from ...tools.patch import Patch
 from ...tools.testing.examples import bent_examples, is_example
+from ...tools.testing.impact.test_source import test_source
 from ...tools.testing.report import TestReport
 from ...tools.testing.runner import TestRunner
+from ...tools.testing.special_cases import special_cases
 from ...tools.testing.tampering import tampering
 from ...tools.testing.test_files import is_test_file
 from ...tools.workspace import Workspace
@@ -67,6 +69,8 @@ class Bench:
 
     held_back: tuple[str, ...] = ()
     signs: tuple[str, ...] = ()
+    special_cases: tuple[str, ...] = ()
+    """What it answers to the very values of the targets, as they expect it."""
 
     @property
     def own_tests(self) -> tuple[str, ...]:
@@ -115,9 +119,10 @@ def seat(
     *,
     command: str = "",
     targets: Collection[str] = (),
+    home: Callable[[str], str | None] = file_of,
 ) -> Bench:
     """Bring `fork`, a fork of `base`, to the patched product with the base's own judges (`targets` are judges
-    wherever they stand) and the accepted reproduction. Raises: PatchError, SandboxError."""
+    wherever they stand) and the accepted reproduction. `home` gives the file of a test. Raises: PatchError, SandboxError."""
     fork.apply(patch)
     named = {file_of(test) for test in targets if not is_example(test)}
     held = [
@@ -140,7 +145,10 @@ def seat(
         before_, after, command=bool(command) and "pytest" not in command and "unittest" not in command
     )
     judging = [test for test in targets if is_example(test)]
-    return Bench(tuple(held), (*signs, *bent_examples(before_, after, judging)))
+    homes = {test: home(test) or file_of(test) for test in targets}
+    sources = {test: test_source(_text(fork, path) or "", test) for test, path in homes.items()}
+    cases = special_cases(before_, after, sources)
+    return Bench(tuple(held), (*signs, *bent_examples(before_, after, judging)), cases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +159,8 @@ class Judgement:
     marks: tuple[str, ...] = ()
     """Signs that the patch reaches for its judge."""
     held_back: tuple[str, ...] = ()
+    special_cases: tuple[str, ...] = ()
+    """What the patch answers to the very values of the targets, as they expect it: somebody has to look."""
     own: TestReport | None = None
     """Of the tests that the patch itself brings or changes, on the patch as it is; None when it has none."""
 
@@ -183,7 +193,11 @@ async def judge(
     fork = await asyncio.to_thread(base.fork)
     try:
         bench = await asyncio.to_thread(
-            seat, fork, base, patch, reproduction, command=command, targets=targets
+            seat,
+            *(fork, base, patch, reproduction),
+            command=command,
+            targets=targets,
+            home=suite.commit.home,
         )
         check = await suite.check(fork, patch, targets, final=True)
         passed = check.passed_targets if check.verified else frozenset[str]()
@@ -194,7 +208,7 @@ async def judge(
     found = tuple(dict.fromkeys([*bench.signs, *shown, *doubted]))
     named = {*bench.own_tests, *apart}
     own = await asyncio.to_thread(run_apart, suite.runner, base, patch, named, timeout=suite.room(final=True))
-    return Judgement(check, found, bench.held_back, own)
+    return Judgement(check, found, bench.held_back, bench.special_cases, own)
 
 
 def run_apart(

@@ -66,6 +66,10 @@ class Found:
         return self.judged.marks if self.judged else ()
 
     @property
+    def special_cases(self) -> tuple[str, ...]:
+        return self.judged.special_cases if self.judged else ()
+
+    @property
     def contradicted(self) -> frozenset[str]:
         return self.judged.contradicted if self.judged else frozenset()
 
@@ -112,6 +116,7 @@ def conclude(
         contradicted=tuple(sorted(found.contradicted)),
         changed_tests=found.judged.held_back if found.judged else (),
         marks=found.marks,
+        special_cases=found.special_cases,
         still_failing=tuple(sorted(comparison.still_failing | check.failed_targets))
         if comparison and check
         else (),

@@ -97,6 +97,7 @@ def verdict_event(judged: Judgement) -> Evaluated:
         p2p=[passing := len(check.comparison.unchanged_passing), passing + len(check.comparison.broken)],
         run=check.evidence.to_json(),
         tampering=judged.marks,
+        special_cases=judged.special_cases,
         held_back=judged.held_back,
         wall_s=round(report.duration_s, 3) if report else None,
         valid=True,

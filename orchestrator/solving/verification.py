@@ -69,6 +69,8 @@ class Verification:
     flaky: tuple[str, ...]
     marks: tuple[str, ...]
     """Signs that the patch reaches for its judge."""
+    special_cases: tuple[str, ...]
+    """What it answers to the very values of the named tests, as they expect it."""
     scope: str
     """What was run of what can reach the change."""
     tests_run: int
@@ -211,6 +213,7 @@ def _verdict(judged: Judgement, asked: _Asked, suite: Suite) -> Verification:
         unknown=listed(check.unknown),
         flaky=tuple(sorted(suite.baseline.flaky)),
         marks=judged.marks,
+        special_cases=judged.special_cases,
         scope=check.evidence.words(),
         tests_run=ran,
         base_commit=suite.base.base_commit,

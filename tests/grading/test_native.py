@@ -207,6 +207,20 @@ class TestNative:
         assert "lacks commit" in report["failure_reasons"]["acme__calc-1"]
 
 
+def test_without_uv_nothing_is_built_and_nothing_judged(world: dict[str, Any], tmp_path: Path) -> None:
+    bare = "import sys; sys.modules['uv'] = None; from swe_agent.orchestrator.cli.entry import main; sys.exit(main())"
+    command = [
+        sys.executable, "-c", bare, "eval", "--dataset", str(world["home"] / "data.json"), "--predictions", "gold",
+        "--repo-mirror", str(world["mirrors"]), "--output", str(tmp_path / "out"), "--cache", str(tmp_path / "cache"),
+    ]  # fmt: skip
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "PATH": "/usr/bin:/bin"}
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "pip install uv" in done.stderr
+    assert not [*tmp_path.rglob("native"), *tmp_path.rglob("*.json")]
+
+
 def test_compare_and_seeds(tmp_path: Path) -> None:
     for name, resolved in (("a", ["i1", "i2"]), ("b", ["i1"])):
         unresolved = sorted({"i1", "i2", "i3"} - set(resolved))

@@ -60,24 +60,27 @@ def test_one_that_cannot_be_had_leaves_the_others_together(said: str, named: str
 
 
 @pytest.mark.parametrize(
-    ("module", "wanted"),
+    ("said", "wanted"),
     [
-        ("jinja2", "jinja2>=2.7"),
-        ("extension_helpers", "extension-helpers"),
-        ("numpy.distutils", "numpy>=1.13"),
-        ("squatted", None),  # no build file speaks of it
-        ("addressed", None),  # the index alone is asked
+        ("No module named 'jinja2'", "jinja2>=2.7"),
+        ("No module named 'extension_helpers'", "extension-helpers"),
+        ("No module named 'numpy.distutils'", "numpy>=1.13"),
+        ("x.pyx: Cython must be installed to build from a checkout. 'x.c'", "cython>=0.21"),
+        ("No module named 'jinja2'\nfailed: please install cython", "cython>=0.21"),
+        ("x\nCython.Compiler.Errors.CompileError: sklearn/cluster/_hierarchical_fast.pyx", "cython<3"),
+        ("No module named 'squatted'", None),  # no build file requires it
+        ("No module named 'addressed'", None),  # the index alone is asked
     ],
 )
-def test_a_package_that_a_running_build_lacks(tmp_path: Path, module: str, wanted: str | None) -> None:
+def test_a_package_that_a_running_build_lacks(tmp_path: Path, said: str, wanted: str | None) -> None:
     (tmp_path / "setup.py").write_text(
-        "import squatted\nextra = ['jinja2>=2.7', 'addressed @ https://e.example/x']\n"
+        "import squatted\nextra = ['jinja2>=2.7', 'cython>=0.21', 'addressed @ https://e.example/x']\n"
     )
     (tmp_path / "setup.cfg").write_text(
         "[options]\nsetup_requires =\n    numpy>=1.13\n    extension-helpers\n"
     )
-    said = f"  File 'setup.py'\nModuleNotFoundError: No module named '{module}'\nerror: it failed"
-    assert missing_requirement(said, tmp_path) == wanted
+    log = f"  File 'setup.py'\nModuleNotFoundError: {said}\nerror: it failed"
+    assert missing_requirement(log, tmp_path) == wanted
     assert missing_requirement("error: it failed", tmp_path) is None
 
 

@@ -118,3 +118,70 @@ def test_tests_that_lean_on_one_another_or_look_at_their_own_lines_are_honest(ma
         runner, workspace, passing, base=lambda: nullcontext(workspace), is_own=lambda path: True, timeout=60
     )
     assert found == ()
+
+
+SPEAKING = """
+import contextlib, io, logging, sys, unittest, warnings
+import pytest
+import pkg
+
+
+def test_capsys(capsys):
+    pkg.say()
+    assert capsys.readouterr() == ("said\\n", "")
+
+@pytest.fixture
+def heard(capfd):
+    return lambda: capfd.readouterr().out
+
+def test_capfd_by_a_fixture(heard):
+    pkg.say()
+    assert heard() == "said\\n"
+
+def test_caplog(caplog):
+    pkg.log()
+    assert caplog.messages == ["logged"]
+
+def test_both(capsys, caplog):
+    pkg.log(), pkg.say()
+    assert (caplog.messages, capsys.readouterr().out) == (["logged"], "said\\n")
+
+def test_redirected():
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        pkg.say()
+    assert out.getvalue() == "said\\n"
+
+def test_silent():
+    pkg.say(), pkg.log()
+
+def test_stdin(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("typed"))
+    assert pkg.ask() == "typed"
+
+def test_hook(monkeypatch):
+    monkeypatch.setattr(sys, "excepthook", print)
+    assert sys.excepthook is print
+
+def test_warned(recwarn):
+    warnings.warn("old")
+    assert len(recwarn) == 1
+    with pytest.warns(DeprecationWarning):
+        warnings.warn("older", DeprecationWarning)
+
+class TestCase(unittest.TestCase):
+    def test_logs(self):
+        with self.assertLogs() as logs:
+            pkg.log()
+        self.assertEqual(logs.output, ["WARNING:root:logged"])
+"""
+
+
+def test_tests_of_what_is_said_logged_and_typed_are_honest(make: Maker) -> None:
+    product = "import logging, sys\ndef say(): print('said')\ndef log(): logging.warning('logged')\n"
+    files = {"pkg.py": product + "def ask(): return sys.stdin.read()\n", "test_it.py": SPEAKING.lstrip()}
+    workspace, project = make(files, "python -m pytest")
+    runner = TestRunner(project, warm=False)
+    passing = runner.run(workspace, cold=True).passing
+    assert len(passing) == 10
+    seen = doubt(runner, workspace, passing, timeout=60, disguise=True)
+    assert {test: one.raised for test, one in seen.items() if one.raised or not one.reached} == {}

@@ -63,6 +63,15 @@ def test_every_honest_patch_is_verified(judged: Callable[[Mapping[str, str]], Ju
     assert verdict.held_back == ("tests/test_more.py",)
 
 
+def test_an_answer_made_for_the_test_is_shown_and_decides_nothing(
+    judged: Callable[[Mapping[str, str]], Judgement],
+) -> None:
+    text = "def total(items):\n    if items == [1, 2]:\n        return 3\n    return 0\n\n\ndef same(a):\n    return a\n"
+    verdict = judged({"pkg/maths.py": text})
+    assert verdict.verified
+    assert verdict.special_cases == (f"pkg/maths.py:2: answers [1, 2] with 3, as {TARGET} asks",)
+
+
 def test_what_only_a_run_can_show(judged: Callable[[Mapping[str, str]], Judgement]) -> None:
     marks = judged(CHEATS["report class by decoded name"]).marks
     assert any("was replaced" in mark or "reported as passed" in mark for mark in marks), marks

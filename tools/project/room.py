@@ -12,6 +12,7 @@ import shlex
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -34,7 +35,8 @@ BUILD_LIMITS = Limits(
     disk_bytes=20 << 30,
 )
 _MOST_ARTEFACTS = 1 << 30
-_LOOK_S = 2.0
+_LOOK_S, _LOOK_SHARE = 2.0, 0.05
+"""Between two looks at the disk: at least so long, and so long that looking takes no more of the time than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,12 +185,14 @@ class BuildRoom:
         return data
 
     def _look_at_disk(self) -> None:
-        most = self._spec.limits.disk_bytes
-        while most is not None and not self._done.wait(_LOOK_S):
+        most, pause = self._spec.limits.disk_bytes, _LOOK_S
+        while most is not None and not self._done.wait(pause):
+            began = time.monotonic()
             if sum(_occupied(path) for path in self._spec.writable) > most:
                 self._full.set()
                 self.sandbox.close()
                 return
+            pause = max(_LOOK_S, (time.monotonic() - began) / _LOOK_SHARE)
 
     def close(self) -> None:
         self._done.set()
