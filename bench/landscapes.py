@@ -11,11 +11,18 @@ finish, the same tests, the regression tests and a Critic. Tests cover some deci
 wrong, and then its outcome has nothing to do with the decisions. Wrong decisions may also break regression
 tests, or (deceptive) satisfy the very tests that should catch them. Every draw is keyed by what it is about
 (task, path, patch), never by order: policies meet common random numbers, and their roots are identical.
+
+    python bench/landscapes.py NAME [--tasks 300] [--samples 8] [--seed 0] > CANDIDATES.jsonl
+
+writes finished rollouts of known outcome, for bench/selection.py.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -197,5 +204,42 @@ def _decisions(name: str | None) -> tuple[int, ...]:
     return tuple(map(int, name or ""))
 
 
+def candidates(task: Task, samples: int) -> Iterator[dict[str, object]]:
+    """Rollouts from independent roots, as lines of bench/selection.py."""
+    for number in range(samples):
+        rng = random.Random(f"{task.key}/n{number}")
+        decisions = tuple(task.decide(turn, rng) for turn in range(len(task.chances)))
+        name = f"{_name(decisions)}/{rng.randrange(STYLES)}"
+        seen = task.measure(name)
+        yield {
+            "instance": task.key,
+            "patch": _patch(name).text,
+            "resolved": correct(name),
+            "reproduction": dict(seen.reproduction),
+            "generated": sorted(seen.reproduction),
+            "broken": list(seen.broken or ()),
+            "critic": seen.critic and seen.critic.to_json(),
+        }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", choices=[one.name for one in LANDSCAPES])
+    parser.add_argument("--tasks", type=int, default=300)
+    parser.add_argument("--samples", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    land = next(one for one in LANDSCAPES if one.name == args.name)
+    for number in range(args.tasks):
+        for line in candidates(Task(land, number, args.seed), args.samples):
+            print(json.dumps(line))
+
+
 def _patch(name: str) -> Patch:
     return Patch(f"diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-\n+{name}\n")
+
+
+if __name__ == "__main__":
+    main()

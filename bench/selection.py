@@ -1,24 +1,28 @@
 """How often does the product's selection pick a resolving patch among candidates of known outcome?
 
-    python bench/selection.py CANDIDATES.jsonl [--csv FILE]
+    python bench/selection.py CANDIDATES.jsonl [--verifier FILE|URL|fit] [--csv FILE]
 
 One JSON object a line: `instance`, `patch` (unified diff), `resolved` (bool), in the order they were made.
 Optional, and used where present: `reproduction` {test: passed}, `generated` [test], `broken` [test],
 `critic` (a number, or {mean, sd, k}), `root` (which independent trajectory it comes from; by default each
 line is one). `resolved` is what the gold tests said; it only scores, after the choice has been made.
 
-Policies: ours; random (the expected rate); first; majority (the change made most often, earliest first);
+Policies: ours; ours with a trained verifier, where one is given (`fit`: one
+that is trained on four fifths of the instances and asked about the others, for each fifth); random (the expected rate); first; majority (the change made most often, earliest first);
 smallest diff; oracle (some candidate resolves: the ceiling). Differences to random are paired over instances.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import csv
 import json
 import math
 import sys
+import zlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -27,6 +31,10 @@ from swe_agent.orchestrator.search.config import Weights
 from swe_agent.orchestrator.search.node import Candidate, CriticScore, Evaluation
 from swe_agent.orchestrator.search.reward import reward
 from swe_agent.orchestrator.search.selection import select
+from swe_agent.orchestrator.verifiers.case import Case, Verifier
+from swe_agent.orchestrator.verifiers.features import columns, features
+from swe_agent.orchestrator.verifiers.fit import Example, fit
+from swe_agent.orchestrator.verifiers.opening import open_verifier
 from swe_agent.tools.errors import PatchError
 from swe_agent.tools.patch import Patch
 
@@ -104,11 +112,48 @@ POLICIES: dict[str, Callable[[Sequence[Candidate]], Candidate | None]] = {
 }
 
 
-def score(rows: Sequence[Row]) -> dict[str, float]:
+ASSISTED = "ours, verifier"
+FOLDS = 5
+
+
+def with_verifier(candidates: Sequence[Candidate], verifier: Verifier) -> Candidate | None:
+    """Ours, with what the verifier says of each candidate (the lines hold no issue to show it)."""
+
+    async def seen() -> list[Candidate]:
+        found: list[Candidate] = []
+        for one in candidates:
+            said = await verifier.score(Case("", one.patch, one.evaluation))
+            found.append(replace(one, evaluation=replace(one.evaluation, verifier=said)))
+        return found
+
+    return select(asyncio.run(seen())).chosen
+
+
+def fitted(instances: Mapping[str, Sequence[Row]]) -> dict[str, Verifier]:
+    """Instance → a verifier that was trained without its fifth of the instances."""
+    fold = {name: zlib.crc32(name.encode()) % FOLDS for name in instances}
+    found: dict[int, Verifier] = {}
+    for held in range(FOLDS):
+        lines = [(name, row) for name, rows in instances.items() if fold[name] != held for row in rows]
+        seen = [(name, row, Patch(row["patch"])) for name, row in lines]
+        found[held] = fit(
+            [
+                Example(name, tuple(columns(features(evaluation_of(row), patch))), bool(row["resolved"]))
+                for name, row, patch in seen
+                if not patch.is_empty
+            ],
+            "fit",
+        )
+    return {name: found[place] for name, place in fold.items()}
+
+
+def score(rows: Sequence[Row], verifier: Verifier | None = None) -> dict[str, float]:
     """Of one instance: 1 where the policy's patch resolves it. The gold outcome is read here alone."""
     blind = [{key: value for key, value in row.items() if key != "resolved"} for row in rows]
     candidates = candidates_of(blind)
     picks = {name: policy(candidates) for name, policy in POLICIES.items()}
+    if verifier is not None:
+        picks[ASSISTED] = with_verifier(candidates, verifier)
     gold = [bool(row["resolved"]) for row in rows]
     result = {name: float(gold[pick.order]) if pick else 0.0 for name, pick in picks.items()}
     return {**result, "random": fmean(gold), "oracle": float(any(gold))}
@@ -135,6 +180,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("file", type=Path)
+    parser.add_argument(
+        "--verifier", metavar="FILE|URL|fit", help="of `train verifier`, a reward model, or fitted here"
+    )
     parser.add_argument("--csv", type=Path, help="also write one line per instance")
     args = parser.parse_args(argv)
     if not args.file.is_file():
@@ -142,8 +190,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     instances = read(args.file)
     if not instances:
         parser.error(f"{args.file} holds no candidates")
-    scores = {name: score(rows) for name, rows in instances.items()}
-    names = ["random", *(name for name in POLICIES if name != "ours"), "ours", "oracle"]
+    verifiers: dict[str, Verifier] = {}
+    if args.verifier:
+        given = None if args.verifier == "fit" else open_verifier(args.verifier)
+        verifiers = fitted(instances) if given is None else dict.fromkeys(instances, given)
+    scores = {name: score(rows, verifiers.get(name)) for name, rows in instances.items()}
+    assisted = [ASSISTED] if verifiers else []
+    names = ["random", *(name for name in POLICIES if name != "ours"), "ours", *assisted, "oracle"]
     count = sum(len(rows) for rows in instances.values())
     contested = sum(0 < s["random"] < 1 for s in scores.values())
     print(f"{len(scores)} instances, {count} candidates, {contested} instances where the choice matters\n")

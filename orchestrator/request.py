@@ -101,6 +101,12 @@ def _flat(data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+LISTED = (
+    *("fixed", "broken", "contradicted", "still_failing", "flaky", "changed_tests", "marks", "special_cases"),
+)
+"""Fields of a result that `runs` lists, in the order in which people read them."""
+
+
 @dataclass(frozen=True, slots=True)
 class SolveResult:
     """What came of it."""

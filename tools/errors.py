@@ -59,6 +59,10 @@ class ContextOverflowError(ModelError):
     """The prompt is longer than the model's context window; the role compacts and goes on."""
 
 
+class VerifierError(SweAgentError):
+    """A trained verifier could not be asked; says nothing about the patch."""
+
+
 class BudgetExceeded(SweAgentError):
     """A limit was reached; the best patch so far is kept (exit 5)."""
 

@@ -62,6 +62,10 @@ def preflight(settings: BatchSettings) -> None:
 
     for model in sorted(settings.models()):
         check_model(model, settings.options)
+    if settings.verifier is not None:
+        from ..verifiers.opening import check_verifier
+
+        check_verifier(settings.verifier)
     if settings.executor == "ray":
         from importlib.util import find_spec
 

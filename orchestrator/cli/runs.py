@@ -56,7 +56,7 @@ def show(
     """What a run did."""
     from ..record.build import build_record
     from ..record.log import read_events
-    from ..request import SolveRequest
+    from ..request import LISTED, SolveRequest
     from ..solving.run_directory import RunDirectory
 
     directory = RunDirectory.existing(run)
@@ -70,16 +70,7 @@ def show(
     print(f"issue:    {request.issue.id}: {printable(request.issue.title)}")
     print(f"model:    {request.model}   roles: {request.roles}   search: {request.search}")
     print(f"status:   {printable(summary['status'])}")
-    for name in (
-        "fixed",
-        "broken",
-        "contradicted",
-        "still_failing",
-        "flaky",
-        "changed_tests",
-        "marks",
-        "special_cases",
-    ):
+    for name in LISTED:
         for test in result.get(name, []):
             print(f"{name.replace('_', ' ') + ':':<14} {printable(test)}")
     if result.get("confidence") is not None:

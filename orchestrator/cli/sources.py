@@ -99,6 +99,10 @@ def check_models(settings: SolveSettings) -> None:
             await preflight(model, settings.options)
 
     asyncio.run(check())
+    if settings.verifier is not None:
+        from ..verifiers.opening import check_verifier
+
+        check_verifier(settings.verifier)
 
 
 def _trusting(request: SolveRequest, trusted: bool, screen: Screen) -> SolveRequest:

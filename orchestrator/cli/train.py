@@ -15,10 +15,20 @@ app = CommandApp()
 @app.command()
 def train(
     method: Annotated[
-        Literal["sft", "dpo", "kto", "reward", "grpo", "prm"], typer.Argument(help="How to train.")
+        Literal["sft", "dpo", "kto", "reward", "grpo", "prm", "verifier"],
+        typer.Argument(help="How to train."),
     ],
-    data: Annotated[Path, typer.Option(help="An export directory.")],
-    base_model: Annotated[str, typer.Option(help="Model id or local directory.")],
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(help="verifier: runs, batch directories or .jsonl files of records."),
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="An export directory (all but verifier).")] = None,
+    base_model: Annotated[
+        str | None, typer.Option(help="Model id or local directory (all but verifier).")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="verifier: a SWE-bench report on the patches that the runs selected.")
+    ] = None,
     output: Annotated[Path, typer.Option(help="Where the model and the script go.")] = Path("trained"),
     source: Annotated[
         str | None, typer.Option("--from", help="Rows to train on: sft|sft_pc|sft_tokens|orm, grpo|rollouts.")
@@ -59,7 +69,18 @@ def train(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the script and stop.")] = False,
 ) -> None:
-    """Train on an export with TRL."""
+    """Train on an export with TRL, or a small verifier on runs (scikit-learn)."""
+    from ...tools.errors import UsageError
+
+    if method == "verifier":
+        if not runs or data is not None or base_model is not None:
+            raise UsageError(
+                "say what to learn from: swe-agent train verifier RUN... [--report FILE] --output FILE.json"
+            )
+        _verifier(runs, report, output, seed)
+        return
+    if data is None or base_model is None or runs or report is not None:
+        raise UsageError(f"say what to train: swe-agent train {method} --data DIR --base-model MODEL")
     from ..training.recipes.recipe import Recipe, accelerate_config, run
 
     recipe = Recipe(
@@ -100,3 +121,24 @@ def train(
         from ...tools.errors import SweAgentError
 
         raise SweAgentError(f"the training script ended with status {status}: {output / 'train.py'}")
+
+
+def _verifier(runs: list[Path], report: Path | None, output: Path, seed: int) -> None:
+    from ...tools.files import write_atomically
+    from ..record.trajectory_file import read_runs
+    from ..training.imports.verdicts import read_report
+    from ..verifiers.fit import examples, fit
+    from .export import located
+
+    target = output if output.suffix == ".json" else output / "verifier.json"
+    verdicts = read_report(report) if report is not None else None
+    records = (record for run in runs for record in read_runs(located(run)))
+    found = fit(list(examples(records, verdicts)), target.stem, seed=seed)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(target, found.model_dump_json(by_alias=True, indent=1) + "\n")
+    quality = found.quality
+    typer.echo(
+        f"{target}: {quality.rows} candidates of {quality.instances} instances, {quality.right} right; held out: Brier "
+        f"{quality.brier:.3f} ({quality.brier_of_rate:.3f} without it), calibration error {quality.calibration_error:.3f}, "
+        f"AUC {quality.auc:.2f}"
+    )

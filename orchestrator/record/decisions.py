@@ -89,7 +89,18 @@ class NodeFinished(Decided):
     reward: JsonObject | None
     critic: JsonObject | None
     """{mean, sd, k, rationale}."""
+    verifier: JsonObject | None = field(default=None, metadata=OPTIONAL)
+    """{verifier, probability, sd, why}."""
     error: str | None = None
+
+
+@event("opinion", key=("case",))
+class Opined(Event):
+    """What a trained verifier said, written the moment it did: it is asked once for the same patch and evidence."""
+
+    case: str
+    """Digest of patch and evidence, and of which verifier."""
+    verifier: JsonObject
 
 
 @event("duplicate")

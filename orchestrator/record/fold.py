@@ -222,6 +222,7 @@ def _node_finished(fold: Fold, event: Event) -> None:
         "value": event.get("value"),
         "reward": _reward(reward) if reward is not None else None,
         "critic": dict(critic) if critic is not None else None,
+        "verifier": event.get("verifier"),
     }
 
 

@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 
 from ...agents.journal import RecordedTool
 from ...tools.errors import RecordError
-from .decisions import Assessed, RolledOut
+from .decisions import Assessed, Opined, RolledOut
 from .event import SEARCH, TYPES, Event, Line
 from .events import BaselineMeasured, Called, CheckPlanned, Cleaned, Reproduced, Said, ToolUsed
 
 E = TypeVar("E", bound=Event)
 Name = tuple[Any, ...]
-_KEPT = (Assessed, BaselineMeasured, CheckPlanned, Cleaned, Reproduced, RolledOut)
+_KEPT = (Assessed, BaselineMeasured, CheckPlanned, Cleaned, Opined, Reproduced, RolledOut)
 """What `recall` answers."""
 
 

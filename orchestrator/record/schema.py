@@ -154,6 +154,16 @@ class Critic(Part):
     rationale: str | None = None
 
 
+class Opinion(Part):
+    """Of a trained verifier."""
+
+    verifier: str
+    probability: float | None
+    """Calibrated, that the patch is right; null: it abstained, or could not be asked."""
+    sd: float | None = None
+    why: str = ""
+
+
 Status = Literal["finished", "limit", "failed", "infrastructure", "duplicate"]
 
 
@@ -171,6 +181,7 @@ class Node(Part):
     value: float | None = None
     """Mean reward of those, null when none was measured."""
     critic: Critic | None = None
+    verifier: Opinion | None = None
     reward: Reward | None = None
     patch: str | None = None
     tree_hash: str | None = None

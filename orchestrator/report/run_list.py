@@ -11,7 +11,7 @@ from typing import Any
 from ...tools.errors import UsageError
 from ...tools.excerpt import printable
 from ...tools.files import is_held
-from ..request import SolveRequest, SolveResult
+from ..request import LISTED, SolveRequest, SolveResult
 from ..solving.run_directory import RunDirectory
 from .screen import dollars
 
@@ -96,16 +96,7 @@ def compare(first: RunDirectory, second: RunDirectory) -> list[tuple[str, str, s
     for name in ("repository", "model", "outcome", "exit_code", "seconds", "cost_usd"):
         rows.append((name.replace("_", " "), _said(getattr(a, name)), _said(getattr(b, name))))
     results: list[Mapping[str, Any]] = [run.read().get("result") or {} for run in (first, second)]
-    for name in (
-        "fixed",
-        "broken",
-        "contradicted",
-        "still_failing",
-        "flaky",
-        "changed_tests",
-        "marks",
-        "special_cases",
-    ):
+    for name in LISTED:
         counts = [_said(len(result[name]) if name in result else None) for result in results]
         rows.append((name.replace("_", " "), counts[0], counts[1]))
     lines = [run.read_patch().count("\n") for run in (first, second)]

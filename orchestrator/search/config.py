@@ -21,6 +21,7 @@ class Weights:
     reproduction: float = 0.45
     regression: float = 0.35
     critic: float = 0.20
+    verifier: float = 0.20
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,11 @@ def _agreement(state: State) -> str | None:
 def _trusted(state: State) -> str | None:
     config = state.config
     for candidate in state.candidates.values():
-        critic = candidate.evaluation.critic
+        critic, said = candidate.evaluation.critic, candidate.evaluation.verifier
+        if said is not None and said.probability is not None:  # calibrated: it is asked before the Critic
+            if candidate.evaluation.green and said.lower >= config.critic_threshold:
+                return f"{candidate.node} passes every kept test and the verifier's lower bound is {said.lower:.2f}"
+            continue
         if critic is None and candidate.evaluation.green and candidate.evaluation.given:
             return f"{candidate.node} passes the tests the repository failed, and no model reviewed it"
         if critic and candidate.evaluation.green:

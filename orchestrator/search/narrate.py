@@ -144,6 +144,7 @@ class Narrator:
     def _finished(self, finish: Finish, patch_id: str | None) -> None:
         evaluation, rollout = finish.evaluation, finish.rollout
         critic = evaluation.critic if evaluation else None
+        verifier = evaluation.verifier if evaluation else None
         parts = components(evaluation, self._state.config.weights)
         if rollout.patch is None:
             parts = {"patch": Part(0.0, 1.0)}
@@ -164,6 +165,7 @@ class Narrator:
                 tree_hash=rollout.tree_hash,
                 reward=total,
                 critic=critic and critic.to_json(),
+                verifier=verifier and verifier.to_json(),
                 error=rollout.error,
             )
         )

@@ -45,6 +45,26 @@ class CriticScore:
 
 
 @dataclass(frozen=True, slots=True)
+class VerifierScore:
+    """What a trained verifier says of a patch."""
+
+    verifier: str
+    probability: float | None = None
+    """Calibrated, in [0, 1], that the patch is right; None: it abstains."""
+    sd: float | None = None
+    why: str = ""
+    """Why it abstains, or could not be asked."""
+
+    def to_json(self) -> dict[str, float | str | None]:
+        return {"verifier": self.verifier, "probability": self.probability, "sd": self.sd, "why": self.why}
+
+    @property
+    def lower(self) -> float:
+        """One standard deviation below; no opinion is 0."""
+        return 0.0 if self.probability is None else self.probability - (self.sd or 0.0)
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """What was measured about one patch. None or absent means not measured, never zero."""
 
@@ -55,6 +75,7 @@ class Evaluation:
     broken: tuple[str, ...] | None = None
     """Tests good on base and bad now; None: the regression tests were not run."""
     critic: CriticScore | None = None
+    verifier: VerifierScore | None = None
     outcomes: Mapping[str, str] = field(default_factory=dict[str, str])
     """Every test that was run → outcome: the behaviour of the patch as far as it was seen."""
     failures: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -92,6 +113,11 @@ class Evaluation:
     def given(self) -> dict[str, bool]:
         """The reproduction tests that nobody had to guess."""
         return {test: good for test, good in self.reproduction.items() if test not in self.generated}
+
+    @property
+    def likelihood(self) -> float | None:
+        """The trained verifier's probability; None where it abstains or there is none."""
+        return None if self.verifier is None else self.verifier.probability
 
     def behaviour(self) -> str | None:
         """Hash of the outcome vector; None where no test was run."""

@@ -8,7 +8,7 @@ from typing import Any
 from ...tools.patch import Patch
 from ..record.event import JsonObject
 from .cost import Cost
-from .node import CriticScore, Evaluation, Rollout, Status, Step
+from .node import CriticScore, Evaluation, Rollout, Status, Step, VerifierScore
 
 
 def evaluation_to(evaluation: Evaluation) -> JsonObject:
@@ -19,6 +19,7 @@ def evaluation_to(evaluation: Evaluation) -> JsonObject:
         "reproduction": dict(evaluation.reproduction),
         "broken": None if evaluation.broken is None else list(evaluation.broken),
         "critic": critic and critic.to_json(),
+        **({"verifier": evaluation.verifier.to_json()} if evaluation.verifier else {}),
         "outcomes": dict(evaluation.outcomes),
         "failures": dict(evaluation.failures),
         "generated": sorted(evaluation.generated),
@@ -31,10 +32,11 @@ def evaluation_to(evaluation: Evaluation) -> JsonObject:
 
 
 def evaluation_from(data: Mapping[str, Any]) -> Evaluation:
-    critic, broken = data["critic"], data["broken"]
+    critic, broken, verifier = data["critic"], data["broken"], data.get("verifier")
     fields: JsonObject = {
         **data,
         "critic": CriticScore(**critic) if critic else None,
+        "verifier": VerifierScore(**verifier) if verifier else None,
         "broken": None if broken is None else tuple(broken),
         "generated": frozenset(data["generated"]),
         "cost": Cost.from_json(data["cost"]),

@@ -1,4 +1,4 @@
-"""The reward during the search: executed tests first, the Critic last, never any gold data."""
+"""The reward during the search: executed tests first, the Critic and a trained verifier last, never any gold data."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Part:
 
 def components(evaluation: Evaluation | None, weights: Weights) -> dict[str, Part]:
     """What the reward is made of: `sound` alone for a patch that does not apply or parse, else the tests
-    and the Critic. With a regression the Critic's part counts as 0: no opinion lifts such a patch."""
+    and opinions (the Critic's, a trained verifier's). With a regression those count as 0: no opinion lifts such a patch."""
     if evaluation is None:
         return {}
     if not evaluation.sound:
@@ -29,10 +29,14 @@ def components(evaluation: Evaluation | None, weights: Weights) -> dict[str, Par
     critic = None if evaluation.critic is None else min(1.0, max(0.0, evaluation.critic.mean))
     if evaluation.broken and critic is not None:
         critic = 0.0
+    likelihood = evaluation.likelihood
+    if likelihood is not None:
+        likelihood = 0.0 if evaluation.broken else likelihood
     values = {
         "reproduction": evaluation.passed_fraction,
         "regression": None if evaluation.broken is None else float(not evaluation.broken),
         "critic": critic,
+        **({} if evaluation.verifier is None else {"verifier": likelihood}),
     }
     scale = sum(getattr(weights, name) for name, value in values.items() if value is not None)
     return {

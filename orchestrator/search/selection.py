@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .agreement import Group, agree
-from .node import Candidate
+from .node import Candidate, VerifierScore
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def select(
     assumed_sd: float = 0.1,
     trusted: float = 0.75,
 ) -> Selection:
-    """Rank candidates: sound ones, fewest regressions, dual agreement, hybrid ranking, votes.
+    """Rank candidates: sound ones, fewest regressions, dual agreement, tests, a trained verifier, the Critic, votes.
 
     `threshold`: confidence below which the result abstains. `assumed_sd`: spread of a Critic's score
     taken once. The result does not depend on the order of `candidates` (their `order` breaks ties).
@@ -99,7 +99,14 @@ def _finalists(members: list[Candidate]) -> list[Candidate]:
 
 def _rank(candidate: Candidate) -> tuple[float, ...]:
     passed = candidate.evaluation.passed_fraction
-    return (_broken(candidate), -(passed or 0.0), -_critic(candidate), *_order(candidate))
+    likelihood = candidate.evaluation.likelihood
+    return (
+        _broken(candidate),
+        -(passed or 0.0),
+        -(0.5 if likelihood is None else likelihood),  # who abstains is undecided
+        -_critic(candidate),
+        *_order(candidate),
+    )
 
 
 def _order(candidate: Candidate) -> tuple[float, ...]:
@@ -136,6 +143,8 @@ def _judge(
     if seen.critic:
         spread = "" if seen.critic.sd is None else f" ± {seen.critic.sd:.2f}"
         reasons.append(f"Critic {seen.critic.mean:.2f}{spread} (k = {seen.critic.k})")
+    if seen.verifier:
+        reasons.append(_opinion(seen.verifier))
     if len(groups) > 1:
         reasons.append(
             f"the candidates disagree on reproduction tests: {len(groups)} groups, "
@@ -163,7 +172,14 @@ def _supported(candidate: Candidate, groups: list[Group], trusted: float) -> boo
     if seen.reproduction:
         outvoted = len(groups) > 1 and groups[0].score >= 2 * groups[1].score
         return seen.green or (all(seen.given.values()) and (seen.passed_fraction or 0.0) > 0.5 and outvoted)
-    return len(candidate.voters) > 1 or _critic(candidate) >= trusted
+    return len(candidate.voters) > 1 or max(_critic(candidate), seen.likelihood or 0.0) >= trusted
+
+
+def _opinion(said: VerifierScore) -> str:
+    if said.probability is None:
+        return f"the verifier {said.verifier} has no opinion: {said.why}"
+    spread = "" if said.sd is None else f" ± {said.sd:.2f}"
+    return f"the verifier {said.verifier} gives it {said.probability:.2f}{spread}"
 
 
 def _shortfall(candidate: Candidate, confidence: float | None, threshold: float) -> str:
@@ -199,16 +215,19 @@ def _confidence(chosen: Candidate, groups: list[Group], assumed_sd: float) -> fl
 
     Tests carry 0.6 (0.4 the reproduction tests, 0.2 a clean regression
     run, half of it by the share of the test files in reach that were run), independent votes 0.2 (0 for
-    one root, 0.1 for two, 0.2 from three), the Critic's lower bound 0.2; what was not measured carries
-    nothing. A close call between groups of tests takes off up to 0.15; a regression caps it at 0.1.
+    one root, 0.1 for two, 0.2 from three), the lower bound of a trained verifier, or else of the Critic, 0.2; what was
+    not measured carries nothing. A close call between groups of tests takes off up to 0.15; a regression caps it at 0.1.
     """
     seen = chosen.evaluation
     passed = seen.passed_fraction
-    if passed is None and seen.broken is None and seen.critic is None:
+    if passed is None and seen.broken is None and seen.critic is None and seen.likelihood is None:
         return None
     tests = 0.4 * (passed or 0.0) + (0.1 + 0.1 * seen.share if seen.broken == () else 0.0)
     votes = 0.1 * min(2, len(chosen.voters) - 1)
-    critic = 0.2 * min(1.0, max(0.0, seen.critic.lower(assumed_sd))) if seen.critic else 0.0
+    lower = seen.critic.lower(assumed_sd) if seen.critic else 0.0
+    if seen.verifier is not None and seen.likelihood is not None:
+        lower = seen.verifier.lower
+    opinion = 0.2 * min(1.0, max(0.0, lower))
     doubt = 0.15 * groups[1].score / groups[0].score if len(groups) > 1 and groups[0].score else 0.0
-    total = max(0.0, tests + votes + critic - doubt)
+    total = max(0.0, tests + votes + opinion - doubt)
     return round(min(total, 0.1) if seen.broken else total, 4)

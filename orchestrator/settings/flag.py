@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -63,6 +64,15 @@ def verification(value: object) -> str:
         if not fits:
             raise ValueError("say auto, full, or a time from 1s to 24h, such as 90s or 5m")
     return text
+
+
+def verifier_of(value: str | None) -> str | None:
+    """An http(s) URL, or a path, made absolute; what is there is looked at when a run begins. Raises: ValueError."""
+    if value is None or value.startswith(("http://", "https://")):
+        return value
+    if not value or "://" in value:
+        raise ValueError("write a file or an http(s) URL")
+    return str(Path(value).expanduser().absolute())
 
 
 def words(value: object) -> object:

@@ -20,6 +20,7 @@ from .flag import (
     benchmark_name,
     models_by_role,
     verification,
+    verifier_of,
     words,
 )
 from .role_file import RoleChange, roles_of_file
@@ -132,6 +133,15 @@ class SearchSettings(Group):
     effort: Annotated[
         Count, Flag("Candidates that one search of the offline model tries at most.", advanced=True)
     ] = 8_000
+    verifier: Annotated[
+        str | None,
+        AfterValidator(verifier_of),
+        Flag(
+            "A trained verifier: a file of `train verifier`, or the URL of a reward model.",
+            metavar="PATH|URL",
+            advanced=True,
+        ),
+    ] = None
     critic_samples: Annotated[
         Count, Flag("Times the Critic scores a patch; 1: its review's own scores.", advanced=True)
     ] = 1

@@ -22,6 +22,7 @@ from ..record.log import EventLog, read_events
 from ..record.recorder import Listener, Recorder
 from ..request import SolveRequest, SolveResult
 from ..settings import OFFLINE
+from ..verifiers.opening import check_verifier
 from .base_commit import CAP_S, LOOK_S
 from .base_knowledge import KnowledgeCache
 from .check import Verify
@@ -68,6 +69,8 @@ async def solve(
     if journal is None:
         for model in sorted(request.models()):
             check_model(model, request.options)
+        if request.verifier is not None:
+            await asyncio.to_thread(check_verifier, request.verifier)
         journal = Journal(read_events(run.events) if run.events.exists() else ())
     return await _Run(request, run, journal, listener).go()
 

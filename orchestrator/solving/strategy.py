@@ -24,6 +24,8 @@ from ..search.node import Candidate, CriticScore, Evaluation, Rollout, Status, S
 from ..search.request import ExpandRequest
 from ..search.search import search
 from ..settings import OFFLINE
+from ..verifiers.case import Case
+from ..verifiers.panel import Panel
 from .check import Check
 from .reproduce import reproduce
 from .rollout import Attempt, Plan, Stage, Start, rollout
@@ -55,6 +57,8 @@ async def choose(stage: Stage, request: SolveRequest, recorder: Recorder, journa
     """Run the search to its end. Raises: ModelError, SandboxError when the infrastructure failed rollouts and
     no other found a candidate, or `request.complete` asks for all of them; asyncio.CancelledError."""
     expander = Expander(stage, request, recorder, journal)
+    if request.verifier is not None:
+        expander.panel = Panel(request.verifier, recorder)
     try:
         result = await search(
             expander.expand,
@@ -123,6 +127,7 @@ class Expander:
     journal: Journal
     failure: SweAgentError | None = None
     """Why a rollout was lost to the infrastructure."""
+    panel: Panel | None = None
     unjudged: SweAgentError | None = None
     """Why the last look at the candidates was."""
     _points: dict[str, _Point] = field(default_factory=dict[str, _Point])
@@ -160,6 +165,9 @@ class Expander:
             raise
         await asyncio.shield(asyncio.to_thread(attempt.workspace.close))
         spent = ledger.spent
+        steps = [
+            replace(s, evaluation=await self._verified(s.evaluation, Patch(s.patch or ""))) for s in steps
+        ]
         return Rollout(
             status=Status(attempt.status),
             patch=attempt.patch,
@@ -167,7 +175,7 @@ class Expander:
             steps=tuple(steps),
             tips=attempt.tips,
             cost=Cost(usd=spent.usd, tokens=spent.tokens, turns=len(steps), test_s=None),
-            evaluation=self._evaluation(attempt),
+            evaluation=await self._verified(self._evaluation(attempt), attempt.patch),
             failures=tuple(line for line in (attempt.why,) if line and not attempt.done),
             normalised_hash=attempt.patch.normalised_hash() if not attempt.patch.is_empty else None,
         )
@@ -199,7 +207,7 @@ class Expander:
             finally:
                 await asyncio.shield(asyncio.to_thread(fork.close))
             before = candidate.evaluation
-            found[candidate.node] = replace(
+            after = replace(
                 before,
                 reproduction={
                     **before.reproduction,
@@ -208,7 +216,15 @@ class Expander:
                 generated=before.generated | added,
                 weights={**before.weights, **more.weights},
             )
+            found[candidate.node] = await self._verified(after, candidate.patch) or after
         return found
+
+    async def _verified(self, evaluation: Evaluation | None, patch: Patch) -> Evaluation | None:
+        """With what the verifier says; where it cannot be asked, that, once on the screen: it ends no run."""
+        if self.panel is None or evaluation is None or patch.is_empty:
+            return evaluation
+        said = await self.panel.opinion(Case(self.stage.issue.text, patch, evaluation))
+        return replace(evaluation, verifier=said)
 
     def _patched(self, patch: Patch, more: Mapping[str, str]) -> Workspace:
         """The clean base with the patch, and over it the team's tests (the patch may hold some of them)."""

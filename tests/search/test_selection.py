@@ -11,11 +11,15 @@ from hypothesis import strategies as st
 
 from swe_agent.orchestrator.search.agreement import agree, telling_tests
 from swe_agent.orchestrator.search.config import Weights
-from swe_agent.orchestrator.search.node import Candidate, CriticScore, Evaluation
+from swe_agent.orchestrator.search.node import Candidate, CriticScore, Evaluation, VerifierScore
 from swe_agent.orchestrator.search.reward import components, reward
 from swe_agent.orchestrator.search.selection import select
 
 from .toy import patch_of
+
+
+def P(probability: float | None) -> VerifierScore:
+    return VerifierScore("v", probability, 0.02)
 
 
 def candidate(
@@ -87,6 +91,26 @@ def winner(*candidates: Candidate) -> int | None:
         (
             "tests that none passes say nothing",
             [candidate(0, "+-"), candidate(1, "+-", critic=None, votes=2)],
+            1,
+        ),
+        (
+            "same tests: a trained verifier before the Critic",
+            [candidate(0, "+", critic=0.9, verifier=P(0.2)), candidate(1, "+", critic=0.4, verifier=P(0.7))],
+            1,
+        ),
+        (
+            "no verifier lifts what fails a test",
+            [candidate(0, "+-", verifier=P(1.0)), candidate(1, "++", verifier=P(0.0))],
+            1,
+        ),
+        (
+            "nor what breaks one",
+            [candidate(0, "++", broken=1, verifier=P(1.0)), candidate(1, "+", verifier=P(0.0))],
+            1,
+        ),
+        (
+            "a verifier that abstains is undecided",
+            [candidate(0, "+", verifier=P(0.3)), candidate(1, "+", verifier=P(None)), candidate(2, "+")],
             1,
         ),
         ("same tests: the Critic", [candidate(0, "+", critic=0.4), candidate(1, "+", critic=0.6)], 1),

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...record.question import QUESTION
 from ...record.schema import Message, PatchEntry
 from ..rewards.potential import step_rewards
 from .advantages import Advantages
 from .options import ExportOptions, Tally
 from .rows import Row, compact
 from .view import View
-
-QUESTION = (
-    "Does this patch resolve the issue without breaking anything else? Answer YES or NO.\n\n"
-    "<issue>\n{issue}\n</issue>\n\n<patch>\n{patch}\n</patch>"
-)
 
 
 def orm(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:

@@ -1,0 +1,1 @@
+"""Trained verifiers: how likely a patch is right, from what was executed or from a reward model behind a URL."""
