@@ -13,6 +13,10 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("swe-agent", deadline=None)  # a law holds on a slow machine too
+settings.load_profile("swe-agent")
 
 _IMAGE = "swe-agent-tests:1"
 _PACKAGES = "git,python3,python3-pytest,ca-certificates,procps"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from ...tools.body_limit import ENCODINGS, bounded
 from ...tools.errors import CredentialsError, ModelError
 from ...tools.proxies import http_options
 from .calls import ModelOptions, Sampling
@@ -104,7 +105,11 @@ async def _ask_anthropic(route: Route, options: ModelOptions, timeout_s: float) 
     url = f"{(base or 'https://api.anthropic.com').rstrip('/')}/v1/models/{route.name.partition('/')[2]}"
     keys = route.keys(options)
     refusals = 0
-    async with httpx.AsyncClient(timeout=timeout_s, **http_options(url)) as client:
+    hooks = {"response": [bounded]}
+    coding = {"Accept-Encoding": ENCODINGS}
+    async with httpx.AsyncClient(
+        timeout=timeout_s, headers=coding, event_hooks=hooks, **http_options(url)
+    ) as client:
         for key in keys:
             try:
                 answer = await client.get(url, headers={"x-api-key": key, "anthropic-version": "2023-06-01"})

@@ -7,6 +7,7 @@ asked their question, and the score is P(YES) / (P(YES) + P(NO)) of the first to
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 from collections.abc import Mapping
@@ -15,7 +16,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from ...tools.body_limit import ENCODINGS, bounded, bounded_now
 from ...tools.errors import UsageError, VerifierError
+from ...tools.proxies import http_options
 from ..record.question import QUESTION
 from ..search.node import VerifierScore
 from .case import Case
@@ -24,7 +27,6 @@ from .features import features
 KEY = "SWE_AGENT_VERIFIER_KEY"
 """Environment variable: a bearer token of the endpoint."""
 TIMEOUT_S = 60.0
-MOST_BYTES = 1_000_000
 TRIES = 2
 
 
@@ -38,12 +40,20 @@ class EndpointVerifier:
     def check(self) -> None:
         """Raises: UsageError when nobody answers, before anything is spent."""
         try:
-            if self._generative:
-                answer = httpx.get(f"{self.url}/models", headers=self._headers, timeout=10.0)
-                if answer.status_code >= 400:
-                    raise UsageError(f"--verifier {self.url}: {self.url}/models answers {answer.status_code}")
-            else:
-                httpx.options(self.url, headers=self._headers, timeout=10.0)
+            with httpx.Client(
+                headers=self._headers,
+                timeout=10.0,
+                event_hooks={"response": [bounded_now]},
+                **http_options(self.url),
+            ) as client:
+                if self._generative:
+                    answer = client.get(f"{self.url}/models")
+                    if answer.status_code >= 400:
+                        raise UsageError(
+                            f"--verifier {self.url}: {self.url}/models answers {answer.status_code}"
+                        )
+                else:
+                    client.options(self.url)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise UsageError(
                 f"--verifier {self.url} cannot be reached: {error or type(error).__name__}"
@@ -56,17 +66,24 @@ class EndpointVerifier:
     @property
     def _headers(self) -> dict[str, str]:
         key = os.environ.get(KEY)
-        return {"Authorization": f"Bearer {key}"} if key else {}
+        return {"Accept-Encoding": ENCODINGS, **({"Authorization": f"Bearer {key}"} if key else {})}
 
     async def score(self, case: Case) -> VerifierScore:
         last = ""
-        async with httpx.AsyncClient(headers=self._headers, timeout=TIMEOUT_S) as client:
+        async with httpx.AsyncClient(
+            headers=self._headers,
+            timeout=TIMEOUT_S,
+            event_hooks={"response": [bounded]},
+            **http_options(self.url),
+        ) as client:
             for _ in range(TRIES):
                 try:
-                    found = await (
-                        self._asked(client, case) if self._generative else self._posted(client, case)
-                    )
+                    async with asyncio.timeout(TIMEOUT_S):  # of the whole answer, which may come in drops
+                        found = await (
+                            self._asked(client, case) if self._generative else self._posted(client, case)
+                        )
                 except (
+                    TimeoutError,
                     httpx.HTTPError,
                     httpx.InvalidURL,
                     ValueError,
@@ -119,8 +136,6 @@ def _means(token: str, word: str) -> bool:
 async def _answer(sent: Any) -> Mapping[str, Any]:
     response: httpx.Response = await sent
     response.raise_for_status()
-    if len(response.content) > MOST_BYTES:
-        raise ValueError("its answer is too long")
     data = response.json()
     if not isinstance(data, dict):
         raise ValueError("its answer is no object")

@@ -208,7 +208,7 @@ def test_odd_names(workspace: Workspace) -> None:
     assert removed(workspace) == {}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(kept=st.sets(st.sampled_from(["pkg/core.py", "pkg/n.py", "README.md"])),
        junk=st.sets(st.sampled_from(["x.pyc", "repro.py", "a.rej", "tmp/x.txt"])))  # fmt: skip
 def test_cleaning_twice_is_cleaning_once(

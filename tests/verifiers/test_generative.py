@@ -60,3 +60,12 @@ def test_what_cannot_be_asked_says_so() -> None:
         server.close()
     with pytest.raises(VerifierError):
         asyncio.run(EndpointVerifier(server.origin).score(Case("x", PATCH, Evaluation())))
+
+
+def test_an_answer_has_a_size() -> None:
+    server = JsonServer(lambda body: {"score": 0.5, "more": "x" * (65 << 20)})
+    try:
+        with pytest.raises(VerifierError, match="larger than 64 MiB"):
+            asyncio.run(EndpointVerifier(server.origin).score(Case("x", PATCH, Evaluation())))
+    finally:
+        server.close()
