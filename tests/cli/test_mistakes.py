@@ -60,7 +60,7 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("export r --format sft --out o --split x", 2, "--split: input should be a valid number; see"),
     ("reward", 2, "missing argument"),
     ("train", 2, "missing"),
-    ("train sfd --data d --base-model m", 2, "METHOD 'sfd': choose from sft, dpo, kto, reward, grpo, prm; did you mean sft?"),
+    ("train sfd --data d --base-model m", 2, "METHOD 'sfd': choose from sft, dpo, kto, reward, grpo, prm, verifier; did you mean sft?"),
     ("runs", 2, "say which: list, show, rm"),
     ("runs shwo", 2, "did you mean 'show'?"),
     ("runs show", 2, "missing argument"),

@@ -24,6 +24,8 @@ ELSEWHERE = {
     "--push": "tests/training/export/test_hub.py",
     "import": "tests/training/imports",
     "batch": "tests/training/export/test_end_to_end.py",
+    "verifier": "tests/verifiers/test_trained.py",
+    "--verifier": "tests/solve/test_verifier.py",
 }
 """Word of a command → where its kind is run, with the server that it needs."""
 
@@ -54,8 +56,10 @@ def test_the_pages_are_read():
     kinds = {line.split()[1] for _, line in PAGES}
     methods = {line.split()[2] for _, line in PAGES if line.split()[1] == "train"}
     assert kinds >= {"export", "reward", "train"}
-    assert methods == {"sft", "dpo", "kto", "reward", "prm", "grpo"}
-    assert len(PAGES) - len(HERE) == len(ELSEWHERE), "one command of each kind is run elsewhere"
+    assert methods == {"sft", "dpo", "kto", "reward", "prm", "grpo", "verifier"}
+    assert len(PAGES) - len(HERE) == len(ELSEWHERE) + 1, (
+        "one command of each kind is run elsewhere, and batch twice"
+    )
     assert all((Path(__file__).resolve().parents[3] / path).exists() for path in ELSEWHERE.values())
 
 
