@@ -79,7 +79,10 @@ def _of_base(suite: Suite, report: TestReport, wanted: Collection[str]) -> tuple
     longest = max(suite.room(final=True), 1.5 * report.duration_s)
     wall = suite.within_run(longest) or longest
     ended = True
-    for parts in ([exact] if exact else [], [files[at : at + _PART] for at in range(0, len(files), _PART)]):
+    # A look may find late what an earlier test did: where the named ones do not make it, all that was run is asked.
+    others = sorted({file_of(test) for test in report.results if test} - set(files))
+    in_parts = ([some[at : at + _PART] for at in range(0, len(some), _PART)] for some in (files, others))
+    for parts in ([exact] if exact else [], *in_parts):
         if parts and not seen >= set(wanted):  # a test that makes it alone spares its whole file
             bought = buy(suite.runner, suite.base, parts, wall_s=wall, cold=True, on_part=heard)
             ended = not bought.timed_out
