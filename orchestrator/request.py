@@ -101,9 +101,8 @@ def _flat(data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-LISTED = (
-    *("fixed", "broken", "contradicted", "still_failing", "flaky", "changed_tests", "marks", "special_cases"),
-)
+_TESTS = ("fixed", "broken", "contradicted", "still_failing", "flaky", "changed_tests")
+LISTED = (*_TESTS, "marks", "special_cases")
 """Fields of a result that `runs` lists, in the order in which people read them."""
 
 

@@ -347,5 +347,6 @@ def _present(value: Any) -> dict[str, Any]:
 
 
 def _spec(spec: Any) -> str | None:
-    """The formula's name, or its weights as JSON."""
-    return spec if spec is None or isinstance(spec, str) else json.dumps(spec, sort_keys=True)
+    return (
+        spec if spec is None or isinstance(spec, str) else json.dumps(spec, sort_keys=True)
+    )  # name or weights

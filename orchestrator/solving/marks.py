@@ -7,6 +7,7 @@ the patch leaves as it was. Only a file that the patch brings or changes can loo
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -82,10 +83,12 @@ def _of_base(suite: Suite, report: TestReport, wanted: Collection[str]) -> tuple
     # A look may find late what an earlier test did: where the named ones do not make it, all that was run is asked.
     others = sorted({file_of(test) for test in report.results if test} - set(files))
     in_parts = ([some[at : at + _PART] for at in range(0, len(some), _PART)] for some in (files, others))
+    ends = time.monotonic() + wall
     for parts in ([exact] if exact else [], *in_parts):
         if parts and not seen >= set(wanted):  # a test that makes it alone spares its whole file
-            bought = buy(suite.runner, suite.base, parts, wall_s=wall, cold=True, on_part=heard)
-            ended = not bought.timed_out
+            left = max(1.0, ends - time.monotonic())
+            bought = buy(suite.runner, suite.base, parts, wall_s=left, cold=True, on_part=heard)
+            ended &= parts == [exact] or not bought.timed_out
     return frozenset(seen), ended
 
 

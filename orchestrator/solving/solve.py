@@ -69,8 +69,7 @@ async def solve(
     if journal is None:
         for model in sorted(request.models()):
             check_model(model, request.options)
-        if request.verifier is not None:
-            await asyncio.to_thread(check_verifier, request.verifier)
+        await asyncio.to_thread(check_verifier, request.verifier)
         journal = Journal(read_events(run.events) if run.events.exists() else ())
     return await _Run(request, run, journal, listener).go()
 
@@ -217,11 +216,9 @@ class _Run:
     def _left_s(self, final: bool = False) -> float | None:
         """Seconds of wall time that the run still has; its final check has some more."""
         left, limit = self._budget.room().wall_s, self._request.limits.wall_s
-        return (
-            left
-            if left is None or limit is None or not final
-            else max(left, Verify.of(self._request.verify).grace_s(limit))
-        )
+        if left is None or limit is None or not final:
+            return left
+        return max(left, Verify.of(self._request.verify).grace_s(limit))
 
     def _totals(self) -> dict[str, Any]:
         return {**asdict(self._recorder.totals), "wall_s": round(self._budget.wall_s, 3)}

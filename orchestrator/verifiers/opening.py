@@ -21,8 +21,8 @@ def open_verifier(named: str) -> Verifier:
     return EndpointVerifier(named)
 
 
-def check_verifier(named: str) -> None:
-    """Raises: UsageError when the file is no verifier or the URL cannot be reached."""
-    verifier = open_verifier(named)
+def check_verifier(named: str | None) -> None:
+    """None: there is none to check. Raises: UsageError when the file is no verifier or the URL cannot be reached."""
+    verifier = open_verifier(named) if named is not None else None
     if isinstance(verifier, EndpointVerifier):
         verifier.check()

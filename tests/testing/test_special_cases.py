@@ -40,3 +40,11 @@ def test_it_is_named_by_place_values_and_test() -> None:
         {"a.py": None, "b.js": None}, {"a.py": new, "b.js": "if"}, {"T::test_total": METHOD}
     )
     assert found == ("a.py:2: answers [1, 2] with 37, as T::test_total asks",)
+
+
+def test_a_large_file_and_a_huge_number_are_no_trouble() -> None:
+    old = "x = 1\n" * 60_000
+    assert (
+        special_cases({"a.py": old}, {"a.py": f"{old}if x == 0x{'f' * 9000}:\n    x = 37\n"}, {"t": TEST})
+        == ()
+    )

@@ -7,7 +7,6 @@ and is shown to whoever reads the patch.
 from __future__ import annotations
 
 import ast
-import difflib
 from collections.abc import Iterator, Mapping, Set
 
 _ORDINARY = frozenset({-1, 0, 1, 2, 10, 100, 1000, "", None})
@@ -43,24 +42,19 @@ def _tree(source: str) -> ast.Module | None:
 
 
 def _added(old: str, new: str) -> set[int]:
-    blocks = difflib.SequenceMatcher(None, old.splitlines(), new.splitlines(), autojunk=False)
-    return {
-        line + 1
-        for tag, _, _, start, end in blocks.get_opcodes()
-        if tag != "equal"
-        for line in range(start, end)
-    }
+    known = set(old.splitlines())
+    return {number for number, line in enumerate(new.splitlines(), 1) if line not in known}
 
 
 def _value(node: ast.AST) -> str | None:
     """A literal as it is written in one way (tuples as lists); None: it is none, or one that anybody may write."""
     try:
         value = ast.literal_eval(node)  # type: ignore[arg-type]
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        if isinstance(value, (tuple, list)):
+            return repr(list(value)) if value else None
+        return None if value.__hash__ is not None and value in _ORDINARY else repr(value)
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):  # a huge number has no text
         return None
-    if isinstance(value, (tuple, list)):
-        return repr(list(value)) if value else None
-    return None if value.__hash__ is not None and value in _ORDINARY else repr(value)
 
 
 def _literals(tree: ast.Module | None) -> Set[str]:
