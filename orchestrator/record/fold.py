@@ -347,6 +347,4 @@ def _present(value: Any) -> dict[str, Any]:
 
 
 def _spec(spec: Any) -> str | None:
-    return (
-        spec if spec is None or isinstance(spec, str) else json.dumps(spec, sort_keys=True)
-    )  # name or weights
+    return json.dumps(spec, sort_keys=True) if spec is not None and not isinstance(spec, str) else spec

@@ -15,25 +15,24 @@ def call(id, **arguments):
     return {"id": id, "type": "function", "function": {"name": "bash", "arguments": json.dumps(arguments)}}
 
 
+def step(said, command):
+    return {
+        "role": "assistant",
+        "content": said,
+        "tool_calls": [call("c1", command=command)],
+        "agent": "main",
+    }
+
+
 def traj(command):
     history = [
         {"role": "system", "content": "You fix issues.", "agent": "main", "message_type": "system_prompt"},
         {"role": "user", "content": "A demonstration", "is_demo": True, "agent": "main"},
         {"role": "assistant", "content": "shown", "is_demo": True, "agent": "main"},
         {"role": "user", "content": [{"type": "text", "text": ISSUE}], "agent": "main"},
-        {
-            "role": "assistant",
-            "content": "I look.",
-            "tool_calls": [call("c1", command=command)],
-            "agent": "main",
-        },
+        step("I look.", command),
         {"role": "tool", "content": "fees.py", "tool_call_ids": ["c1"], "agent": "main"},
-        {
-            "role": "assistant",
-            "content": "Done.",
-            "tool_calls": [call("c1", command="submit")],
-            "agent": "main",
-        },
+        step("Done.", "submit"),
     ]
     info = {
         "exit_status": "submitted",
