@@ -16,12 +16,8 @@ def call(id, **arguments):
 
 
 def step(said, command):
-    return {
-        "role": "assistant",
-        "content": said,
-        "tool_calls": [call("c1", command=command)],
-        "agent": "main",
-    }
+    made = [call("c1", command=command)]
+    return {"role": "assistant", "content": said, "tool_calls": made, "agent": "main"}
 
 
 def traj(command):
