@@ -16,7 +16,7 @@ from .launcher import Launcher, begin, command_order, session_order
 
 _ROUNDS = 100
 _PATIENCE_S = 5.0
-_LOOKS, _LOOK_S = 3, 0.0003
+_LOOKS, _LOOK_S = 6, 0.0003
 
 
 class Processes:

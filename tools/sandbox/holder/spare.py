@@ -43,15 +43,16 @@ class StepError(OSError):
 def enter(kind: Kind) -> None:
     """Step down to the sandbox's user and enter new namespaces. Raises: StepError."""
     uid, network = kind
-    step = "give up root"
+    step = "make the processes of the sandbox the first to go when memory runs out"
     try:
+        # Before root is given up: what a privileged process sets is also the least that its children may set.
+        write("/proc/self/oom_score_adj", "500")
+        step = "give up root"
         if uid is not None:
             os.setgroups([])
             os.setresgid(uid, uid, uid)
             os.setresuid(uid, uid, uid)
             kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
-        step = "make the processes of the sandbox the first to go when memory runs out"
-        write("/proc/self/oom_score_adj", "500")
         step = "unshare"
         outer_uid, outer_gid = os.geteuid(), os.getegid()
         kernel.unshare(_NAMESPACES | (0 if network else kernel.CLONE_NEWNET))
