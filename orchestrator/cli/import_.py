@@ -33,8 +33,15 @@ def import_(
     from ..training.imports.verdicts import Verdicts
 
     doubts: list[str] = []
-    count = write_trajectories(out, read_files(files, Verdicts.read(report or ()), on_doubt=doubts.append))
+    silent: list[str] = []
+    read = read_files(files, Verdicts.read(report or ()), on_doubt=doubts.append, on_silence=silent.append)
+    count = write_trajectories(out, read)
     typer.echo(f"{out}: {count} records")
+    if silent:
+        typer.echo(
+            f"swe-agent: left out {len(silent)} trajectories in which no model answered ({silent[0]})",
+            err=True,
+        )
     if doubts:
         typer.echo(
             f"swe-agent: no verdict for {len(doubts)} instances with several trajectories ({doubts[0]}...): "

@@ -69,7 +69,8 @@ def _of_base(suite: Suite, report: TestReport, wanted: Collection[str]) -> tuple
     """Which of the `wanted` marks the base makes as well in the test files whose runs made them, and whether all of
     those were heard. They are asked in parts: marks are told at the end of a run, and the whole may not end in time."""
     exact = sorted(test for test in report.marked if file_of(test) != test)
-    files = sorted({file_of(test) for test in (report.marked or report.results) if test})
+    files = sorted({test for test in report.marked if file_of(test) == test})
+    homes = sorted({file_of(test) for test in (report.marked or report.results) if test} - set(files))
     seen = set[str]()
 
     def heard(part: TestReport) -> bool:
@@ -81,8 +82,10 @@ def _of_base(suite: Suite, report: TestReport, wanted: Collection[str]) -> tuple
     wall = suite.within_run(longest) or longest
     ended = True
     # A look may find late what an earlier test did: where the named ones do not make it, all that was run is asked.
-    others = sorted({file_of(test) for test in report.results if test} - set(files))
-    in_parts = ([some[at : at + _PART] for at in range(0, len(some), _PART)] for some in (files, others))
+    others = sorted({file_of(test) for test in report.results if test} - {*files, *homes})
+    in_parts = (
+        [some[at : at + _PART] for at in range(0, len(some), _PART)] for some in (files, homes, others)
+    )
     ends = time.monotonic() + wall
     for parts in ([exact] if exact else [], *in_parts):
         if parts and not seen >= set(wanted):  # a test that makes it alone spares its whole file

@@ -112,7 +112,8 @@ def _judgement(view: View, message: Message, label: bool) -> Row:
 
 
 def reward(view: View, options: ExportOptions, tally: Tally) -> Iterator[Row]:
-    """Whole conversations of the same role on the same issue, the one with the higher reward chosen."""
+    """Whole conversations on the same issue of the same role with the same tools and system message, whatever the
+    model; the one with the higher reward chosen."""
     return thinned(view, _conversations(view, options, tally), options, tally)
 
 
@@ -132,7 +133,7 @@ def _conversations(view: View, options: ExportOptions, tally: Tally) -> Iterator
         else:
             leaves.append((leaf, leaf.reward))
     for (chosen, high), (rejected, low) in combinations(leaves, 2):
-        if chosen.path[-1].agent != rejected.path[-1].agent:
+        if _setting(view, chosen) != _setting(view, rejected):
             continue
         if high - low < options.min_margin or high <= low:
             tally.drop("tie" if high <= low else "min_margin")
@@ -141,6 +142,13 @@ def _conversations(view: View, options: ExportOptions, tally: Tally) -> Iterator
         else:
             size = view.repeated(chosen.path[-1]) + view.repeated(rejected.path[-1])
             yield Draft(size, partial(_better, view, chosen, rejected, high - low))
+
+
+def _setting(view: View, leaf: Leaf) -> tuple[str, str, str | None]:
+    """Role, tools and system message: conversations of other programs differ by more than their worth."""
+    first = leaf.path[0]
+    system = view.context(first) if first.role in ("system", "developer") else None
+    return leaf.role, view.tools(leaf.path[-1].agent), system
 
 
 def _better(view: View, chosen: Leaf, rejected: Leaf, margin: float) -> Row:

@@ -27,22 +27,35 @@ FORMATS: Sequence[tuple[str, Callable[[Object], bool], Callable[[Object, str], T
 
 
 def read_files(
-    files: Sequence[Path], verdicts: Verdicts | None = None, *, on_doubt: Callable[[str], None] | None = None
+    files: Sequence[Path],
+    verdicts: Verdicts | None = None,
+    *,
+    on_doubt: Callable[[str], None] | None = None,
+    on_silence: Callable[[str], None] | None = None,
 ) -> Iterator[Trajectory]:
     """One record per instance, in order of its first file. `on_doubt` hears of instances whose verdict is not given,
-    because it is not said to which of several trajectories it belongs.
-    Raises: RecordError naming the file and what is wrong with it."""
+    because it is not said to which of several trajectories it belongs; `on_silence` of each trajectory that is left
+    out because no model answered in it, which says something of its infrastructure alone.
+    Raises: RecordError naming the file and what is wrong with it, or that no model answered in any."""
     verdicts = verdicts or Verdicts()
     by_instance: dict[str, list[Transcript]] = {}
+    silent: list[str] = []
     for file in files:
         trial = trial_of(file)
-        for talk in conversations(file):
+        for where, talk in conversations(file):
+            if not any(message.sampled for message in talk.messages):
+                silent.append(where)
+                continue
             if trial is not None and talk.format == "atif":
                 own = talk.resolved if talk.resolved is not None else trial.resolved
                 talk = replace(talk, instance=trial.task if talk.unnamed else talk.instance, resolved=own)
             if talk.resolved is None:
                 talk = replace(talk, resolved=verdicts.of(file, talk.instance))
             by_instance.setdefault(talk.instance, []).append(talk)
+    if silent and not by_instance:
+        raise RecordError(f"{silent[0]} holds no message that a model sampled")
+    for where in silent if on_silence is not None else ():
+        on_silence(where)
     for instance, talks in by_instance.items():
         rest = [talk for talk in talks if talk.resolved is None]
         said = verdicts.of_others.get(instance)
@@ -51,8 +64,8 @@ def read_files(
         yield record_of(talks, said if len(rest) == 1 else None)
 
 
-def conversations(file: Path) -> Iterator[Transcript]:
-    """The trajectories of one file, which holds one JSON value or one on each line."""
+def conversations(file: Path) -> Iterator[tuple[str, Transcript]]:
+    """The trajectories of one file, which holds one JSON value or one on each line, and where each is."""
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -68,9 +81,7 @@ def conversations(file: Path) -> Iterator[Transcript]:
             talk = found(data, name)
         except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
             raise RecordError(f"{where} is malformed: {type(error).__name__}: {error}") from error
-        if not any(message.sampled for message in talk.messages):
-            raise RecordError(f"{where} holds no message that a model sampled")
-        yield talk
+        yield where, talk
     if empty:
         raise RecordError(f"{file} is empty")
 

@@ -6,7 +6,9 @@ and `DefaultAgent.serialize` of mini-swe-agent 2 (`messages`, `info`, `trajector
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from typing import cast
 
 from .transcript import Object, Said, Transcript, calls_of, opened_with, text_of
 
@@ -26,9 +28,8 @@ def is_mini(data: Object) -> bool:
 def from_traj(data: Object, name: str) -> Transcript:
     """A conversation whose demonstrations (`is_demo`) are context."""
     info = data.get("info") or {}
-    replay = data.get("replay_config")
-    config = replay if isinstance(replay, dict) else {}
-    model = ((config.get("agent") or {}).get("model") or {}).get("name")
+    agent = _replayed(data.get("replay_config")).get("agent") or {}
+    model = (agent.get("model") or {}).get("name")
     messages = list(_messages(data["history"]))
     return Transcript(
         "swe-agent",
@@ -39,6 +40,16 @@ def from_traj(data: Object, name: str) -> Transcript:
         exit=info.get("exit_status"),
         problem=opened_with([message for message in messages if not message.sampled]),
     )
+
+
+def _replayed(config: object) -> Object:
+    """The configuration of the run, which SWE-agent 1 writes as JSON within JSON."""
+    if isinstance(config, str):
+        try:
+            config = json.loads(config)
+        except (ValueError, RecursionError):
+            return {}
+    return cast("Object", config) if isinstance(config, dict) else {}
 
 
 def from_mini(data: Object, name: str) -> Transcript:

@@ -23,6 +23,7 @@ DOCS = Path(__file__).resolve().parents[3] / "docs"
 ELSEWHERE = {
     "--push": "tests/training/export/test_hub.py",
     "import": "tests/training/imports",
+    "records.jsonl": "tests/training/imports/test_two_runs.py",
     "batch": "tests/training/export/test_end_to_end.py",
     "verifier": "tests/verifiers/test_trained.py",
     "--verifier": "tests/solve/test_verifier.py",

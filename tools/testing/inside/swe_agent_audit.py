@@ -5,14 +5,16 @@ test machinery still is what it was, whose code stands in other people's modules
 It finds; it cannot prevent. Runs under the repository's Python (3.6 or newer).
 """
 
-import functools
 import gc
 import operator
 import os
 import sys
+import time
 import types
 import unittest.case  # noqa: F401 - loaded before the repository could replace it
 import warnings
+
+from swe_agent_guests import Guests, file_of, is_a
 
 _CORE = ("_pytest", "pytest", "pluggy", "unittest", "builtins", "operator")
 _CHANGING = ("_reprcompare", "_assertion_pass", "_config", "_write_pyc", "get_cache_dir", "exec_module")
@@ -28,8 +30,9 @@ _MEMORY = ("ctypes.cdata", "ctypes.dlopen", "ctypes.string_at", "ctypes.wstring_
 _HELPERS = ("inspect.py", "traceback.py", "swe_agent_audit.py")
 _WRITES = os.O_WRONLY | os.O_RDWR
 _MOST = 20
+_SHARE, _LEAST_S = 0.05, 0.5
+"""The most that looks between files take: so much of a run's time, but at least so many seconds."""
 _CALLABLE = (types.FunctionType, types.BuiltinFunctionType, type, classmethod, staticmethod, property)
-_BOUND = (types.MethodType, classmethod, staticmethod)
 
 
 class Audit:
@@ -46,6 +49,10 @@ class Audit:
         self.homes = [home for home in _homes() if home.startswith(self.prefix)]
         self._busy = False
         self._settled = False
+        self._began = time.time()
+        self._looked_s = 0.0
+        self._unseen = None
+        self.guests = Guests(self.prefix, self.libraries, self._product)
         self._look()
         if hasattr(sys, "addaudithook"):
             sys.addaudithook(self._heard)
@@ -130,34 +137,6 @@ class Audit:
             if not core and os.path.realpath(now.__code__.co_filename).startswith(tuple(theirs)):
                 self.core[at] = (where, key, label, now)
 
-    def guests(self):
-        """Functions of the repository's products that stand in modules and classes of others."""
-        found = set()
-        for name, module in list(sys.modules.items()):
-            if not isinstance(module, types.ModuleType) or (_file_of(module) or "").startswith(self.prefix):
-                continue
-            if name == "__main__" or name.startswith("swe_agent_"):
-                continue
-            for key, value in list(vars(module).items()):
-                if _is(value, type) and value.__module__ == name:
-                    for part, inner in list(vars(value).items()):
-                        self._guest(found, inner, name + "." + key + "." + part)
-                else:
-                    self._guest(found, value, name + "." + key)
-        return sorted(found)
-
-    def _guest(self, found, value, where):
-        if _is(value, _BOUND):
-            value = value.__func__
-        value = value.func if _is(value, functools.partial) else value
-        if _is(value, types.FunctionType):
-            name = value.__code__.co_filename
-            if name.startswith("<"):
-                name = value.__globals__.get("__file__") or name
-            path = self._product(name)
-            if path:
-                found.add("%s replaces %s" % (path, where))
-
     def equal_to_everything(self):
         """Classes of the repository's products whose objects equal values that they have never seen."""
         found = set()
@@ -169,7 +148,7 @@ class Audit:
             if own is None:
                 continue
             code = getattr(own, "__code__", None)
-            file = _file_of(sys.modules.get(owner.__module__))
+            file = file_of(sys.modules.get(owner.__module__))
             path = self._product(code.co_filename if code is not None else file or "<unknown>")
             if path and _equals_all(owner, alive.get(owner)):
                 found.add("%s: objects of %s are equal to everything" % (path, owner.__name__))
@@ -181,22 +160,41 @@ class Audit:
         self._told |= found
         return sorted(found)
 
+    def between(self, test, following):
+        """(who ran since the last look, what was replaced since), asked after a test that another one may follow: the
+        first one, to which all is laid that the imports did, and the last ones of files. While looks take too much of
+        the time nothing is looked for."""
+        file = test.partition("::")[0]
+        if self._unseen is None:
+            self._unseen = [test]
+        elif not following.startswith(file + "::"):
+            self._unseen.append(file)
+        else:
+            return [], []
+        begun = time.time()
+        if self._looked_s > max(_LEAST_S, _SHARE * (begun - self._began)):
+            return [], []
+        found, names = self._seen(self.changed, self.guests.found), self._unseen
+        self._looked_s += time.time() - begun
+        self._unseen = []
+        return names, found
+
     def marks(self):
         """What else is to be said at the end."""
-        found = set(self.news())
-        for look in (self.changed, self.guests, self.equal_to_everything):
+        return sorted({*self.news(), *self._seen(self.changed, self.guests.found, self.equal_to_everything)})
+
+    def _seen(self, *looks):
+        """What the looks find that was not told before."""
+        found = set()
+        for look in looks:
             try:
                 with warnings.catch_warnings():  # a look at a deprecated name may be an error here
                     warnings.simplefilter("ignore")
-                    found.update(look()[:_MOST])
+                    found.update([mark for mark in look() if mark not in self._told][:_MOST])
             except Exception as error:  # foreign classes and modules may raise anything on a look
                 found.add("the audit was disturbed by %s" % type(error).__name__)
+        self._told |= found
         return sorted(found)
-
-
-def _is(value, kinds):
-    """isinstance without a word of the value's: proxies (werkzeug's) say what they stand for, or raise."""
-    return issubclass(type(value), kinds)
 
 
 def _core():
@@ -205,22 +203,13 @@ def _core():
         if name.partition(".")[0] not in _CORE or not isinstance(module, types.ModuleType):
             continue
         for key, value in list(vars(module).items()):
-            if key in _CHANGING or not _is(value, _CALLABLE):
+            if key in _CHANGING or not is_a(value, _CALLABLE):
                 continue
             yield vars(module), key, name + "." + key, value
-            if _is(value, type) and value.__module__ == name:
+            if is_a(value, type) and value.__module__ == name:
                 for part, inner in list(vars(value).items()):
-                    if _is(inner, _CALLABLE) and part not in _CHANGING:
+                    if is_a(inner, _CALLABLE) and part not in _CHANGING:
                         yield vars(value), part, name + "." + key + "." + part, inner
-
-
-def _file_of(module):
-    """Without asking the module: those that load late (six.moves) raise, and may load."""
-    try:
-        file = object.__getattribute__(module, "__dict__").get("__file__")
-    except AttributeError:
-        return None
-    return file if isinstance(file, str) else None
 
 
 def _judges():

@@ -23,9 +23,7 @@ class State:
     results = {}
     checkpoint = None
     """Called with a reason where the run may be frozen for later runs (warm runs only)."""
-    tracer = None
-    coverage = None
-    audit = None
+    tracer = coverage = audit = None
     disguise = None
     replaced = ()
     """Of the test machinery, before the plugins were configured."""
@@ -184,7 +182,7 @@ def _files(request):
 
 
 def pytest_collection(session):
-    """With a selection of which no file exists, pytest would collect its default paths instead."""
+    """With a selection of which no file exists, pytest would collect its default paths."""
     if State.audit is not None:  # every plugin is configured now
         files = [getattr(plugin, "__file__", None) for plugin in session.config.pluginmanager.get_plugins()]
         State.audit.allow(State.replaced, [file for file in files if isinstance(file, str)])
@@ -264,12 +262,17 @@ def pytest_runtest_logstart(nodeid, location):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item, nextitem):
-    if State.tracer is None:
-        yield
-        return
-    State.tracer.begin()
+    tracer = State.tracer
+    if tracer is not None:
+        tracer.begin()
     yield
-    State.report.write(covered=test_id(item.nodeid), lines=State.tracer.end())
+    if tracer is not None:
+        State.report.write(covered=test_id(item.nodeid), lines=tracer.end())
+    if State.audit is not None:
+        following = "" if nextitem is None else test_id(nextitem.nodeid)
+        names, marks = State.audit.between(test_id(item.nodeid), following)
+        for mark in marks:
+            State.report.write(mark=mark, by=names)
 
 
 @pytest.hookimpl(hookwrapper=True, trylast=True)

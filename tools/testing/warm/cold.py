@@ -21,7 +21,7 @@ _SHARED = "swe_agent_report.py"
 _PYTEST = ("swe_agent_pytest.py", "swe_agent_options.py", "swe_agent_disguise.py")
 _COVERAGE = "swe_agent_coverage.py"
 _UNITTEST = "swe_agent_unittest.py"
-_AUDIT = "swe_agent_audit.py"
+_AUDIT = ("swe_agent_audit.py", "swe_agent_guests.py")
 _MOST_FILES = 5000
 """Of JUnit XML."""
 _NOT_STARTED = (126, 127)
@@ -133,7 +133,9 @@ def _pytest(
 ) -> tuple[ExecResult, Events]:
     env, restore = pytest_environment(project, sandbox.root, folder)
     request = {"root": str(sandbox.root), "select": list(names), "restore": restore, **asked}
-    place(sandbox, folder, request, (_SHARED, *_PYTEST, _AUDIT, *((_COVERAGE,) if asked["coverage"] else ())))
+    place(
+        sandbox, folder, request, (_SHARED, *_PYTEST, *_AUDIT, *((_COVERAGE,) if asked["coverage"] else ()))
+    )
     done = sandbox.exec(project.test_command.command, timeout=timeout, env=env)
     return done, read_events(sandbox, folder, str(asked["key"]))
 
@@ -167,7 +169,7 @@ def _unittest(
     env["SWE_AGENT_TESTS"] = str(sandbox.root / folder)
     restore = {"SWE_AGENT_TESTS": None}
     request = {"root": str(sandbox.root), "select": list(names), "restore": restore, **asked}
-    place(sandbox, folder, request, (_SHARED, _UNITTEST, _AUDIT))
+    place(sandbox, folder, request, (_SHARED, _UNITTEST, *_AUDIT))
     script = shlex.quote(str(sandbox.root / folder / _UNITTEST))
     command = unittest_command(project.test_command.command, script, project.test_command.runner, names)
     done = sandbox.exec(command, timeout=timeout, env=env)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 from ...errors import SandboxError
 from ...sandbox import Sandbox
@@ -62,8 +62,8 @@ class Events:
     collected: int | None = None
     marks: list[str] = field(default_factory=list[str])
     """Signs that the code under test reached for its judge."""
-    makers: dict[str, str] = field(default_factory=dict[str, str])
-    """Mark -> the test or file in whose run it was made; those that nobody in particular made are not here."""
+    makers: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """Mark -> the tests or files in whose run it was made; those that nobody in particular made are not here."""
     signed: bool = False
     _started: set[str] = field(default_factory=set[str])
     _starts: int = 0
@@ -120,8 +120,8 @@ class Events:
         elif isinstance(mark := event.get("mark"), str):
             if mark not in self.marks[:_MOST_MARKS]:
                 self.marks.append(mark[:_MOST_CHARS])
-                if isinstance(maker := event.get("by"), str):
-                    self.makers[mark[:_MOST_CHARS]] = maker
+                if makers := _names(event.get("by")):
+                    self.makers[mark[:_MOST_CHARS]] = makers
         elif isinstance(count := event.get("collected"), int):
             self.collected = (self.collected or 0) + count
         elif isinstance(name := event.get("uncollected"), str):
@@ -206,10 +206,16 @@ class Events:
             warm,
             ended=self.ended,
             marks=tuple(self.marks),
-            marked=tuple(dict.fromkeys(self.makers.values()))
+            marked=tuple(dict.fromkeys(name for names in self.makers.values() for name in names))
             if self.makers.keys() >= set(self.marks)
             else (),
         )
+
+
+def _names(value: object) -> list[str]:
+    """A name, or names, from a line of the report."""
+    found = cast("list[object]", value) if isinstance(value, list) else [value]
+    return [name for name in found if isinstance(name, str)]
 
 
 def _lines(data: bytes) -> Iterator[bytes]:
