@@ -17,8 +17,10 @@ from pathlib import Path
 from ...tools.project.spec import Project
 from ...tools.testing.report import Baseline, Outcome, TestResult
 
-VERSION = 1
+VERSION = 2
 _MOST_FILES, _MOST_BYTES = 200, 128 << 20
+_MOST_CHARS = 4 << 20
+"""Of failures of one commit; a failing test beyond that is forgotten, and so is that its file was run."""
 
 
 @dataclass(slots=True)
@@ -33,7 +35,7 @@ class BaseKnowledge:
     whole: bool = False
     """Whether the whole suite was run."""
     failures: dict[str, TestResult] = field(default_factory=dict[str, TestResult])
-    """How the failing tests failed; not kept between runs."""
+    """How the failing tests failed."""
 
 
 class KnowledgeCache:
@@ -61,7 +63,11 @@ class KnowledgeCache:
                 tuple(data["lacking"]),
             )
             durations = {str(file): float(seconds) for file, seconds in data["durations"].items()}
-            return BaseKnowledge(baseline, set(data["files"]), durations, bool(data["whole"]))
+            failures = {
+                str(test): TestResult(outcomes[test], None, str(message))
+                for test, message in data["failures"].items()
+            }
+            return BaseKnowledge(baseline, set(data["files"]), durations, bool(data["whole"]), failures)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return BaseKnowledge()
 
@@ -71,15 +77,22 @@ class KnowledgeCache:
             return
         baseline = knowledge.baseline
         kept = {test: value for test, value in baseline.outcomes.items() if _home(test, files)}
+        failures = _within(
+            {test: knowledge.failures.get(test) for test, value in sorted(kept.items()) if value.bad}
+        )
+        forgotten = {test for test, value in kept.items() if value.bad} - failures.keys()
+        kept = {test: value for test, value in kept.items() if test not in forgotten}
+        ended = knowledge.files & set(files) - {test.partition("::")[0] for test in forgotten}
         data: Mapping[str, object] = {
             "tests": {test: str(value) for test, value in kept.items()},
             "flaky": sorted(baseline.flaky & kept.keys()),
             "duration_s": baseline.duration_s,
             "runs": baseline.runs,
             "lacking": list(baseline.lacking),
-            "files": sorted(knowledge.files & set(files)),
+            "files": sorted(ended),
+            "failures": failures,
             "durations": {file: round(s, 3) for file, s in knowledge.durations.items() if file in files},
-            "whole": knowledge.whole,
+            "whole": knowledge.whole and not forgotten,
         }
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,6 +100,16 @@ class KnowledgeCache:
             draft.write_text(json.dumps(data), "utf-8")
             draft.replace(self._path)
             _trim(self._path.parent)
+
+
+def _within(failures: Mapping[str, TestResult | None]) -> dict[str, str]:
+    """Test → message, of those that are known, in order, as far as there is room."""
+    kept, room = dict[str, str](), _MOST_CHARS
+    for test, result in failures.items():
+        room -= len(result.message) if result else 0
+        if result is not None and room >= 0:
+            kept[test] = result.message
+    return kept
 
 
 def _home(test: str, files: Collection[str]) -> bool:

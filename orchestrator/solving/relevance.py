@@ -7,6 +7,7 @@ module, the network or a tool fails because of the machine and shows nothing, un
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -29,8 +30,10 @@ _MACHINE = {
     "ImportError": "an import fails",
     "FixtureLookupError": "a fixture is missing",
     "PermissionError": "the machine does not permit it",
-    "SkipTest": "it asks to be skipped",
+    **dict.fromkeys(("SkipTest", "Skipped"), "it asks to be skipped"),
+    "XFail": "it is expected to fail",
 }
+_INSTALLED = re.compile(r"/(?:site|dist)-packages/|/lib(?:64)?/python\d")
 _TOOL = re.compile(r"FileNotFoundError: \[Errno 2\] No such file or directory: '([\w.+-]+)'")
 _PLACE = re.compile(
     r"\b(tm_zone|tzname|No time ?zone|time ?zone data|ZoneInfoNotFoundError|locale\.Error|unsupported locale|DISPLAY|"
@@ -91,7 +94,9 @@ def belonging(
     scores = {item.test: round(_evidence(item, clues, weigh), 3) for item in left}
     if not clues.paths and not any(weigh(stem) > 0 for stem in clues.stems):
         return Belonging(frozenset(scores), scores, machine)
-    bar = max(min(ENOUGH, _offer(clues, weigh) / 2), _SHARE * max(scores.values(), default=0.0))
+    # Where much fails because of the machine, more of what is left does as well.
+    enough = ENOUGH * (1 + math.log2(1 + len(machine)) / 4)
+    bar = max(min(enough, _offer(clues, weigh) / 2), _SHARE * max(scores.values(), default=0.0))
     chosen = {test for test, score in scores.items() if score >= bar and score > 0}
     places = {_place(item) for item in left if item.test in chosen} - {None}
     chosen |= {item.test for item in left if _place(item) in places}
@@ -109,6 +114,8 @@ def of_the_machine(result: TestResult, issue: str = "") -> str:
         return "there is no network"
     if name in _MACHINE:
         return _MACHINE[name]
+    if name.endswith("Warning") and _INSTALLED.search(failure_of(result).raised_in or ""):
+        return "an installed package warns, which is an error here"
     if (tool := _TOOL.search(text)) and "/" not in tool[1] and "." not in tool[1] and tool[1] not in issue:
         return f"the tool {tool[1]} is missing"
     if (place := _PLACE.search(text)) and place[0].lower() not in issue.lower():

@@ -32,7 +32,8 @@ _HANGS = re.compile(
     r"\b(hang|hangs|hung|infinite|endless|time ?out|times out|never (returns|ends)|freez)", re.I
 )
 _EXCEPTION = re.compile(
-    r"^(?:E\s+)?(?:[\w.]+\.)?([A-Z]\w*(?:Error|Exception|Warning|Interrupt|Exit|Failed))\b", re.M
+    r"^(?:E\s+)?(?:[\w.]+\.)?([A-Z]\w*(?:Error|Exception|Warning|Interrupt|Exit|Failed)|XFail|SkipTest|Skipped)\b",
+    re.M,
 )
 _RAISED_AT = re.compile(r"^(?:.*File \"(?P<py>[^\"]+)\", line \d+|(?P<pytest>[^\s:]+\.py):\d+: )", re.M)
 _QUOTED = re.compile(r"['\"`]([A-Za-z_][\w.]*)['\"`]")

@@ -41,6 +41,15 @@ def test_the_issues_own(item: Failing) -> None:
         ("E   FileNotFoundError: [Errno 2] No such file or directory: 'dot'", "the tool dot is missing"),
         ("E   PermissionError: [Errno 13]", "machine"),
         ("assert time.localtime().tm_zone == 'PST'", "machine"),
+        (
+            "E   DeprecationWarning: old is deprecated\n\n/env/lib/python3.9/site-packages/old.py:1: DeprecationWarning",
+            "installed package warns",
+        ),
+        ("E   unittest.case.SkipTest: not on this system", "skipped"),
+        (
+            ">       raise XFail(name(func))\nE       project.testing.XFail: test_parse_date",
+            "expected to fail",
+        ),
     ],
 )
 def test_the_machines_own(message: str, why: str) -> None:
@@ -82,3 +91,12 @@ def test_tests_that_fail_at_the_same_place_belong_together() -> None:
     at = 'File "lib/dates.py", line 4, in {}\nE   KeyError: 3'
     one, two = failing("t.py::test_a", at.format("parse_date")), failing("t.py::test_b", at.format("other"))
     assert belonging(ISSUE, [one, two]).tests == {"t.py::test_a", "t.py::test_b"}
+
+
+def test_where_much_fails_because_of_the_machine_a_word_is_not_enough() -> None:
+    word = failing("tests/test_x.py::test_zone")
+    sick = [
+        failing(f"tests/test_{n}.py::test", "E   ModuleNotFoundError: No module named 'q'") for n in range(60)
+    ]
+    assert belonging(ISSUE, [word]).tests == {word.test}
+    assert not belonging(ISSUE, [word, *sick]).tests

@@ -50,6 +50,20 @@ def checked(suite: Suite, edits: Mapping[str, tuple[str, str]], targets: tuple[s
         return asyncio.run(suite.check(fork, fork.diff(), targets))
 
 
+def test_how_a_test_failed_is_known_to_the_next_run(suite_of: Callable[..., Suite]) -> None:
+    first = suite_of()
+    checked(first, {"rates.py": ("x * 2", "x * 3")})
+    first.commit.save()
+    cache = first.commit.cache
+    assert cache is not None
+    kept = cache.read().failures
+    assert kept.keys() == {"test_invoice.py::test_sad"}
+    known = first.commit.known.failures
+    assert {test: result.message for test, result in kept.items()} == {
+        test: result.message for test, result in known.items()
+    }
+
+
 def test_a_regression_far_from_the_change_by_name(suite_of: Callable[..., Suite]) -> None:
     suite = suite_of()
     assert not suite.commit.small
