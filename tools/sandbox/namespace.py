@@ -102,6 +102,7 @@ class NamespaceSandbox(Sandbox):
             "over": family.over,
             "network": self._spec.network,
             "limits": _limits(self._spec.limits),
+            "disk_in_memory": family.in_memory,
             "shm_bytes": min(_SHM_BYTES, self._spec.limits.memory_bytes or _SHM_BYTES),
             "uid": family.identity.uid,
             "owners": family.identity.owners_to_map(owned),
@@ -199,6 +200,15 @@ class NamespaceSandbox(Sandbox):
                 self._ask({"op": "end_session", "leader": leader})
 
         return PipeSession(stdin, stdout, kill)
+
+    @property
+    def cgroup_folders(self) -> tuple[str, ...]:
+        """Where the host sees this sandbox's control group; empty without one."""
+        return tuple(self._holder.groups)
+
+    def cgroup_version(self) -> int:
+        """The version of control groups that bound memory and processes here; 0: none can be had, a watch does."""
+        return self._ask({"op": "group"})[0]
 
     def fork(self) -> NamespaceSandbox:
         with self._lock:

@@ -13,7 +13,8 @@ from typing import Any, NoReturn
 from . import kernel, protocol
 from .commands import Disconnected, run_command
 from .files import Unprivileged, open_to_read, write_file
-from .held import bound_sockets
+from .held import bound_sockets, remove_segments
+from .launcher import Launcher
 from .limits import Watch, bound_pids
 from .mounts import View
 from .processes import Processes
@@ -21,7 +22,9 @@ from .processes import Processes
 _SESSION_CHECK_MS = 200
 
 
-def serve(sock: _socket.socket, config: dict[str, Any], trees: dict[str, int]) -> NoReturn:
+def serve(
+    sock: _socket.socket, config: dict[str, Any], trees: dict[str, int], launcher: Launcher
+) -> NoReturn:
     """Build the view, say so, and answer until the other end of the socket is gone."""
     view = View(config)
     try:
@@ -43,7 +46,7 @@ def serve(sock: _socket.socket, config: dict[str, Any], trees: dict[str, int]) -
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     shell = b"bash" if os.path.exists("/bin/bash") else b"sh"
     protocol.send_reply(sock, payload=shell)
-    holder = _Holder(sock, view, {**config["limits"], "network": config["network"]})
+    holder = _Holder(sock, view, {**config["limits"], "network": config["network"]}, launcher)
     try:
         while holder.serve_one():
             pass
@@ -61,12 +64,14 @@ def settle(*, network: bool) -> None:
 
 
 class _Holder:
-    def __init__(self, sock: _socket.socket, view: View, limits: dict[str, Any]) -> None:
+    def __init__(self, sock: _socket.socket, view: View, limits: dict[str, Any], launcher: Launcher) -> None:
         self._sock = sock
         self._view = view
         self._limits = limits
-        self._watch = Watch(limits, view.usage)
-        self._processes = Processes()
+        group = launcher.group
+        self._launcher = launcher
+        self._watch = Watch(limits, view.usage, group.oom_kills) if group else Watch(limits, view.usage)
+        self._processes = Processes(launcher)
         self._unprivileged = Unprivileged(kernel.permitted_capabilities())
 
     def serve_one(self) -> bool:
@@ -84,6 +89,10 @@ class _Holder:
         finally:
             for fd in fds:
                 os.close(fd)
+        try:
+            self._launcher.start()
+        except OSError:
+            pass  # the next command tries again, and says so
         return True
 
     def _watch_sessions(self) -> None:
@@ -96,6 +105,7 @@ class _Holder:
         while self._processes.sessions and not poll.poll(_SESSION_CHECK_MS):
             if self._watch.check() is not None:
                 self._processes.end_sessions()
+                remove_segments()
 
     def _answer(self, request: dict[str, Any], fds: list[int]) -> None:
         operation = request["op"]
@@ -122,6 +132,8 @@ class _Holder:
             with self._unprivileged:
                 write_file(request["path"], fds[0], request["size"], self._limits["file_bytes"])
             protocol.send_reply(self._sock)
+        elif operation == "group":
+            protocol.send_reply(self._sock, self._launcher.version())
         elif operation == "freeze":
             repo, private = self._view.dirty()
             if repo or private:
