@@ -23,11 +23,10 @@ from ...tools.testing.runner import TestRunner
 from ...tools.workspace import Workspace
 from .ahead import Ahead
 from .base_knowledge import BaseKnowledge, KnowledgeCache
-from .purchase import MOST_ASKED, Durations, buy, chunks, file_of, without_cut
+from .purchase import MOST_ASKED, Durations, buy, chunks, file_of, questions, without_cut
 from .relevance import Belonging, Failing, belonging
 
 CAP_S = 600.0
-_ASKED_AT_ONCE = 8
 """Longest run of a whole suite that nobody asked to be run whole."""
 LOOK_S = 2.5
 """Longest run before the first model call."""
@@ -258,8 +257,9 @@ class BaseCommit:
             self._heard(known, [file for file in asked if file in self.ahead.heard])
         if not names:
             return True
-        parts = [names[at : at + _ASKED_AT_ONCE] for at in range(0, len(names), _ASKED_AT_ONCE)]
-        bought = buy(self.runner, self.workspace, parts, wall_s=longest_s, cold=True, stop=self.stop)
+        bought = buy(
+            self.runner, self.workspace, questions(names), wall_s=longest_s, cold=True, stop=self.stop
+        )
         report = bought.report()
         self._heard(report, bought.files)
         return not report.timed_out

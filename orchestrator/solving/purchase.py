@@ -20,8 +20,9 @@ from ...tools.workspace import Workspace
 LANES = 2
 NEAR = 10
 """So many files of a ranking are near."""
-MOST_ASKED = 40
-"""Tests asked about one by one; of more, their files are."""
+MOST_ASKED = 200
+"""Tests asked about one by one; of more, their files are. (What fails is seldom all of a file, and files are long.)"""
+_ASKED_AT_ONCE = 8
 _CHUNK_S = 8.0
 """Expected length of one run: longer ones save start-up, shorter ones lose less to the end of the time."""
 _TEST_S = 0.05
@@ -107,6 +108,20 @@ def chunks(files: Iterable[str], durations: Durations) -> list[tuple[str, ...]]:
             made.append(tuple(current))
             current = []
     return [*made, tuple(current)] if current else made
+
+
+def questions(names: Iterable[str]) -> list[list[str]]:
+    """Names of tests and files cut into runs of some eight; those in one file stay together, which is prepared once."""
+    homes = dict[str, list[str]]()
+    for name in names:
+        homes.setdefault(file_of(name), []).append(name)
+    made = list[list[str]]()
+    for some in homes.values():
+        if made and len(made[-1]) + len(some) <= _ASKED_AT_ONCE:
+            made[-1] += some
+        else:
+            made.append(some)
+    return made
 
 
 def affordable(files: Iterable[str], durations: Durations, budget_s: float, far_s: float) -> list[str]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from swe_agent.orchestrator.solving.base_knowledge import KnowledgeCache
 from swe_agent.orchestrator.solving.check import Check, Verify
+from swe_agent.orchestrator.solving.purchase import file_of, questions
 from swe_agent.orchestrator.solving.suite import Suite
 from swe_agent.tools.project.spec import Project
 from swe_agent.tools.testing.impact.ranking import Impact
@@ -206,3 +207,17 @@ def test_the_same_verdict_as_of_the_whole_suite(
         assert (one.comparison.broken, one.green) == (all_.comparison.broken, all_.green)
 
     law()
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abcd"), st.integers(0, 40)).map(lambda x: f"{x[0]}.py::t{x[1]}"),
+        unique=True,
+    )
+)
+def test_the_base_is_asked_each_test_once_and_each_file_in_one_run(names: list[str]) -> None:
+    parts = questions(names)
+    assert sorted(name for part in parts for name in part) == sorted(names)
+    files = [{file_of(name) for name in part} for part in parts]
+    assert sum(map(len, files)) == len({file_of(name) for name in names})
+    assert all(len(part) <= 8 or len(some) == 1 for part, some in zip(parts, files, strict=True))
