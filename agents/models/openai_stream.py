@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .arguments import read_arguments
+from .completion import CalledPart, Choice, Completion, Said, TokenUsage
 from .failures import from_body
 from .openai_answer import SHAPE, build, check_finish, loads, text_of
 from .wire import Answer, WireError
@@ -23,16 +24,16 @@ class StreamReader:
         self._shared: dict[int, int] = {}
         """Index that several calls share → where the newest of them is kept."""
         self._details: list[dict[str, Any]] = []
-        self._blocks: list[dict[str, Any]] = []
+        self._blocks: list[object] = []
         self._finish: str | None = None
-        self._usage: Mapping[str, Any] | None = None
+        self._usage: TokenUsage | None = None
         self._model: str | None = None
         self._logprobs: list[Any] = []
         self._token_ids: list[int] = []
         self._prompt_token_ids: list[int] | None = None
         self.done = False
 
-    def feed(self, data: str | bytes | Mapping[str, Any]) -> str:
+    def feed(self, data: str | bytes | Completion) -> str:
         """One event's data. Returns the new text. Raises: WireError for an error event or broken JSON."""
         chunk: Any = data
         if isinstance(data, (str, bytes)):
@@ -48,7 +49,7 @@ class StreamReader:
         except SHAPE as error:
             raise WireError("transient", f"the stream is not of a chat completion ({error})") from None
 
-    def _chunk(self, chunk: Mapping[str, Any]) -> str:
+    def _chunk(self, chunk: Completion) -> str:
         if chunk.get("error"):
             raise from_body(chunk["error"])
         self._model = chunk.get("model") or self._model
@@ -59,7 +60,7 @@ class StreamReader:
                 return self._choice(choice)
         return ""
 
-    def _choice(self, choice: Mapping[str, Any]) -> str:
+    def _choice(self, choice: Choice) -> str:
         if choice.get("error"):
             raise from_body(choice["error"])
         check_finish(choice)
@@ -84,7 +85,7 @@ class StreamReader:
             self._text.append(text)
         return text
 
-    def _call(self, call: Mapping[str, Any], position: int) -> None:
+    def _call(self, call: CalledPart, position: int) -> None:
         function = call.get("function") or {}
         known = self._calls.setdefault(self._index(call, position), {"id": "", "name": "", "arguments": ""})
         known["id"] = str(call.get("id") or known["id"])
@@ -95,7 +96,7 @@ class StreamReader:
         elif arguments is not None:
             known["arguments"] += json.dumps(arguments, ensure_ascii=False)
 
-    def _index(self, call: Mapping[str, Any], position: int) -> int:
+    def _index(self, call: CalledPart, position: int) -> int:
         """Which call a part belongs to. Some servers leave the index out, and some give all calls the same one:
         another id begins another call, and a part without an id belongs to the last one."""
         index, id = call.get("index"), str(call.get("id") or "")
@@ -130,7 +131,7 @@ class StreamReader:
             raise WireError("transient", "the stream was cut before its end")
         if self._finish is None and not (self._text or self._calls or self._reasoning or self._refusal):
             raise WireError("transient", "the stream ended without a message")
-        message: dict[str, Any] = {
+        message: Said = {
             "content": "".join(self._text),
             "reasoning_content": "".join(self._reasoning) or None,
             "refusal": "".join(self._refusal) or None,

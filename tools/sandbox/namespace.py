@@ -9,7 +9,7 @@ import platform
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ..errors import SandboxError
 from ..files import read_below
@@ -18,6 +18,7 @@ from .environment import clean_env, shell_argv
 from .family import Family
 from .holder import protocol
 from .holder.mounts import HOME
+from .holder.orders import CommandLimits, ExecRequest, HolderOrder, Request, SessionRequest
 from .identity import Identity
 from .obstacles import explain
 from .session import PipeSession
@@ -87,7 +88,7 @@ class NamespaceSandbox(Sandbox):
         self._layer = self._repo_layer = self._private_layer = family.new_layer()
         binds = family.read_only + family.writable
         owned = [self._spec.source, *(Path(path) for path in [*binds, *family.mounts.values()])]
-        config: dict[str, Any] = {
+        order: HolderOrder = {
             "family": str(family.layers),
             "source": str(self._spec.source.resolve()) if self._repo[-1] == "source" else None,
             "root": str(self.root),
@@ -109,7 +110,7 @@ class NamespaceSandbox(Sandbox):
         self._held = [*self._repo, *self._private, self._layer]
         family.acquire(self._held)
         try:
-            self._holder: Holder = ZYGOTE.spawn(config)
+            self._holder: Holder = ZYGOTE.spawn(order)
         except BaseException:
             self._closed = True
             family.release(self._held, keep_family=True)
@@ -128,7 +129,7 @@ class NamespaceSandbox(Sandbox):
         wall = limits.wall_s if timeout is None else timeout
         merged = clean_env(HOME, self._spec.env, env)
         argv = shell_argv(cmd, self._holder.shell) if isinstance(cmd, str) else [str(part) for part in cmd]
-        request = {
+        request: ExecRequest = {
             "op": "exec",
             "argv": argv,
             "cwd": str(self.root / (cwd or "")),
@@ -178,7 +179,7 @@ class NamespaceSandbox(Sandbox):
         would go on in the files that parent and child now share."""
         read_in, stdin = os.pipe()
         stdout, write_out = os.pipe()
-        request = {
+        request: SessionRequest = {
             "op": "session",
             "argv": [str(part) for part in argv],
             "cwd": str(self.root / (cwd or "")),
@@ -228,7 +229,7 @@ class NamespaceSandbox(Sandbox):
             self._family.release(self._held)
 
     def _ask(
-        self, request: dict[str, Any], *fds: int, timeout: float = _GRACE_S
+        self, request: Request, *fds: int, timeout: float = _GRACE_S
     ) -> tuple[int, int, float, int, bytes, list[int]]:
         """Send a request and wait for its reply. Raises: OSError as the holder met it; SandboxError."""
         with self._lock:
@@ -252,7 +253,7 @@ class NamespaceSandbox(Sandbox):
             raise SandboxError(f"the sandbox is gone: {why}")
         if reply[1]:
             require_space(self._family.directory)
-            if request["op"] in ("read", "write"):
+            if "path" in request:
                 raise OSError(reply[1], os.strerror(reply[1]), request["path"])
             raise SandboxError(f"the sandbox failed: {reply[4].decode('utf-8', 'replace')}")
         return reply
@@ -278,7 +279,7 @@ def _memory_file(data: bytes) -> int:
     return descriptor
 
 
-def _limits(limits: Limits) -> dict[str, Any]:
+def _limits(limits: Limits) -> CommandLimits:
     return {
         "memory_bytes": limits.memory_bytes,
         "processes": limits.processes,

@@ -14,10 +14,10 @@ import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..errors import SandboxError
 from .holder import protocol
+from .holder.orders import HolderOrder
 from .ownership import owner_mark
 
 _START_TIMEOUT_S = 60.0
@@ -65,7 +65,7 @@ class _Zygote:
         self._sock: socket.socket | None = None
         self._pid = 0
 
-    def spawn(self, config: dict[str, Any]) -> Holder:
+    def spawn(self, order: HolderOrder) -> Holder:
         """Fork a holder with this view. Raises: HolderError; SandboxError when no zygote can run."""
         ours, theirs = socket.socketpair()
         ours.settimeout(_START_TIMEOUT_S)
@@ -73,7 +73,7 @@ class _Zygote:
             for attempt in range(2):
                 with self._lock:
                     try:
-                        protocol.send_request(self._connect(), config, (theirs.fileno(),))
+                        protocol.send_request(self._connect(), order, (theirs.fileno(),))
                         break
                     except OSError as error:
                         self._forget()

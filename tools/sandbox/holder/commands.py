@@ -7,12 +7,15 @@ import fcntl
 import os
 import select
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 from . import protocol
 from .limits import Watch
 from .output import BoundedOutput
 from .processes import Processes, become
+
+if TYPE_CHECKING:
+    from .orders import BoundExec
 
 _PIPE_BYTES = 1 << 20
 
@@ -22,7 +25,7 @@ class Disconnected(Exception):
 
 
 def run_command(
-    sock: _socket.socket, request: dict[str, Any], stdin: int | None, watch: Watch, processes: Processes
+    sock: _socket.socket, request: BoundExec, stdin: int | None, watch: Watch, processes: Processes
 ) -> None:
     """Run one command and reply. Raises: Disconnected when nobody waits for the reply any more."""
     output = BoundedOutput(request["output_bytes"])

@@ -6,11 +6,14 @@ import os
 import resource
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from . import kernel
 from .held import commands, read_file, shared_bytes, socket_bytes, unlinked_bytes
 from .seccomp import build_filter
+
+if TYPE_CHECKING:
+    from .orders import CommandLimits, HolderLimits
 
 _FILTER = build_filter()
 _FIRST_CHECK_S, _LATEST_CHECK_S = 0.02, 0.1
@@ -27,7 +30,7 @@ def _lower(kind: int, value: int | None) -> None:
     resource.setrlimit(kind, (value, value))
 
 
-def apply_to_command(limits: dict[str, Any], over_disk: bool) -> None:
+def apply_to_command(limits: CommandLimits, over_disk: bool) -> None:
     """Called in the child just before exec: limits, no capabilities, no new privileges, the filter.
 
     RLIMIT_DATA bounds the private memory of one process; RLIMIT_AS would break every runtime that
@@ -74,11 +77,11 @@ def bound_pids(processes: int | None) -> None:
 class Watch:
     """The limits that concern all processes of a command together."""
 
-    def __init__(self, limits: dict[str, Any], usage: Callable[[], int]) -> None:
+    def __init__(self, limits: HolderLimits, usage: Callable[[], int]) -> None:
         self._memory: int | None = limits["memory_bytes"]
         self._processes: int | None = limits["processes"]
         self._disk: int | None = limits["disk_bytes"]
-        self._network: bool = limits.get("network", False)
+        self._network: bool = limits["network"]
         self._usage = usage
         self._written = 0
         self.over_disk = False

@@ -10,25 +10,28 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from . import kernel
 from .held import read_file
 from .limits import apply_to_command
+
+if TYPE_CHECKING:
+    from .orders import BoundCommand
 
 _ROUNDS = 100
 _PATIENCE_S = 5.0
 
 
 def become(
-    request: dict[str, Any], stdin: int | None, out: int, over_disk: bool, report: int | None = None
+    request: BoundCommand, stdin: int | None, out: int, over_disk: bool, report: int | None = None
 ) -> NoReturn:
     """Called in a forked child: turn into the command of `request`. Never returns.
 
     Errors go where output goes; with `report`, what the command writes to its standard error is dropped
     and only the reason why it could not start goes to that descriptor.
     """
-    argv: list[str] = request["argv"]
+    argv = request["argv"]
     code = 126
     try:
         os.setsid()
@@ -61,7 +64,7 @@ class Processes:
     def __init__(self) -> None:
         self.sessions: set[int] = set()
 
-    def start_session(self, request: dict[str, Any], stdin: int, out: int, over_disk: bool) -> int:
+    def start_session(self, request: BoundCommand, stdin: int, out: int, over_disk: bool) -> int:
         """Start a session; returns its leader. Raises: OSError when its program cannot be run."""
         report_read, report_write = os.pipe2(os.O_CLOEXEC)
         leader = os.fork()

@@ -8,7 +8,7 @@ import os
 import select
 import signal
 import struct
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from . import kernel, protocol
 from .commands import Disconnected, run_command
@@ -18,10 +18,13 @@ from .limits import Watch, bound_pids
 from .mounts import View
 from .processes import Processes
 
+if TYPE_CHECKING:
+    from .orders import BoundExec, BoundSession, HolderLimits, HolderOrder, Request
+
 _SESSION_CHECK_MS = 200
 
 
-def serve(sock: _socket.socket, config: dict[str, Any], trees: dict[str, int]) -> NoReturn:
+def serve(sock: _socket.socket, config: HolderOrder, trees: dict[str, int]) -> NoReturn:
     """Build the view, say so, and answer until the other end of the socket is gone."""
     view = View(config)
     try:
@@ -61,7 +64,7 @@ def settle(*, network: bool) -> None:
 
 
 class _Holder:
-    def __init__(self, sock: _socket.socket, view: View, limits: dict[str, Any]) -> None:
+    def __init__(self, sock: _socket.socket, view: View, limits: HolderLimits) -> None:
         self._sock = sock
         self._view = view
         self._limits = limits
@@ -97,32 +100,31 @@ class _Holder:
             if self._watch.check() is not None:
                 self._processes.end_sessions()
 
-    def _answer(self, request: dict[str, Any], fds: list[int]) -> None:
-        operation = request["op"]
-        if operation == "exec":
-            request["limits"] = self._limits
-            run_command(self._sock, request, fds[0] if fds else None, self._watch, self._processes)
-        elif operation == "session":
-            request["limits"] = self._limits
-            leader = self._processes.start_session(request, fds[0], fds[1], self._watch.over_disk)
+    def _answer(self, request: Request, fds: list[int]) -> None:
+        if request["op"] == "exec":
+            command: BoundExec = {**request, "limits": self._limits}
+            run_command(self._sock, command, fds[0] if fds else None, self._watch, self._processes)
+        elif request["op"] == "session":
+            session: BoundSession = {**request, "limits": self._limits}
+            leader = self._processes.start_session(session, fds[0], fds[1], self._watch.over_disk)
             protocol.send_reply(self._sock, leader)
-        elif operation == "end_session":
+        elif request["op"] == "end_session":
             self._processes.end_session(request["leader"])
             protocol.send_reply(self._sock)
-        elif operation == "read":
+        elif request["op"] == "read":
             with self._unprivileged:
                 descriptor = open_to_read(request["path"])
             try:
                 protocol.send_reply(self._sock, fds=(descriptor,))
             finally:
                 os.close(descriptor)
-        elif operation == "write":
+        elif request["op"] == "write":
             if self._watch.over_disk and self._watch.measure_disk():
                 raise OSError(122, "the disk limit of this sandbox is used up", request["path"])
             with self._unprivileged:
                 write_file(request["path"], fds[0], request["size"], self._limits["file_bytes"])
             protocol.send_reply(self._sock)
-        elif operation == "freeze":
+        elif request["op"] == "freeze":
             repo, private = self._view.dirty()
             if repo or private:
                 # A session would go on writing through the directory it is in, below the new layer.

@@ -11,11 +11,14 @@ import os
 import select
 import signal
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from . import kernel, protocol
 from .mounts import open_trees
 from .serve import serve, settle
+
+if TYPE_CHECKING:
+    from .orders import HolderOrder, SpareOrder
 
 INNER_ID = 1000
 MOST_TREES = protocol.MOST_FDS - 1
@@ -77,7 +80,7 @@ class Spare:
     kind: Kind
     sock: _socket.socket
 
-    def hand_over(self, config: dict[str, Any], sock: _socket.socket, trees: dict[str, int]) -> bool:
+    def hand_over(self, config: HolderOrder, sock: _socket.socket, trees: dict[str, int]) -> bool:
         """Let it become the holder that serves `sock`. False when it did not start or is gone."""
         try:
             started = protocol.receive_reply(self.sock)
@@ -85,7 +88,7 @@ class Spare:
                 return False
             pid, fds = started[0], started[5]
             try:
-                order = {**config, "trees": list(trees)}
+                order: SpareOrder = {**config, "trees": list(trees)}
                 protocol.send_request(self.sock, order, (sock.fileno(), *trees.values()))
                 protocol.send_reply(sock, pid, fds=(fds[0],))
             finally:
@@ -157,7 +160,8 @@ def _wait(sock: _socket.socket, kind: Kind) -> NoReturn:
             received = protocol.receive_request(sock)
             sock.close()
             if received is not None:
-                config, fds = received
+                config: SpareOrder = received[0]
+                fds = received[1]
                 become_holder(
                     _socket.socket(fileno=fds[0]), config, dict(zip(config["trees"], fds[1:], strict=True))
                 )
@@ -167,7 +171,7 @@ def _wait(sock: _socket.socket, kind: Kind) -> NoReturn:
         os._exit(0)
 
 
-def become_holder(sock: _socket.socket, config: dict[str, Any], trees: dict[str, int]) -> NoReturn:
+def become_holder(sock: _socket.socket, config: HolderOrder, trees: dict[str, int]) -> NoReturn:
     """As process 1, open what an ordinary user may only open inside, and serve."""
     try:
         trees = trees or open_trees(config, {})

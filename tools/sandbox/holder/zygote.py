@@ -11,12 +11,15 @@ import os
 import select
 import signal
 import time
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from . import kernel, protocol
 from .mounts import open_trees
 from .serve import settle
 from .spare import MOST_TREES, Spares, StepError, become_holder, enter, fork_first, write
+
+if TYPE_CHECKING:
+    from .orders import HolderOrder
 
 _IDLE_MS = 5
 """Nobody waits for a fork any more when no request came for this long."""
@@ -50,7 +53,8 @@ def main(descriptor: int) -> None:
         received = protocol.receive_request(sock)
         if received is None:
             return
-        config, fds = received
+        config: HolderOrder = received[0]
+        fds = received[1]
         if config["uid"] is not None:
             for owner in config["owners"]:
                 if owner not in idmaps:
@@ -67,7 +71,7 @@ def main(descriptor: int) -> None:
 
 
 def _from_spare(
-    spares: Spares, holder: _socket.socket, config: dict[str, Any], idmaps: dict[tuple[int, int], int]
+    spares: Spares, holder: _socket.socket, config: HolderOrder, idmaps: dict[tuple[int, int], int]
 ) -> bool:
     """Whether a spare took the request over."""
     spare = spares.take((config["uid"], config["network"]))
@@ -95,9 +99,7 @@ def _reap() -> None:
         pass
 
 
-def _start_holder(
-    sock: _socket.socket, config: dict[str, Any], idmaps: dict[tuple[int, int], int]
-) -> NoReturn:
+def _start_holder(sock: _socket.socket, config: HolderOrder, idmaps: dict[tuple[int, int], int]) -> NoReturn:
     """Enter new namespaces and fork their process 1. Replies with an error itself when it cannot."""
     step = "open the sandbox's paths: "
     try:
