@@ -116,8 +116,8 @@ def build(
     """An Answer from the parts of a chat completion."""
     calls: list[ToolCall] = []
     raw_calls = message.get("tool_calls") or ()
-    if not raw_calls and message.get("function_call"):
-        raw_calls = [{"function": message["function_call"]}]
+    if not raw_calls and (function := message.get("function_call")):
+        raw_calls = [{"function": function}]
     for call in raw_calls:
         function = call.get("function") or {}
         arguments = function.get("arguments")
@@ -130,10 +130,10 @@ def build(
         reason = "tool_calls"
     elif refusal and not calls:
         reason = "content_filter"
-    reasoning = message.get("reasoning_content")
-    if reasoning is None and isinstance(message.get("reasoning"), str):
-        reasoning = message["reasoning"]
-    extras = {name: message[name] for name in ("reasoning_details", "thinking_blocks") if message.get(name)}
+    reasoning, plain = message.get("reasoning_content"), message.get("reasoning")
+    if reasoning is None and isinstance(plain, str):
+        reasoning = plain
+    extras = {name: kept for name in ("reasoning_details", "thinking_blocks") if (kept := message.get(name))}
     return Answer(
         Message(
             "assistant",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from .arguments import read_arguments
 from .completion import CalledPart, Choice, Completion, Said, TokenUsage
@@ -45,13 +45,13 @@ class StreamReader:
             except (ValueError, RecursionError):
                 raise WireError("transient", "the stream holds an event that is not JSON") from None
         try:
-            return self._chunk(chunk) if isinstance(chunk, Mapping) else ""
+            return self._chunk(cast(Completion, chunk)) if isinstance(chunk, Mapping) else ""
         except SHAPE as error:
             raise WireError("transient", f"the stream is not of a chat completion ({error})") from None
 
     def _chunk(self, chunk: Completion) -> str:
-        if chunk.get("error"):
-            raise from_body(chunk["error"])
+        if error := chunk.get("error"):
+            raise from_body(error)
         self._model = chunk.get("model") or self._model
         self._usage = chunk.get("usage") or self._usage
         self._prompt_token_ids = chunk.get("prompt_token_ids") or self._prompt_token_ids
@@ -61,20 +61,20 @@ class StreamReader:
         return ""
 
     def _choice(self, choice: Choice) -> str:
-        if choice.get("error"):
-            raise from_body(choice["error"])
+        if error := choice.get("error"):
+            raise from_body(error)
         check_finish(choice)
         self._finish = choice.get("finish_reason") or self._finish
         self._logprobs.extend((choice.get("logprobs") or {}).get("content") or ())
         self._token_ids.extend(choice.get("token_ids") or ())
         delta = choice.get("delta") or {}
-        reasoning = delta.get("reasoning_content")
-        if reasoning is None and isinstance(delta.get("reasoning"), str):
-            reasoning = delta["reasoning"]
+        reasoning, plain = delta.get("reasoning_content"), delta.get("reasoning")
+        if reasoning is None and isinstance(plain, str):
+            reasoning = plain
         if reasoning:
             self._reasoning.append(reasoning)
-        if delta.get("refusal"):
-            self._refusal.append(delta["refusal"])
+        if refusal := delta.get("refusal"):
+            self._refusal.append(refusal)
         for detail in delta.get("reasoning_details") or ():
             _merge_detail(self._details, detail)
         self._blocks.extend(delta.get("thinking_blocks") or ())

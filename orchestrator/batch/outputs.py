@@ -117,16 +117,18 @@ class Outputs:
                 "attempts": progress.attempts,
             }
             if outcome is not None:
-                row |= {
-                    "reason": outcome.reason,
-                    "detail": outcome.detail,
-                    "exit_code": outcome.exit_code,
-                    "cost_usd": outcome.cost_usd,
-                    "tokens": outcome.tokens,
-                    "steps": outcome.steps,
-                    "seconds": outcome.seconds,
-                    "flags": list(outcome.flags),
-                }
+                row.update(
+                    {
+                        "reason": outcome.reason,
+                        "detail": outcome.detail,
+                        "exit_code": outcome.exit_code,
+                        "cost_usd": outcome.cost_usd,
+                        "tokens": outcome.tokens,
+                        "steps": outcome.steps,
+                        "seconds": outcome.seconds,
+                        "flags": list(outcome.flags),
+                    }
+                )
             rows[instance.id] = row
         results: Results = {
             "model_name_or_path": self._model,

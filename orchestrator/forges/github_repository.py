@@ -132,7 +132,7 @@ class GitHubRepository:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _mapping(self, data: Any, what: str) -> Mapping[str, object]:
+    def _mapping(self, data: Any, what: str) -> Mapping[str, Any]:
         if not isinstance(data, Mapping):
             raise ForgeError(f"the forge answered {what} with something else; is this GitHub?")
         return data

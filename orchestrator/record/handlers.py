@@ -15,7 +15,7 @@ from .tool_arguments import parsed
 def _run_started(fold: Fold, event: Line) -> None:
     if fold.started is None:  # a resumed run says run_started again
         fold.started = dict(event)
-        fold.first_at = event.get("at")
+        fold.first_at = _said(event, "at")
 
 
 def _agent(fold: Fold, event: Line) -> None:
@@ -24,8 +24,8 @@ def _agent(fold: Fold, event: Line) -> None:
         "role": event["role"],
         "model": event["model"],
         "is_llm": event["is_llm"],
-        "sampling": _present(event.get("sampling")),
-        "toolset": event.get("toolset"),
+        "sampling": _present(_said(event, "sampling")),
+        "toolset": _said(event, "toolset"),
     }
 
 
@@ -37,28 +37,28 @@ def _message(fold: Fold, event: Line) -> None:
     if event["id"] in fold.said:  # a resumed run says again what it replays
         return
     fold.said.add(event["id"])
-    content = event.get("content")
+    content = _said(event, "content")
     calls = [
         {**call, "type": "function", "arguments_parsed": parsed(call["function"]["arguments"])}
-        for call in event.get("tool_calls") or ()
+        for call in _said(event, "tool_calls") or ()
     ]
     fold.messages.append(
         {
             "id": event["id"],
-            "parent": event.get("parent"),
-            "agent": event.get("agent"),
-            "node": event.get("node") or None,
-            "role": event.get("role"),
+            "parent": _said(event, "parent"),
+            "agent": _said(event, "agent"),
+            "node": _said(event, "node") or None,
+            "role": _said(event, "role"),
             "content": content if content is not None else "",
-            "reasoning": event.get("reasoning"),
+            "reasoning": _said(event, "reasoning"),
             "tool_calls": calls,
-            "tool_call_id": event.get("tool_call_id"),
-            "name": event.get("name"),
-            "sampled": bool(event.get("sampled", False)),
-            "at": event.get("at"),
-            "error": event.get("error"),
-            "images": event.get("images") or [],
-            "tokens": event.get("tokens"),
+            "tool_call_id": _said(event, "tool_call_id"),
+            "name": _said(event, "name"),
+            "sampled": bool(_said(event, "sampled", False)),
+            "at": _said(event, "at"),
+            "error": _said(event, "error"),
+            "images": _said(event, "images") or [],
+            "tokens": _said(event, "tokens"),
         }
     )
 
@@ -67,25 +67,25 @@ def _call(fold: Fold, event: Line) -> None:
     if event["message"] in fold.called:
         return
     fold.called.add(event["message"])
-    is_llm = event.get("is_llm")
+    is_llm = _said(event, "is_llm")
     if is_llm is None:
         is_llm = fold.agents[event["agent"]]["is_llm"]
-    if event.get("tokens") is not None:
+    if _said(event, "tokens") is not None:
         fold.tokens[event["message"]] = event["tokens"]
-    fold.replayed = fold.replayed or bool(event.get("replayed"))
+    fold.replayed = fold.replayed or bool(_said(event, "replayed"))
     fold.calls.append(
         {
             "message": event["message"],
-            "model": event.get("model"),
-            "served_model": event.get("served_model"),
-            "policy_version": event.get("policy_version"),
+            "model": _said(event, "model"),
+            "served_model": _said(event, "served_model"),
+            "policy_version": _said(event, "policy_version"),
             "is_llm": is_llm,
-            "sampling": _present(event.get("sampling")),
-            "finish_reason": event.get("finish_reason"),
-            "usage": dict(event.get("usage") or {}),
-            "latency_s": event.get("latency_s"),
-            "attempts": event.get("attempts"),
-            "prompt_sha256": event.get("prompt_sha256"),
+            "sampling": _present(_said(event, "sampling")),
+            "finish_reason": _said(event, "finish_reason"),
+            "usage": dict(_said(event, "usage") or {}),
+            "latency_s": _said(event, "latency_s"),
+            "attempts": _said(event, "attempts"),
+            "prompt_sha256": _said(event, "prompt_sha256"),
         }
     )
 
@@ -97,30 +97,30 @@ def _call_failed(fold: Fold, event: Line) -> None:
 def _node(fold: Fold, event: Line) -> None:
     fold.nodes[event["id"]] = {
         "id": event["id"],
-        "parent": event.get("parent"),
-        "kind": event.get("kind"),
-        "agent": event.get("agent"),
-        "seed": event.get("seed"),
-        "depth": event.get("depth") or 0,
+        "parent": _said(event, "parent"),
+        "kind": _said(event, "kind"),
+        "agent": _said(event, "agent"),
+        "seed": _said(event, "seed"),
+        "depth": _said(event, "depth") or 0,
     }
-    fold.begun[event["id"]] = event.get("at")
+    fold.begun[event["id"]] = _said(event, "at")
 
 
 def _node_finished(fold: Fold, event: Line) -> None:
     node = fold.nodes[event["node"]]
-    reward, critic = event.get("reward"), event.get("critic")
+    reward, critic = _said(event, "reward"), _said(event, "critic")
     node |= {
         "exit_status": event["status"],
-        "terminal": event.get("terminal", True),
-        "tips": {agent: tip for agent, tip in (event.get("tips") or {}).items() if tip is not None},
-        "patch": event.get("patch"),
-        "tree_hash": event.get("tree_hash"),
-        "wall_s": between(fold.begun.get(event["node"]), event.get("at")),
-        "visits": event.get("visits"),
-        "value": event.get("value"),
+        "terminal": _said(event, "terminal", True),
+        "tips": {agent: tip for agent, tip in (_said(event, "tips") or {}).items() if tip is not None},
+        "patch": _said(event, "patch"),
+        "tree_hash": _said(event, "tree_hash"),
+        "wall_s": between(fold.begun.get(event["node"]), _said(event, "at")),
+        "visits": _said(event, "visits"),
+        "value": _said(event, "value"),
         "reward": _reward(reward) if reward is not None else None,
         "critic": dict(critic) if critic is not None else None,
-        "verifier": event.get("verifier"),
+        "verifier": _said(event, "verifier"),
     }
 
 
@@ -138,38 +138,39 @@ def _duplicate(fold: Fold, event: Line) -> None:
 
 
 def _audit(fold: Fold, event: Line) -> None:
-    if event.get("node"):
+    if _said(event, "node"):
         flags = [
             f"{flag['kind']}: {flag['evidence']}" if isinstance(flag, Mapping) else str(flag)
-            for flag in event.get("flags") or ()
+            for flag in _said(event, "flags") or ()
         ]
         fold.nodes[event["node"]].setdefault("flags", []).extend(flags)
 
 
 def _reproduction(fold: Fold, event: Line) -> None:
-    targets, files = list(event.get("targets") or ()), dict(event.get("files") or {})
-    fold.reproduced |= {"fail_to_pass": targets or None, "test_files": files}
+    targets, files = list(_said(event, "targets") or ()), dict(_said(event, "files") or {})
+    fold.reproduced["fail_to_pass"] = targets or None
+    fold.reproduced["test_files"] = files
 
 
 def _reproduction_added(fold: Fold, event: Line) -> None:
     later = fold.reproduced.setdefault("later_tests", {})
-    later |= dict(event.get("files") or {})
+    later |= dict(_said(event, "files") or {})
 
 
 _GOOD = ("passed", "xfailed")
 
 
 def _baseline(fold: Fold, event: Line) -> None:
-    flaky = set(event.get("flaky") or ())
-    fold.whole = bool(event.get("whole", True))
+    flaky = set(_said(event, "flaky") or ())
+    fold.whole = bool(_said(event, "whole", True))
     fold.kept = {
-        test for test, out in (event.get("tests") or {}).items() if out in _GOOD and test not in flaky
+        test for test, out in (_said(event, "tests") or {}).items() if out in _GOOD and test not in flaky
     }
 
 
 def _evaluation(fold: Fold, event: Line) -> None:
-    tests: dict[str, str] = dict(event.get("tests") or {})
-    p2p, after = event.get("p2p"), event.get("after")
+    tests: dict[str, str] = dict(_said(event, "tests") or {})
+    p2p, after = _said(event, "p2p"), _said(event, "after")
     if p2p is None and isinstance(after, Mapping) and "broken" in after:
         broken = set(after["broken"])
         # Where the base was not run whole, it was asked about what fails: what passes was not broken.
@@ -178,15 +179,15 @@ def _evaluation(fold: Fold, event: Line) -> None:
         p2p = [len(run - broken), len(run)] if run else None
     fold.evaluations.append(
         {
-            "kind": event.get("kind"),
-            "f2p": event.get("f2p"),
+            "kind": _said(event, "kind"),
+            "f2p": _said(event, "f2p"),
             "p2p": p2p,
-            "before": event.get("before"),
+            "before": _said(event, "before"),
             "after": after,
-            "wall_s": event.get("wall_s"),
-            "node": event.get("node") or None,
+            "wall_s": _said(event, "wall_s"),
+            "node": _said(event, "node") or None,
             "tests": tests,
-            "valid": bool(event.get("valid", True)),
+            "valid": bool(_said(event, "valid", True)),
         }
     )
 
@@ -194,39 +195,39 @@ def _evaluation(fold: Fold, event: Line) -> None:
 def _patch(fold: Fold, event: Line) -> None:
     fold.patches[event["id"]] = {
         "id": event["id"],
-        "node": event.get("node") or None,
-        "text": event.get("text"),
-        "sha256": event.get("sha256"),
-        "normalised_hash": event.get("normalised_hash"),
-        "files": list(event.get("files") or ()),
-        "removed_by_hygiene": [str(name) for name in event.get("removed_by_hygiene") or ()],
+        "node": _said(event, "node") or None,
+        "text": _said(event, "text"),
+        "sha256": _said(event, "sha256"),
+        "normalised_hash": _said(event, "normalised_hash"),
+        "files": list(_said(event, "files") or ()),
+        "removed_by_hygiene": [str(name) for name in _said(event, "removed_by_hygiene") or ()],
     }
 
 
 def _hygiene(fold: Fold, event: Line) -> None:
-    fold.removed[event["patch"]] = [str(name) for name in event.get("removed") or ()]
+    fold.removed[event["patch"]] = [str(name) for name in _said(event, "removed") or ()]
 
 
 def _selected(fold: Fold, event: Line) -> None:
     fold.selected = {
-        "node": event.get("node"),
-        "patch": event.get("patch"),
-        "confidence": event.get("confidence"),
-        "reasons": [str(reason) for reason in event.get("reasons") or ()],
+        "node": _said(event, "node"),
+        "patch": _said(event, "patch"),
+        "confidence": _said(event, "confidence"),
+        "reasons": [str(reason) for reason in _said(event, "reasons") or ()],
     }
 
 
 def _outcome(fold: Fold, event: Line) -> None:
     fold.outcome = {
-        "exit_code": event.get("exit_code"),
-        "status": event.get("status"),
-        "verified": event.get("verified"),
-        "tests": {key: sorted(value) for key, value in (event.get("tests") or {}).items()},
+        "exit_code": _said(event, "exit_code"),
+        "status": _said(event, "status"),
+        "verified": _said(event, "verified"),
+        "tests": {key: sorted(value) for key, value in (_said(event, "tests") or {}).items()},
     }
 
 
 def _run_finished(fold: Fold, event: Line) -> None:
-    fold.finished_at = event.get("at")
+    fold.finished_at = _said(event, "at")
 
 
 HANDLERS: dict[str, Callable[[Fold, Line], None]] = {
@@ -258,3 +259,8 @@ def _present(value: Any) -> dict[str, object]:
 
 def _spec(spec: Any) -> str | None:
     return json.dumps(spec, sort_keys=True) if spec is not None and not isinstance(spec, str) else spec
+
+
+def _said(event: Line, name: str, default: Any = None) -> Any:
+    """What an event says: of any type, for the log is old or foreign; the schema judges the whole record."""
+    return event.get(name, default)

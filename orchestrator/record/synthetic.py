@@ -182,14 +182,16 @@ class _Maker:
         )
         rate = 1.0 if good else self.random.choice([0.0, 0.25, 0.5])
         components = {"tests": {"value": rate, "weight": 1.0}, "coverage": {"value": None, "weight": 0.2}}
-        self.nodes[-1] |= {
-            "tips": {"coder": tip},
-            "reward": {"total": rate, "components": components, "spec": "synthetic"},
-            "patch": f"p-{node}",
-            "tree_hash": digest[:40],
-            "terminal": True,
-            "exit_status": "finished",
-        }
+        self.nodes[-1].update(
+            {
+                "tips": {"coder": tip},
+                "reward": {"total": rate, "components": components, "spec": "synthetic"},
+                "patch": f"p-{node}",
+                "tree_hash": digest[:40],
+                "terminal": True,
+                "exit_status": "finished",
+            }
+        )
         counts = [4, 4] if good else [int(rate * 4), 4]
         for kind in ("visible", "hidden"):
             self.evaluations.append({"node": node, "kind": kind, "f2p": counts, "p2p": [9, 9], "valid": True})

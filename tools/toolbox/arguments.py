@@ -70,8 +70,8 @@ def _value(schema: JsonSchema, value: Any, where: str, problems: list[str]) -> A
         if "maximum" in schema and value > schema["maximum"]:
             problems.append(f"{where} must be at most {schema['maximum']}, not {value}")
     if kind == "array":
-        if len(value) < schema.get("minItems", 0):
-            problems.append(f"{where} must hold at least {schema['minItems']} item(s)")
+        if len(value) < (least := schema.get("minItems", 0)):
+            problems.append(f"{where} must hold at least {least} item(s)")
         items = schema.get("items", {})
         return [_value(items, item, f"{where}[{n}]", problems) for n, item in enumerate(value)]
     if kind == "object":

@@ -8,7 +8,7 @@ import select
 import socket
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from .suite import wall_of
 from .worker import kill_group
@@ -128,7 +128,7 @@ class Pool:
             answer = json.loads(data) if data else None
         except (OSError, ValueError):
             return None
-        return answer if isinstance(answer, dict) else None
+        return cast("JobAnswer", answer) if isinstance(answer, dict) else None
 
     def restart(self) -> None:
         """Replace every worker."""

@@ -84,7 +84,7 @@ class IssueEnv(gymnasium.Env[Observed, Action]):
             max_steps=max_steps,
             reward=reward,
         )
-        self.observation_space = spaces.Dict(
+        self.observation_space = spaces.Dict(  # type: ignore[assignment]  # the same, spelled as a TypedDict
             {
                 "issue": AnyText(ISSUE_CHARS),
                 "output": AnyText(OUTPUT_CHARS),
@@ -92,7 +92,7 @@ class IssueEnv(gymnasium.Env[Observed, Action]):
                 "steps_left": spaces.Box(0, max_steps, (1,), np.int64),
             }
         )
-        self.action_space = spaces.Dict(
+        self.action_space = spaces.Dict(  # type: ignore[assignment]
             {"tool": spaces.Discrete(len(ACTIONS)), "arguments": AnyText(OUTPUT_CHARS)}
         )
         self._issue = issue

@@ -22,7 +22,7 @@ TIMED_OUT, TRUNCATED, DIRTY_REPO, DIRTY_PRIVATE = 1, 2, 4, 8
 
 
 def send_request(sock: _socket.socket, request: Mapping[str, object], fds: tuple[int, ...] = ()) -> None:
-    body = marshal.dumps(request)
+    body = marshal.dumps(request)  # type: ignore[arg-type]  # a TypedDict is a dict
     _send(sock, _REQUEST.pack(len(body)) + body, fds)
 
 
