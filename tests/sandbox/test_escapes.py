@@ -253,6 +253,24 @@ def test_there_are_no_capabilities_and_none_can_be_gained(box: Sandbox) -> None:
         assert mapping[1] != "0", "the sandbox's user is not root on the host"
 
 
+def test_no_process_exempts_itself_from_the_lack_of_memory(box: Sandbox) -> None:
+    for value in ("-1000", "-1"):
+        assert box.exec(f"echo {value} > /proc/self/oom_score_adj").exit_code != 0
+
+
+def test_limits_of_other_processes_are_out_of_reach(box: Sandbox) -> None:
+    if box.kind != "namespace":
+        pytest.skip("only its shell would be met")
+    program = (
+        "import resource\n"
+        "for pid in (1, 2):\n"
+        "    try: resource.prlimit(pid, resource.RLIMIT_NOFILE, (0, 0)); print('set', pid)\n"
+        "    except PermissionError: pass\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100)); print(resource.getrlimit(resource.RLIMIT_NOFILE))\n"
+    )
+    assert python(box, program) == (0, "(100, 100)\n")
+
+
 def test_signals_do_not_reach_the_parent(box: Sandbox) -> None:
     box.exec("kill -KILL 1; kill -TERM 1; kill -INT 1; kill -STOP 1; kill -HUP 1; kill -SEGV 1")
     assert box.exec("echo alive").output == "alive\n"

@@ -19,6 +19,7 @@ from .base import SandboxSpec
 from .holder.mounts import HOME
 from .identity import Identity
 from .ownership import mark_owner
+from .space import is_in_memory
 from .trees import copy_tree, remove_tree
 
 _LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
@@ -78,6 +79,9 @@ class Family:
             )
             mark_owner(self.directory, kind="namespace", label=spec.label)
             self.layers = self.directory / "layers"
+            self.in_memory = any(
+                is_in_memory(Path(path)) for path in (self.directory, *self.writable, *self.mounts.values())
+            )
             self._lay_out()
         except OSError as error:
             raise SandboxError(f"cannot prepare a sandbox under {spec.scratch}: {error.strerror}") from error

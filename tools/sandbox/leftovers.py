@@ -2,7 +2,7 @@
 
 A holder ends when its owner does, because the owner's end of its socket closes; mounts and processes
 end with the holder. What a killed owner can leave is folders, containers and images, and, if the kernel
-had no time yet, holders.
+had no time yet, holders; killed together with its zygote, control groups.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import SandboxError
+from .holder import cgroup
+from .holder.cgroup_place import CgroupPlace, NoPlaceError
 from .ownership import MARK, parse_owner, read_owner
+from .spawner import GROUP_VARIABLE, owner_name
 from .trees import remove_tree
 
 LABEL, OWNER_LABEL = "swe_agent.run", "swe_agent.owner"
@@ -28,7 +31,7 @@ _DEPTH = 4
 class Leftover:
     """One thing whose owner is dead."""
 
-    kind: Literal["process", "directory", "container", "image"]
+    kind: Literal["process", "directory", "group", "container", "image"]
     name: str
     """A pid, a path, or an id."""
     label: str
@@ -44,6 +47,7 @@ def find_leftovers(scratch_root: Path) -> list[Leftover]:
     directories = list(_dead_directories(scratch_root))
     found = [Leftover("process", str(pid), "") for pid in _holders()]
     found += [Leftover("process", str(pid), label) for pid, label in _processes_in(directories)]
+    found += [Leftover("group", folder, "") for folder in _groups()]
     found += _containers_and_images()
     return found + [Leftover("directory", str(path), label) for path, label in directories]
 
@@ -55,6 +59,9 @@ def remove_leftovers(found: Iterable[Leftover]) -> None:
             _kill(int(item.name))
         elif item.kind == "directory":
             remove_tree(Path(item.name))
+        elif item.kind == "group":
+            cgroup.kill(item.name)
+            cgroup.remove([item.name])
         else:
             _remove_docker(item)
 
@@ -95,6 +102,14 @@ def _holders() -> Iterator[int]:
                 yield int(entry.name)
         except OSError:
             continue  # gone meanwhile, or another user's
+
+
+def _groups() -> list[str]:
+    """Control groups, where this process would make its own."""
+    try:
+        return CgroupPlace.find(os.environ.get(GROUP_VARIABLE, ""), owner_name()).stale()
+    except NoPlaceError:
+        return []
 
 
 def _processes_in(directories: list[tuple[Path, str]]) -> Iterator[tuple[int, str]]:

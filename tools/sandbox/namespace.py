@@ -9,7 +9,7 @@ import platform
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..errors import SandboxError
 from ..files import read_below
@@ -18,7 +18,6 @@ from .environment import clean_env, shell_argv
 from .family import Family
 from .holder import protocol
 from .holder.mounts import HOME
-from .holder.orders import CommandLimits, ExecRequest, HolderOrder, Request, SessionRequest
 from .identity import Identity
 from .obstacles import explain
 from .session import PipeSession
@@ -88,7 +87,7 @@ class NamespaceSandbox(Sandbox):
         self._layer = self._repo_layer = self._private_layer = family.new_layer()
         binds = family.read_only + family.writable
         owned = [self._spec.source, *(Path(path) for path in [*binds, *family.mounts.values()])]
-        order: HolderOrder = {
+        config: dict[str, Any] = {
             "family": str(family.layers),
             "source": str(self._spec.source.resolve()) if self._repo[-1] == "source" else None,
             "root": str(self.root),
@@ -103,6 +102,7 @@ class NamespaceSandbox(Sandbox):
             "over": family.over,
             "network": self._spec.network,
             "limits": _limits(self._spec.limits),
+            "disk_in_memory": family.in_memory,
             "shm_bytes": min(_SHM_BYTES, self._spec.limits.memory_bytes or _SHM_BYTES),
             "uid": family.identity.uid,
             "owners": family.identity.owners_to_map(owned),
@@ -110,7 +110,7 @@ class NamespaceSandbox(Sandbox):
         self._held = [*self._repo, *self._private, self._layer]
         family.acquire(self._held)
         try:
-            self._holder: Holder = ZYGOTE.spawn(order)
+            self._holder: Holder = ZYGOTE.spawn(config)
         except BaseException:
             self._closed = True
             family.release(self._held, keep_family=True)
@@ -129,7 +129,7 @@ class NamespaceSandbox(Sandbox):
         wall = limits.wall_s if timeout is None else timeout
         merged = clean_env(HOME, self._spec.env, env)
         argv = shell_argv(cmd, self._holder.shell) if isinstance(cmd, str) else [str(part) for part in cmd]
-        request: ExecRequest = {
+        request = {
             "op": "exec",
             "argv": argv,
             "cwd": str(self.root / (cwd or "")),
@@ -179,7 +179,7 @@ class NamespaceSandbox(Sandbox):
         would go on in the files that parent and child now share."""
         read_in, stdin = os.pipe()
         stdout, write_out = os.pipe()
-        request: SessionRequest = {
+        request = {
             "op": "session",
             "argv": [str(part) for part in argv],
             "cwd": str(self.root / (cwd or "")),
@@ -200,6 +200,15 @@ class NamespaceSandbox(Sandbox):
                 self._ask({"op": "end_session", "leader": leader})
 
         return PipeSession(stdin, stdout, kill)
+
+    @property
+    def cgroup_folders(self) -> tuple[str, ...]:
+        """Where the host sees this sandbox's control group; empty without one."""
+        return tuple(self._holder.groups)
+
+    def cgroup_version(self) -> int:
+        """The version of control groups that bound memory and processes here; 0: none can be had, a watch does."""
+        return self._ask({"op": "group"})[0]
 
     def fork(self) -> NamespaceSandbox:
         with self._lock:
@@ -229,7 +238,7 @@ class NamespaceSandbox(Sandbox):
             self._family.release(self._held)
 
     def _ask(
-        self, request: Request, *fds: int, timeout: float = _GRACE_S
+        self, request: dict[str, Any], *fds: int, timeout: float = _GRACE_S
     ) -> tuple[int, int, float, int, bytes, list[int]]:
         """Send a request and wait for its reply. Raises: OSError as the holder met it; SandboxError."""
         with self._lock:
@@ -253,7 +262,7 @@ class NamespaceSandbox(Sandbox):
             raise SandboxError(f"the sandbox is gone: {why}")
         if reply[1]:
             require_space(self._family.directory)
-            if "path" in request:
+            if request["op"] in ("read", "write"):
                 raise OSError(reply[1], os.strerror(reply[1]), request["path"])
             raise SandboxError(f"the sandbox failed: {reply[4].decode('utf-8', 'replace')}")
         return reply
@@ -279,7 +288,7 @@ def _memory_file(data: bytes) -> int:
     return descriptor
 
 
-def _limits(limits: Limits) -> CommandLimits:
+def _limits(limits: Limits) -> dict[str, Any]:
     return {
         "memory_bytes": limits.memory_bytes,
         "processes": limits.processes,

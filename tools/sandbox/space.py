@@ -26,6 +26,17 @@ def disk_is_full(directory: Path) -> bool:
     return found.f_bavail * found.f_frsize < least or bool(found.f_files and not found.f_favail)
 
 
+def is_in_memory(path: Path) -> bool:
+    """Whether what is written at `path` stays in memory (tmpfs)."""
+    device = path.stat().st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+        fields, _, rest = line.partition(" - ")
+        if fields.split(" ", 3)[2] == number:
+            return rest.startswith(("tmpfs ", "ramfs "))
+    return False
+
+
 def require_space(directory: Path) -> None:
     """Raises: SandboxError, caused by ENOSPC, when the file system of `directory` is full."""
     if disk_is_full(directory):

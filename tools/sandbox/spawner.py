@@ -14,15 +14,22 @@ import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import SandboxError
+from .groups import GROUPS
 from .holder import protocol
-from .holder.orders import HolderOrder
+from .holder.cgroup_place import start_of
 from .ownership import owner_mark
 
 _START_TIMEOUT_S = 60.0
 _DESCRIPTORS = 16384
-_CODE = "import sys; sys.path.append(sys.argv[1]); from holder.zygote import main; main(int(sys.argv[2]))"
+_CODE = (
+    "import sys; sys.path.append(sys.argv[1]); from holder.zygote import main; "
+    "main(int(sys.argv[2]), sys.argv[3], sys.argv[4])"
+)
+GROUP_VARIABLE = "SWE_AGENT_CGROUP"
+"""`off`, or the name of the control group below which those of sandboxes are made."""
 
 
 class HolderError(SandboxError):
@@ -44,6 +51,8 @@ class Holder:
     pidfd: int
     pid: int
     shell: str
+    groups: list[str]
+    """Folders of its control group."""
 
     def kill(self) -> None:
         """End the holder and with it every process of its namespace; returns when all are gone."""
@@ -54,8 +63,10 @@ class Holder:
         poll.poll(10_000)
 
     def release(self) -> None:
+        """Let go of what `kill` ended."""
         self.sock.close()
         os.close(self.pidfd)
+        GROUPS.remove(self.groups)
 
 
 class _Zygote:
@@ -65,7 +76,7 @@ class _Zygote:
         self._sock: socket.socket | None = None
         self._pid = 0
 
-    def spawn(self, order: HolderOrder) -> Holder:
+    def spawn(self, config: dict[str, Any]) -> Holder:
         """Fork a holder with this view. Raises: HolderError; SandboxError when no zygote can run."""
         ours, theirs = socket.socketpair()
         ours.settimeout(_START_TIMEOUT_S)
@@ -73,7 +84,7 @@ class _Zygote:
             for attempt in range(2):
                 with self._lock:
                     try:
-                        protocol.send_request(self._connect(), order, (theirs.fileno(),))
+                        protocol.send_request(self._connect(), config, (theirs.fileno(),))
                         break
                     except OSError as error:
                         self._forget()
@@ -93,9 +104,10 @@ class _Zygote:
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-I", "-S", "-c", _CODE, str(Path(__file__).parent)]
+        mark = owner_mark(kind="zygote", label="")
         with theirs:
             self._process = subprocess.Popen(
-                [*command, str(theirs.fileno()), owner_mark(kind="zygote", label="")],
+                [*command, str(theirs.fileno()), os.environ.get(GROUP_VARIABLE, ""), owner_name(), mark],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -132,6 +144,7 @@ def _raise_descriptor_limit() -> None:
 def _await_ready(sock: socket.socket) -> Holder:
     """Two replies arrive in either order: the process descriptor, and that the view stands."""
     pidfd, pid, shell = -1, 0, ""
+    groups: list[str] = []
     while pidfd < 0 or not shell:
         try:
             reply = protocol.receive_reply(sock)
@@ -144,15 +157,22 @@ def _await_ready(sock: socket.socket) -> Holder:
             if pidfd >= 0:
                 os.close(pidfd)
             sock.close()
+            GROUPS.remove(groups)
             if reply is None:
                 raise SandboxError(f"the sandbox did not start: {why}")
             raise HolderError(reply[4].decode("utf-8", "replace"), reply[1])
         code, _, _, _, payload, fds = reply
         if fds:
             pidfd, pid = fds[0], code
+            groups = payload.decode("utf-8", "surrogateescape").split("\0") if payload else []
         else:
             shell = payload.decode()
-    return Holder(sock, pidfd, pid, shell)
+    return Holder(sock, pidfd, pid, shell, groups)
+
+
+def owner_name() -> str:
+    """This process as control groups are named after it: number and start."""
+    return f"{os.getpid()}-{start_of(os.getpid())}"
 
 
 ZYGOTE = _Zygote()

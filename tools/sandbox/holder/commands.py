@@ -7,15 +7,13 @@ import fcntl
 import os
 import select
 import time
-from typing import TYPE_CHECKING
+from typing import Any
 
 from . import protocol
+from .held import remove_segments
 from .limits import Watch
 from .output import BoundedOutput
-from .processes import Processes, become
-
-if TYPE_CHECKING:
-    from .orders import BoundExec
+from .processes import Processes
 
 _PIPE_BYTES = 1 << 20
 
@@ -25,7 +23,7 @@ class Disconnected(Exception):
 
 
 def run_command(
-    sock: _socket.socket, request: BoundExec, stdin: int | None, watch: Watch, processes: Processes
+    sock: _socket.socket, request: dict[str, Any], stdin: int | None, watch: Watch, processes: Processes
 ) -> None:
     """Run one command and reply. Raises: Disconnected when nobody waits for the reply any more."""
     output = BoundedOutput(request["output_bytes"])
@@ -36,14 +34,20 @@ def run_command(
         fcntl.fcntl(write_end, 1031, _PIPE_BYTES)  # F_SETPIPE_SZ
     except OSError:
         pass  # over the user's pipe budget: the default size works as well
-    pid = os.fork()
-    if pid == 0:
-        become(request, stdin, write_end, watch.over_disk)
-    os.close(write_end)
+    try:
+        pid = processes.start_command(request, stdin, write_end, watch.over_disk)
+    except OSError:
+        os.close(read_end)
+        raise
+    finally:
+        os.close(write_end)
     exited = os.pidfd_open(pid)
     try:
         reason = _follow(sock, read_end, exited, output, start + request["timeout"], watch)
         status = processes.sweep(pid)
+        reason = reason or watch.killed()
+        if reason and reason != "timeout":
+            remove_segments()
         _drain(read_end, output)
     finally:
         os.close(read_end)
@@ -54,7 +58,7 @@ def run_command(
         output.feed(f"\n[killed: {reason}]\n".encode())
     if output.truncated:
         flags |= protocol.TRUNCATED
-    code = 124 if flags & protocol.TIMED_OUT else os.waitstatus_to_exitcode(status)
+    code = 124 if flags & protocol.TIMED_OUT else 137 if reason else os.waitstatus_to_exitcode(status)
     if code < 0:
         code = 128 - code
     protocol.send_reply(sock, code, 0, time.monotonic() - start, flags, output.value())

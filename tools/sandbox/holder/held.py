@@ -6,6 +6,8 @@ import os
 import stat
 from collections.abc import Container, Iterator, Sequence
 
+from . import kernel
+
 _FREE_SOCKETS, _SOCKET_BYTES = 64, 512 << 10
 _MESSAGE_BYTES, _QUEUE_BYTES = 96, 512
 """What the kernel keeps of a System V message and queue beside the text."""
@@ -25,6 +27,14 @@ def shared_bytes() -> int:
     for row in _rows("/proc/sysvipc/msg"):
         total += row.get(b"cbytes", 0) + row.get(b"qnum", 0) * _MESSAGE_BYTES + _QUEUE_BYTES
     return total
+
+
+def remove_segments() -> None:
+    """Remove the System V segments and queues of this namespace: no process that runs has made them."""
+    for row in _rows("/proc/sysvipc/shm"):
+        kernel.remove_segment(row.get(b"shmid", -1))
+    for row in _rows("/proc/sysvipc/msg"):
+        kernel.remove_queue(row.get(b"msqid", -1))
 
 
 def _rows(path: str) -> Iterator[dict[bytes, int]]:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 
+CLONE_PARENT = 0x00008000
 CLONE_NEWNS = 0x00020000
 CLONE_NEWCGROUP = 0x02000000
 CLONE_NEWUTS = 0x04000000
@@ -34,11 +36,13 @@ _AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
 _OPEN_TREE_CLONE, _OPEN_TREE_CLOEXEC = 1, os.O_CLOEXEC
 _MOVE_MOUNT_F_EMPTY_PATH = 4
 _SYS_OPEN_TREE, _SYS_MOVE_MOUNT, _SYS_MOUNT_SETATTR = 428, 429, 442
-_SYS_PIVOT_ROOT, _SYS_CAPSET = {"x86_64": (155, 126)}.get(os.uname().machine, (41, 91))
+_SYS_PIVOT_ROOT, _SYS_CAPSET, _SYS_CLONE = {"x86_64": (155, 126, 56)}.get(os.uname().machine, (41, 91, 220))
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _syscall = _libc.syscall
 _syscall.restype = ctypes.c_long
+_syscall_with_gil = ctypes.PyDLL(None, use_errno=True).syscall
+_syscall_with_gil.restype = ctypes.c_long
 
 
 def _check(result: int, what: str) -> int:
@@ -50,6 +54,15 @@ def _check(result: int, what: str) -> int:
 
 def unshare(flags: int) -> None:
     _check(_libc.unshare(ctypes.c_int(flags)), "unshare")
+
+
+def fork_sibling() -> int:
+    """Fork a child of this process's own parent; 0 in the child, which runs a program or ends, as after a bare
+    clone(2). For processes of one thread."""
+    flags = ctypes.c_ulong(CLONE_PARENT | signal.SIGCHLD)
+    zero = ctypes.c_ulong(0)
+    number = ctypes.c_long(_SYS_CLONE)
+    return _check(_syscall_with_gil(number, flags, zero, zero, zero, zero), "clone")
 
 
 def prctl(option: int, value: int = 0) -> None:
@@ -67,6 +80,16 @@ def install_filter(program: bytes, length: int) -> None:
     zero = ctypes.c_ulong(0)
     mode_filter = ctypes.c_ulong(2)
     _check(_libc.prctl(ctypes.c_int(PR_SET_SECCOMP), mode_filter, pointer, zero, zero), "seccomp")
+
+
+def remove_segment(number: int) -> None:
+    """Remove a System V segment of shared memory; one that is gone or another's is left."""
+    _libc.shmctl(ctypes.c_int(number), ctypes.c_int(0), None)
+
+
+def remove_queue(number: int) -> None:
+    """Remove a System V message queue; one that is gone or another's is left."""
+    _libc.msgctl(ctypes.c_int(number), ctypes.c_int(0), None)
 
 
 def mount(source: str, target: str, kind: str, flags: int = 0, data: str = "") -> None:

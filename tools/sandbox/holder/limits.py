@@ -6,14 +6,11 @@ import os
 import resource
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any
 
 from . import kernel
 from .held import commands, read_file, shared_bytes, socket_bytes, unlinked_bytes
 from .seccomp import build_filter
-
-if TYPE_CHECKING:
-    from .orders import CommandLimits, HolderLimits
 
 _FILTER = build_filter()
 _FIRST_CHECK_S, _LATEST_CHECK_S = 0.02, 0.1
@@ -30,7 +27,7 @@ def _lower(kind: int, value: int | None) -> None:
     resource.setrlimit(kind, (value, value))
 
 
-def apply_to_command(limits: CommandLimits, over_disk: bool) -> None:
+def apply_to_command(limits: dict[str, Any], over_disk: bool) -> None:
     """Called in the child just before exec: limits, no capabilities, no new privileges, the filter.
 
     RLIMIT_DATA bounds the private memory of one process; RLIMIT_AS would break every runtime that
@@ -77,12 +74,17 @@ def bound_pids(processes: int | None) -> None:
 class Watch:
     """The limits that concern all processes of a command together."""
 
-    def __init__(self, limits: HolderLimits, usage: Callable[[], int]) -> None:
+    def __init__(
+        self, limits: dict[str, Any], usage: Callable[[], int], oom_kills: Callable[[], int] = lambda: 0
+    ) -> None:
         self._memory: int | None = limits["memory_bytes"]
         self._processes: int | None = limits["processes"]
+        self._over_memory = f"memory limit of {self._memory} bytes"
         self._disk: int | None = limits["disk_bytes"]
-        self._network: bool = limits["network"]
+        self._network: bool = limits.get("network", False)
         self._usage = usage
+        self._oom_kills = oom_kills
+        self._kills = 0
         self._written = 0
         self.over_disk = False
         self.start()
@@ -95,7 +97,7 @@ class Watch:
 
     def check(self) -> str | None:
         """The limit that is exceeded, in words, or None. Sets when it is due again."""
-        broken = self._check_processes()
+        broken = self.killed() or self._check_processes()
         now = time.monotonic()
         if broken is None and self._disk is not None and now >= self._disk_due:
             if self.measure_disk() and not self._allowed_over:
@@ -112,7 +114,14 @@ class Watch:
     def begin(self) -> None:
         """A command starts. One that starts over the disk limit lives: it may be deleting."""
         self._allowed_over = self.over_disk
+        self._kills = self._oom_kills()
         self.start()
+
+    def killed(self) -> str | None:
+        """The memory limit in words, if the kernel says that the group's was reached since the command began."""
+        if self._memory is None or self._oom_kills() <= self._kills:
+            return None
+        return self._over_memory
 
     def finish(self) -> None:
         """A command ended: measure the disk again if it wrote much or was over the limit."""
@@ -140,7 +149,7 @@ class Watch:
             return None
         # Pages shared by forked workers were counted once for each; proportional sizes are exact.
         if sum(_proportional(pid) for pid in pids) + held > self._memory:
-            return f"memory limit of {self._memory} bytes"
+            return self._over_memory
         return None
 
 

@@ -10,12 +10,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import Any
 
 from . import kernel
-
-if TYPE_CHECKING:
-    from .orders import HolderOrder
 
 HOME = "/home/agent"
 STAGE = "/proc"
@@ -26,7 +23,7 @@ _NOTHING_SPECIAL = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 
 
-def open_trees(config: HolderOrder, idmaps: dict[tuple[int, int], int]) -> dict[str, int]:
+def open_trees(config: dict[str, Any], idmaps: dict[tuple[int, int], int]) -> dict[str, int]:
     """Detached trees of everything the view shows, by name, opened while the host's paths can be walked.
 
     `idmaps` has a user namespace for each owner whose files are to appear as the sandbox's own.
@@ -67,7 +64,7 @@ def _open(path: str, idmaps: dict[tuple[int, int], int], idmapped: bool) -> int:
 class View:
     """The mounts of one holder. `repo` and `private` are the stacks, newest layer first."""
 
-    def __init__(self, config: HolderOrder) -> None:
+    def __init__(self, config: dict[str, Any]) -> None:
         self.root: str = config["root"]
         self.repo: list[str] = config["repo"]
         self.private: list[str] = config["private"]
@@ -76,7 +73,7 @@ class View:
         self._over: list[str] = config["over"]
         self._stage = -1
 
-    def build(self, config: HolderOrder, trees: dict[str, int]) -> None:
+    def build(self, config: dict[str, Any], trees: dict[str, int]) -> None:
         """Assemble the view and make it this process's root. Runs once, as process 1 of its namespaces."""
         kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
         kernel.move_mount(trees["family"], STAGE)

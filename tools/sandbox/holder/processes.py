@@ -9,68 +9,38 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn
+from typing import Any
 
-from . import kernel
 from .held import read_file
-from .limits import apply_to_command
-
-if TYPE_CHECKING:
-    from .orders import BoundCommand
+from .launcher import Launcher, begin, command_order, session_order
 
 _ROUNDS = 100
 _PATIENCE_S = 5.0
-
-
-def become(
-    request: BoundCommand, stdin: int | None, out: int, over_disk: bool, report: int | None = None
-) -> NoReturn:
-    """Called in a forked child: turn into the command of `request`. Never returns.
-
-    Errors go where output goes; with `report`, what the command writes to its standard error is dropped
-    and only the reason why it could not start goes to that descriptor.
-    """
-    argv = request["argv"]
-    code = 126
-    try:
-        os.setsid()
-        os.dup2(os.open("/dev/null", os.O_RDONLY) if stdin is None else stdin, 0)
-        os.dup2(out, 1)
-        os.dup2(out if report is None else os.open("/dev/null", os.O_WRONLY), 2)
-        for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
-            signal.signal(number, signal.SIG_DFL)
-        os.umask(0o022)
-        what = request["cwd"]
-        try:
-            apply_to_command(request["limits"], over_disk)
-            os.chdir(what)
-            what = argv[0]
-            os.execvpe(what, argv, request["env"])
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            os.write(
-                2 if report is None else report, f"{what}: {reason}\n".encode("utf-8", "surrogateescape")
-            )
-            if what == argv[0] and isinstance(error, FileNotFoundError):
-                code = 127
-    finally:
-        os._exit(code)
+_LOOKS, _LOOK_S = 6, 0.0003
 
 
 class Processes:
     """Everything that runs beside the holder in its pid namespace."""
 
-    def __init__(self) -> None:
+    def __init__(self, launcher: Launcher) -> None:
         self.sessions: set[int] = set()
+        self._launcher = launcher
 
-    def start_session(self, request: BoundCommand, stdin: int, out: int, over_disk: bool) -> int:
+    def start_command(self, request: dict[str, Any], stdin: int | None, out: int, over_disk: bool) -> int:
+        """Start a command; returns its pid. Raises: OSError when there is no room for a process."""
+        fds = (out,) if stdin is None else (out, stdin)
+        return self._start(command_order(request, over_disk, stdin is not None), fds)
+
+    def start_session(self, request: dict[str, Any], stdin: int, out: int, over_disk: bool) -> int:
         """Start a session; returns its leader. Raises: OSError when its program cannot be run."""
         report_read, report_write = os.pipe2(os.O_CLOEXEC)
-        leader = os.fork()
-        if leader == 0:
-            _lead(lambda: become(request, stdin, out, over_disk, report_write), report_write, (stdin, out))
-        os.close(report_write)
+        try:
+            leader = self._start(session_order(request, over_disk), (out, stdin, report_write))
+        except OSError:
+            os.close(report_read)
+            raise
+        finally:
+            os.close(report_write)
         try:
             reason = os.read(report_read, 4096)
         finally:
@@ -80,6 +50,12 @@ class Processes:
             self.end_session(leader)
             raise OSError(8, reason.decode("utf-8", "replace").strip())
         return leader
+
+    def _start(self, order: dict[str, Any], fds: tuple[int, ...]) -> int:
+        pid = self._launcher.launch(order, fds) or os.fork()
+        if pid == 0:
+            begin(order, fds)
+        return pid
 
     def end_session(self, leader: int) -> None:
         if leader not in self.sessions:
@@ -103,7 +79,9 @@ class Processes:
 
         It may have ended by itself by now: its status was kept for this.
         """
-        status = 0
+        status, wanted, gone = self._reap(wanted)
+        if gone:
+            return status
         deadline = time.monotonic() + _PATIENCE_S
         while True:
             if self.sessions and time.monotonic() > deadline:
@@ -112,45 +90,56 @@ class Processes:
             try:
                 while True:
                     ended, result = os.waitpid(-1, os.WNOHANG if self.sessions else 0)
-                    if ended == wanted:
-                        status, wanted = result, 0
                     if not ended:
                         break
-                    self.sessions.discard(ended)
+                    if ended == wanted:
+                        status, wanted = result, 0
+                    self._forget(ended)
             except ChildProcessError:
                 return status
             if not wanted and not strangers:
                 return status
             time.sleep(0.0005)  # killed processes take a moment to end
 
+    def _reap(self, wanted: int) -> tuple[int, int, bool]:
+        """Reap what has ended: the status of `wanted`, 0 or `wanted` if it lives, and whether the group says that
+        nothing is left. To kill everything would kill the launcher too, and the next command would wait for one."""
+        status = 0
+        for look in range(_LOOKS):
+            if self.sessions or not self._launcher.pid:
+                break
+            if look:
+                time.sleep(_LOOK_S)
+            while (found := os.waitpid(-1, os.WNOHANG))[0]:
+                if found[0] == wanted:
+                    status, wanted = found[1], 0
+                self._forget(found[0])
+                if not self._launcher.pid:
+                    return status, wanted, False
+            if wanted:
+                break
+            if self._launcher.alone():
+                self._launcher.wake()
+                return status, 0, True
+        return status, wanted, False
+
+    def _forget(self, pid: int) -> None:
+        self.sessions.discard(pid)
+        self._launcher.forget(pid)
+
     def _kill_strangers(self) -> bool:
         """Kill whatever is not a session's; whether there was anything."""
         if not self.sessions:
+            self._launcher.forget()
             try:
                 os.kill(-1, signal.SIGKILL)
             except ProcessLookupError:
                 pass
             return True
-        strangers = [pid for pid, top in _tops().items() if top not in self.sessions]
+        kept = {*self.sessions, self._launcher.pid}
+        strangers = [pid for pid, top in _tops().items() if top not in kept]
         _kill(strangers)
         return bool(strangers)
-
-
-def _lead(start: Callable[[], NoReturn], report: int, others: tuple[int, int]) -> NoReturn:
-    """The leader of a session: a parent for all that is started in it, until its first process ends."""
-    try:
-        kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
-        first = os.fork()
-        if first == 0:
-            start()
-        for descriptor in (report, *others):
-            os.close(descriptor)
-        while True:
-            ended, _ = os.waitpid(-1, 0)
-            if ended == first:
-                break
-    finally:
-        os._exit(0)
 
 
 def _kill(pids: list[int]) -> None:

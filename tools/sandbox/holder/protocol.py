@@ -10,7 +10,6 @@ import _socket
 import marshal
 import os
 import struct
-from collections.abc import Mapping
 from typing import Any
 
 _REQUEST = struct.Struct("!I")
@@ -21,12 +20,12 @@ MOST_FDS = 64
 TIMED_OUT, TRUNCATED, DIRTY_REPO, DIRTY_PRIVATE = 1, 2, 4, 8
 
 
-def send_request(sock: _socket.socket, request: Mapping[str, object], fds: tuple[int, ...] = ()) -> None:
-    body = marshal.dumps(request)  # type: ignore[arg-type]  # a TypedDict is a dict
+def send_request(sock: _socket.socket, request: dict[str, Any], fds: tuple[int, ...] = ()) -> None:
+    body = marshal.dumps(request)
     _send(sock, _REQUEST.pack(len(body)) + body, fds)
 
 
-def receive_request(sock: _socket.socket) -> tuple[Any, list[int]] | None:
+def receive_request(sock: _socket.socket) -> tuple[dict[str, Any], list[int]] | None:
     """The next request and the descriptors that came with it; None at the end of the stream."""
     head, fds = _receive(sock, _REQUEST.size)
     if len(head) < _REQUEST.size:

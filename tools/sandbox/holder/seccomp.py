@@ -38,6 +38,8 @@ _SOCKETS = {"x86_64": (41, 53), "aarch64": (198, 199)}  # socket, socketpair
 _SETSOCKOPT = {"x86_64": 54, "aarch64": 208}
 _SOL_SOCKET, _BUFFER_SIZES = 1, (7, 8)  # SO_SNDBUF, SO_RCVBUF: what a socket holds is nobody's memory
 FAMILIES = (1, 2, 10, 16)  # AF_UNIX, AF_INET, AF_INET6, AF_NETLINK; AF_VSOCK and the rare ones pass the walls
+_PRLIMIT = {"x86_64": 302, "aarch64": 261}
+"""Of another process: the holder and the launcher belong to the same user."""
 _NEW_NAMESPACES = 0x7E020080  # every CLONE_NEW* flag of clone(2), CLONE_NEWTIME among them
 
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
@@ -80,6 +82,13 @@ def build_filter() -> tuple[bytes, int] | None:
         (_EQUAL, 1, 0, _BUFFER_SIZES[0]),
         (_EQUAL, 0, 1, _BUFFER_SIZES[1]),
         (_RETURN, 0, 0, _ERRNO),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
+    code += [
+        (_EQUAL, 0, 4, _PRLIMIT[machine]),
+        (_LOAD, 0, 0, _FIRST_ARGUMENT),
+        (_EQUAL, 1, 0, 0),
+        (_RETURN, 0, 0, _ERRNO | _EPERM),
         (_RETURN, 0, 0, _ALLOW),
     ]
     code += [

@@ -8,23 +8,23 @@ import os
 import select
 import signal
 import struct
-from typing import TYPE_CHECKING, NoReturn
+from typing import Any, NoReturn
 
 from . import kernel, protocol
 from .commands import Disconnected, run_command
 from .files import Unprivileged, open_to_read, write_file
-from .held import bound_sockets
+from .held import bound_sockets, remove_segments
+from .launcher import Launcher
 from .limits import Watch, bound_pids
 from .mounts import View
 from .processes import Processes
 
-if TYPE_CHECKING:
-    from .orders import BoundExec, BoundSession, HolderLimits, HolderOrder, Request
-
 _SESSION_CHECK_MS = 200
 
 
-def serve(sock: _socket.socket, config: HolderOrder, trees: dict[str, int]) -> NoReturn:
+def serve(
+    sock: _socket.socket, config: dict[str, Any], trees: dict[str, int], launcher: Launcher
+) -> NoReturn:
     """Build the view, say so, and answer until the other end of the socket is gone."""
     view = View(config)
     try:
@@ -46,7 +46,7 @@ def serve(sock: _socket.socket, config: HolderOrder, trees: dict[str, int]) -> N
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     shell = b"bash" if os.path.exists("/bin/bash") else b"sh"
     protocol.send_reply(sock, payload=shell)
-    holder = _Holder(sock, view, {**config["limits"], "network": config["network"]})
+    holder = _Holder(sock, view, {**config["limits"], "network": config["network"]}, launcher)
     try:
         while holder.serve_one():
             pass
@@ -64,12 +64,14 @@ def settle(*, network: bool) -> None:
 
 
 class _Holder:
-    def __init__(self, sock: _socket.socket, view: View, limits: HolderLimits) -> None:
+    def __init__(self, sock: _socket.socket, view: View, limits: dict[str, Any], launcher: Launcher) -> None:
         self._sock = sock
         self._view = view
         self._limits = limits
-        self._watch = Watch(limits, view.usage)
-        self._processes = Processes()
+        group = launcher.group
+        self._launcher = launcher
+        self._watch = Watch(limits, view.usage, group.oom_kills) if group else Watch(limits, view.usage)
+        self._processes = Processes(launcher)
         self._unprivileged = Unprivileged(kernel.permitted_capabilities())
 
     def serve_one(self) -> bool:
@@ -87,6 +89,10 @@ class _Holder:
         finally:
             for fd in fds:
                 os.close(fd)
+        try:
+            self._launcher.start()
+        except OSError:
+            pass  # the next command tries again, and says so
         return True
 
     def _watch_sessions(self) -> None:
@@ -99,32 +105,36 @@ class _Holder:
         while self._processes.sessions and not poll.poll(_SESSION_CHECK_MS):
             if self._watch.check() is not None:
                 self._processes.end_sessions()
+                remove_segments()
 
-    def _answer(self, request: Request, fds: list[int]) -> None:
-        if request["op"] == "exec":
-            command: BoundExec = {**request, "limits": self._limits}
-            run_command(self._sock, command, fds[0] if fds else None, self._watch, self._processes)
-        elif request["op"] == "session":
-            session: BoundSession = {**request, "limits": self._limits}
-            leader = self._processes.start_session(session, fds[0], fds[1], self._watch.over_disk)
+    def _answer(self, request: dict[str, Any], fds: list[int]) -> None:
+        operation = request["op"]
+        if operation == "exec":
+            request["limits"] = self._limits
+            run_command(self._sock, request, fds[0] if fds else None, self._watch, self._processes)
+        elif operation == "session":
+            request["limits"] = self._limits
+            leader = self._processes.start_session(request, fds[0], fds[1], self._watch.over_disk)
             protocol.send_reply(self._sock, leader)
-        elif request["op"] == "end_session":
+        elif operation == "end_session":
             self._processes.end_session(request["leader"])
             protocol.send_reply(self._sock)
-        elif request["op"] == "read":
+        elif operation == "read":
             with self._unprivileged:
                 descriptor = open_to_read(request["path"])
             try:
                 protocol.send_reply(self._sock, fds=(descriptor,))
             finally:
                 os.close(descriptor)
-        elif request["op"] == "write":
+        elif operation == "write":
             if self._watch.over_disk and self._watch.measure_disk():
                 raise OSError(122, "the disk limit of this sandbox is used up", request["path"])
             with self._unprivileged:
                 write_file(request["path"], fds[0], request["size"], self._limits["file_bytes"])
             protocol.send_reply(self._sock)
-        elif request["op"] == "freeze":
+        elif operation == "group":
+            protocol.send_reply(self._sock, self._launcher.version())
+        elif operation == "freeze":
             repo, private = self._view.dirty()
             if repo or private:
                 # A session would go on writing through the directory it is in, below the new layer.

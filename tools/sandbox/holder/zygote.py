@@ -11,25 +11,29 @@ import os
 import select
 import signal
 import time
-from typing import TYPE_CHECKING, NoReturn
+from typing import Any, NoReturn
 
 from . import kernel, protocol
+from .cgroup import bound
+from .cgroup_place import CgroupPlace, NoPlaceError
+from .launcher import Launcher
 from .mounts import open_trees
 from .serve import settle
 from .spare import MOST_TREES, Spares, StepError, become_holder, enter, fork_first, write
 
-if TYPE_CHECKING:
-    from .orders import HolderOrder
-
 _IDLE_MS = 5
 """Nobody waits for a fork any more when no request came for this long."""
 _REAP_MS = 1000
+_LAST_ROUNDS = 2000
 _KEEP_S = 30.0
 """A spare holds on to the mounts of the host: without forks for this long there is none."""
 
 
-def main(descriptor: int) -> None:
-    """Serve requests on the inherited socket `descriptor`. Each comes with the socket of its holder."""
+def main(descriptor: int, groups: str, owner: str) -> None:
+    """Serve requests on the inherited socket `descriptor`. Each comes with the socket of its holder.
+
+    `groups` and `owner`: where control groups are made, and whose they are (see `CgroupPlace.find`).
+    """
     sock = _socket.socket(fileno=descriptor)
     os.set_inheritable(descriptor, False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ^C in the terminal is the product's to handle
@@ -37,7 +41,8 @@ def main(descriptor: int) -> None:
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     os.chdir("/")
     idmaps: dict[tuple[int, int], int] = {}
-    spares = Spares()
+    place = _place(groups, owner)
+    spares = Spares(place)
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     asked = time.monotonic()
@@ -52,9 +57,11 @@ def main(descriptor: int) -> None:
         asked = time.monotonic()
         received = protocol.receive_request(sock)
         if received is None:
+            spares.drop()
+            if place is not None:
+                _remove_groups(place)
             return
-        config: HolderOrder = received[0]
-        fds = received[1]
+        config, fds = received
         if config["uid"] is not None:
             for owner in config["owners"]:
                 if owner not in idmaps:
@@ -65,13 +72,13 @@ def main(descriptor: int) -> None:
             if pid == 0:
                 sock.close()
                 spares.leave()
-                _start_holder(holder, config, idmaps)
+                _start_holder(holder, config, idmaps, place)
         holder.close()
         _reap()
 
 
 def _from_spare(
-    spares: Spares, holder: _socket.socket, config: HolderOrder, idmaps: dict[tuple[int, int], int]
+    spares: Spares, holder: _socket.socket, config: dict[str, Any], idmaps: dict[tuple[int, int], int]
 ) -> bool:
     """Whether a spare took the request over."""
     spare = spares.take((config["uid"], config["network"]))
@@ -99,17 +106,46 @@ def _reap() -> None:
         pass
 
 
-def _start_holder(sock: _socket.socket, config: HolderOrder, idmaps: dict[tuple[int, int], int]) -> NoReturn:
+def _place(groups: str, owner: str) -> CgroupPlace | None:
+    """Where this machine lets us make control groups; what dead owners left there is removed."""
+    try:
+        place = CgroupPlace.find(groups, owner)
+    except NoPlaceError:
+        return None
+    place.remove_stale()
+    return place
+
+
+def _remove_groups(place: CgroupPlace) -> None:
+    """The owner has gone, or will soon, and its sandboxes with it: remove what they leave, without keeping it."""
+    if not place.remove_own(1) and os.fork() == 0:
+        try:
+            place.remove_own(_LAST_ROUNDS)
+        finally:
+            os._exit(0)
+
+
+def _start_holder(
+    sock: _socket.socket,
+    config: dict[str, Any],
+    idmaps: dict[tuple[int, int], int],
+    place: CgroupPlace | None,
+) -> NoReturn:
     """Enter new namespaces and fork their process 1. Replies with an error itself when it cannot."""
     step = "open the sandbox's paths: "
     try:
         trees = open_trees(config, idmaps) if config["uid"] is not None else {}
         step = ""
+        group = place.make() if place else None
+        if group is not None:
+            bound(group.folders, config["limits"], disk_in_memory=config["disk_in_memory"])
         enter((config["uid"], config["network"]))
         step = "fork: "
-        if fork_first(sock):
+        if fork_first(sock, group):
+            launcher = Launcher(group)
+            launcher.start()
             settle(network=config["network"])
-            become_holder(sock, config, trees)
+            become_holder(sock, config, trees, launcher)
     except Exception as error:  # whatever it is, the product must hear of it: nobody else can
         text = f"{step}{error.strerror if isinstance(error, StepError) else error}"
         number = getattr(error, "errno", None) or 1
