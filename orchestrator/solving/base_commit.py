@@ -37,8 +37,8 @@ SMALL_TESTS = 300
 """A suite with so many test functions at most is run whole before anybody thinks."""
 LOOK_FILES = 3
 """Of a larger one, so many files that the issue's words point to."""
-AGAIN_S = 60.0
-"""Longest run that asks again."""
+AGAIN_S, SOON_AGAIN_S = 60.0, 4.0
+"""Longest run that asks again; the second where a model waits for its first call."""
 
 
 @dataclass
@@ -179,12 +179,13 @@ class BaseCommit:
             self.take(self.baseline, whole=True)
         return self.baseline
 
-    async def ask_again(self, tests: Collection[str]) -> frozenset[str]:
-        """Those of `tests` that fail on the base once more; the others are flaky from here on."""
+    async def ask_again(self, tests: Collection[str], longest_s: float = AGAIN_S) -> frozenset[str]:
+        """Those of `tests` that fail on the base once more, or were not heard within `longest_s` seconds; the others
+        are flaky from here on."""
         if not tests:
             return frozenset()
         asked = sorted(tests) if len(tests) <= MOST_ASKED else sorted({file_of(test) for test in tests})
-        report = without_cut(await asyncio.to_thread(self.run, self.workspace, asked, AGAIN_S, True))
+        report = without_cut(await asyncio.to_thread(self.run, self.workspace, asked, longest_s, True))
         good = {test for test in tests if test in report.results and report.results[test].outcome.good}
         self.note({test: result for test, result in report.results.items() if test in tests}, ())
         if good:

@@ -18,6 +18,8 @@ from .reproduction import failure_of
 
 ENOUGH = 0.5
 """Evidence that makes a test the issue's; a rare word of the issue in its name, or two in its body."""
+_CROWD, _COMMON = 8, 0.4
+"""Where more tests than that fail, words that are less telling than that are found in some of them by chance."""
 _SHARE = 0.35
 """Of the best test's evidence, which another needs at least."""
 
@@ -44,6 +46,10 @@ _CODE = re.compile(
     r"`+([^`\n]+)`+|([A-Za-z_][\w.]*)\(|\b([A-Za-z]\w*(?:\.\w+)+)\b|\b(\w*_\w+|[A-Z]?[a-z]+[A-Z]\w*)\b"
 )
 _NAME = re.compile(r"[A-Za-z_]\w+")
+_ANY = frozenset(
+    ("foo", "bar", "baz", "qux", "quux", "foobar", "spam", "eggs", "ham", "lorem", "ipsum", "example")
+)
+"""Names of examples that stand for any other."""
 _PATH = re.compile(r"[\w.-]*(?:/[\w.-]+)*/?[\w-]+\.(?:py|js|ts|go|rs|java|rb|c|h|cpp|toml|cfg|json|txt)\b")
 _VALUE = re.compile(r"'([^'\n]{2,60})'|\"([^\"\n]{2,60})\"|(?<![\w.])(\d[\d.:]*\d)(?![\w])")
 _FRAME = re.compile(r"(?:File \"([^\"]+)\", line \d+, in (\w+))|^([^\s:]+\.py):\d+: (?:in (\w+))?", re.M)
@@ -87,21 +93,36 @@ def belonging(
     """Sort the failing tests. `rarity` says of a lower-case stem (see `impact/words`) how telling it is in this repository:
     1 where few files have it, 0 where all or none do; None: every word is as good. An issue that names nothing the
     repository has (`it is broken`) excludes nothing but what the machine explains."""
-    weigh = rarity or (lambda stem: 1.0)
     clues, tests = _clues(issue), list(failing)
+    weigh = _telling(rarity or (lambda stem: 1.0), _COMMON if len(tests) > _CROWD else 0.0)
     machine = {item.test: why for item in tests if (why := of_the_machine(item.result, issue))}
     left = [item for item in tests if item.test not in machine]
-    scores = {item.test: round(_evidence(item, clues, weigh), 3) for item in left}
+    scores = {item.test: round(_evidence(item, clues, weigh) * _share(item, issue), 3) for item in left}
     if not clues.paths and not any(weigh(stem) > 0 for stem in clues.stems):
         return Belonging(frozenset(scores), scores, machine)
-    # Where much fails because of the machine, more of what is left does as well.
-    enough = ENOUGH * (1 + math.log2(1 + len(machine)) / 4)
+    # The more fails, the more of it has words of the issue by chance.
+    enough = ENOUGH * (1 + math.log2(1 + max(0, len(tests) - _CROWD) / _CROWD) / 2)
     bar = max(min(enough, _offer(clues, weigh) / 2), _SHARE * max(scores.values(), default=0.0))
     chosen = {test for test, score in scores.items() if score >= bar and score > 0}
     places = {_place(item) for item in left if item.test in chosen} - {None}
     chosen |= {item.test for item in left if _place(item) in places}
     other = dict.fromkeys(scores.keys() - chosen, "nothing of the issue is in it")
     return Belonging(frozenset(chosen), scores, {**machine, **other})
+
+
+def _share(item: Failing, issue: str) -> float:
+    """What is raised in an installed package, and is no word of the issue, is half as likely to be the issue's."""
+    failure = failure_of(item.result)
+    named = failure.exception and re.search(rf"\b{re.escape(failure.exception)}\b", issue)
+    return 0.5 if _INSTALLED.search(failure.raised_in or "") and not named else 1.0
+
+
+def _telling(rarity: Callable[[str], float], least: float) -> Callable[[str], float]:
+    def weigh(stem: str) -> float:
+        found = 0.0 if stem in _ANY else rarity(stem)
+        return found if found >= least else 0.0
+
+    return weigh
 
 
 def of_the_machine(result: TestResult, issue: str = "") -> str:
@@ -165,7 +186,7 @@ def _evidence(item: Failing, clues: _Clues, weigh: Callable[[str], float]) -> fl
         score += 1.0
     score += min(1.2, 0.4 * sum(1 for value in clues.values if value in text))
     own = stems_of(item.test.partition("[")[0])
-    inside = stems_of(text) - own
+    inside = stems_of(f"{item.body}\n{_said(item.result.message)}") - own
     score += min(1.8, sum(0.6 * weigh(stem) for stem in clues.stems & own))
     return score + min(1.0, sum(0.3 * weigh(stem) for stem in clues.stems & inside))
 

@@ -23,7 +23,7 @@ from ..record.recorder import Listener, Recorder
 from ..request import SolveRequest, SolveResult
 from ..settings import OFFLINE
 from ..verifiers.opening import check_verifier
-from .base_commit import CAP_S, LOOK_S
+from .base_commit import AGAIN_S, CAP_S, LOOK_S, SOON_AGAIN_S
 from .base_knowledge import KnowledgeCache
 from .check import Verify
 from .feedback import Feedback
@@ -259,12 +259,12 @@ class _Run:
             await asyncio.to_thread(suite.commit.run_ahead)
 
     async def _reproduction(self, team: Team, suite: Suite) -> Reproduction:
-        known = self._recorder.recall(Reproduced)
-        if known is not None:
+        if (known := self._recorder.recall(Reproduced)) is not None:
             return reproduction_from(known)
         given = frozenset[str]()
         if self._request.roles != "team":
-            given = await suite.commit.ask_again(self._shown.tests)
+            soon = not self._only_offline()
+            given = await suite.commit.ask_again(self._shown.tests, SOON_AGAIN_S if soon else AGAIN_S)
         if given or self._request.roles == "single":
             found = Reproduction(given)
         else:

@@ -100,3 +100,16 @@ def test_where_much_fails_because_of_the_machine_a_word_is_not_enough() -> None:
     ]
     assert belonging(ISSUE, [word]).tests == {word.test}
     assert not belonging(ISSUE, [word, *sick]).tests
+
+
+def test_names_of_examples_and_what_an_installed_package_raises_are_weak() -> None:
+    issue = "`Foo.bar` is not listed\n\nclass Foo:\n    def bar(self): ..."
+    chance = failing("tests/test_x.py::test_layout", body="assert page('class Foo, foo, bar()') == 'Foo'")
+    assert not belonging(issue, [chance]).tests
+    inside = "E   KeyError: 'zone'\n\n/env/lib/python3.9/site-packages/other.py:1: KeyError"
+    own = failing(
+        "tests/test_x.py::test_it", "E   KeyError: 'zone'\n\nlib/dates.py:1: KeyError", "drops(text)"
+    )
+    theirs = failing("tests/test_x.py::test_it", inside, "drops(text)")
+    evidence = [belonging(ISSUE, [item]).evidence[item.test] for item in (own, theirs)]
+    assert evidence[1] == evidence[0] / 2 > 0
