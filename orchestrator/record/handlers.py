@@ -147,7 +147,8 @@ def _audit(fold: Fold, event: Line) -> None:
 
 
 def _reproduction(fold: Fold, event: Line) -> None:
-    targets, files = list(_said(event, "targets") or ()), dict(_said(event, "files") or {})
+    targets: list[str] = list(_said(event, "targets") or ())
+    files = dict(_said(event, "files") or {})
     fold.reproduced["fail_to_pass"] = targets or None
     fold.reproduced["test_files"] = files
 

@@ -55,10 +55,10 @@ def _filled(name: ast.Name) -> bool:
         owners = [target.value for target in targets if isinstance(target, ast.Subscript)]
         return len(owners) == len(targets) and all(_is(owner, name.id) for owner in owners)
     call = getattr(statement, "value", None)
-    filling = (
-        isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in _FILLING
-    )
-    return isinstance(statement, ast.Expr) and filling and _is(call.func.value, name.id)
+    function = call.func if isinstance(call, ast.Call) else None
+    if not isinstance(statement, ast.Expr) or not isinstance(function, ast.Attribute):
+        return False
+    return function.attr in _FILLING and _is(function.value, name.id)
 
 
 def _is(node: ast.AST, name: str) -> bool:
