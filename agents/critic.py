@@ -12,11 +12,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
-from typing import Any
 
 from ..prompts import render
 from .conversation import Conversation
 from .message import user
+from .models.calls import TokenLogprob
 from .models.client import ModelClient, Sample
 from .observer import TurnObserver
 
@@ -92,7 +92,7 @@ def value_of(sample: Sample) -> float | None:
     return None if letter is None else LETTERS.index(letter) / (len(LETTERS) - 1)
 
 
-def _expectation(logprobs: Sequence[Mapping[str, Any]]) -> float | None:
+def _expectation(logprobs: Sequence[TokenLogprob]) -> float | None:
     """Over the alternatives of the first token that is a letter of the scale."""
     for token in logprobs:
         if _letter(token.get("token", "")) is None:

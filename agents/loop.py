@@ -41,7 +41,7 @@ class TurnResult:
     """How a turn ended. `finish` holds the arguments of the `finish` call, else it is empty."""
 
     status: TurnStatus
-    finish: Mapping[str, Any]
+    finish: Mapping[str, object]
     steps: int
     conversation: Conversation
     why: str = ""
@@ -166,10 +166,12 @@ class RoleAgent:
         self._nudge(template)
         return None
 
-    async def _carry_out(self, id: str, calls: Sequence[ToolCall], state: _Turn) -> Mapping[str, Any] | None:
+    async def _carry_out(
+        self, id: str, calls: Sequence[ToolCall], state: _Turn
+    ) -> Mapping[str, object] | None:
         """Run the calls of one message in order; `finish` last. Returns its arguments when accepted. Once the time
         is used up no further call is carried out."""
-        finish: Mapping[str, Any] | None = None
+        finish: Mapping[str, object] | None = None
         bad = 0
         told = None
         parent = id
@@ -201,7 +203,7 @@ class RoleAgent:
             self._nudge(told.template, what=self._mask(told.what), times=told.times)
         return finish
 
-    async def _call(self, id: str, call: ToolCall) -> tuple[Mapping[str, Any], ToolResult, float]:
+    async def _call(self, id: str, call: ToolCall) -> tuple[Mapping[str, object], ToolResult, float]:
         started = time.perf_counter()
         arguments = read_arguments(call.arguments)
         if arguments is None:
@@ -265,7 +267,7 @@ class RoleAgent:
         return max(_LEAST_TASK, limit)
 
     def _ended(
-        self, status: TurnStatus, state: _Turn, why: str = "", finish: Mapping[str, Any] | None = None
+        self, status: TurnStatus, state: _Turn, why: str = "", finish: Mapping[str, object] | None = None
     ) -> TurnResult:
         return TurnResult(status, finish or {}, state.steps, self.conversation, why)
 

@@ -26,7 +26,7 @@ class TurnObserver(Protocol):
         *,
         agent: str,
         name: str,
-        arguments: Mapping[str, Any],
+        arguments: Mapping[str, object],
         result: ToolResult,
         duration_s: float,
     ) -> None: ...

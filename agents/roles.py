@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ..tools.errors import UsageError
 from ..tools.testing.test_files import is_test_file
 from ..tools.toolbox.tool import Tool, ToolResult
+from ..tools.toolbox.tool_schema import JsonSchema
 
 READ = ("readFile", "search", "findFiles", "fileMap", "runTests", "diff")
 WRITE = (*READ, "writeFile", "editFile", "undo", "shell")
@@ -24,13 +24,13 @@ def _nothing(path: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """One of the team. `finish` is the JSON schema of its `finish` arguments; `tools` names built-in tools and
+    """One of the team. `finish` is the schema of its `finish` arguments; `tools` names built-in tools and
     those of installed packages."""
 
     name: str
     template: str
     tools: Sequence[str]
-    finish: Mapping[str, Any]
+    finish: JsonSchema
     may_write: Callable[[str], bool] = _nothing
     prompt: str = ""
     """Text of a template in place of `template`."""
@@ -40,7 +40,7 @@ class Role:
         return self.may_write is not _nothing
 
 
-def _object(required: Sequence[str], **properties: Mapping[str, Any]) -> dict[str, Any]:
+def _object(required: Sequence[str], **properties: JsonSchema) -> JsonSchema:
     return {
         "type": "object",
         "properties": properties,
@@ -49,9 +49,9 @@ def _object(required: Sequence[str], **properties: Mapping[str, Any]) -> dict[st
     }
 
 
-_SUMMARY = {"type": "string", "description": "What you found and did, in a few sentences."}
-_GAVE_UP = {"type": "boolean", "description": "True when you could not solve it."}
-_SCORE = {"type": "number", "minimum": 0, "maximum": 10}
+_SUMMARY: JsonSchema = {"type": "string", "description": "What you found and did, in a few sentences."}
+_GAVE_UP: JsonSchema = {"type": "boolean", "description": "True when you could not solve it."}
+_SCORE: JsonSchema = {"type": "number", "minimum": 0, "maximum": 10}
 CRITERIA = ("addressesIssue", "safeForCallers", "minimal", "honest")
 
 _WORK = _object(["summary"], summary=_SUMMARY, gaveUp=_GAVE_UP)
@@ -93,7 +93,7 @@ def stand_in(name: str, offered: Role) -> Role:
     """The role of a package in the place of one of ours. It writes what that one may write, and its `finish` says
     what the orchestrator reads. Raises: UsageError."""
     place = ROLES[name]
-    lacking = set(place.finish["required"]) - set(offered.finish.get("properties", ()))
+    lacking = set(place.finish.get("required", ())) - set(offered.finish.get("properties", ()))
     if lacking:
         raise UsageError(
             f"a role in the place of {name} must say {', '.join(sorted(lacking))} when it finishes"
@@ -101,10 +101,10 @@ def stand_in(name: str, offered: Role) -> Role:
     return replace(offered, name=name, may_write=place.may_write)
 
 
-def finish_tool(role: Role, accept: Callable[[Mapping[str, Any]], str | None]) -> Tool:
+def finish_tool(role: Role, accept: Callable[[Mapping[str, object]], str | None]) -> Tool:
     """The role's `finish`. `accept` sees the arguments and answers None, or why the work is not done."""
 
-    def run(arguments: Mapping[str, Any]) -> ToolResult:
+    def run(arguments: Mapping[str, object]) -> ToolResult:
         why_not = accept(arguments)
         return ToolResult(why_not, ok=False) if why_not else ToolResult("Done.", data=dict(arguments))
 

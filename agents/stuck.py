@@ -35,7 +35,7 @@ class StuckDetector:
     _calls: deque[tuple[str, str]] = field(default_factory=lambda: deque[tuple[str, str]](maxlen=12))
     _errors: deque[str] = field(default_factory=lambda: deque[str](maxlen=12))
 
-    def saw(self, name: str, arguments: Mapping[str, Any] | str, text: str, ok: bool) -> Stuck | None:
+    def saw(self, name: str, arguments: Mapping[str, object] | str, text: str, ok: bool) -> Stuck | None:
         action = json.dumps([name, arguments], sort_keys=True, default=str)
         self._calls.append((action, hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()))
         self._errors.append("" if ok else text[:400])

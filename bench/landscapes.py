@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from swe_agent.orchestrator.search.cost import Cost
-from swe_agent.orchestrator.search.node import CriticScore, Evaluation, Rollout, Status, Step, digest
+from swe_agent.orchestrator.search.node import CriticScore, Measurement, Rollout, Status, Step, digest
 from swe_agent.orchestrator.search.request import ExpandRequest
 from swe_agent.tools.patch import Patch
 
@@ -156,7 +156,9 @@ class Task:
         while len(decisions) < length and (room is None or len(steps) < room):
             decisions = (*decisions, self.decide(len(decisions), rng))
             finish = len(decisions) == length
-            seen = None if finish else Evaluation(reproduction=self.look(decisions, flip=self.landscape.flip))
+            seen = (
+                None if finish else Measurement(reproduction=self.look(decisions, flip=self.landscape.flip))
+            )
             steps.append(Step(_name(decisions), evaluation=seen, forkable=not finish))
         cost = Cost(turns=len(steps))
         if len(decisions) < length:
@@ -173,7 +175,7 @@ class Task:
             normalised_hash=name,
         )
 
-    def measure(self, name: str) -> Evaluation:
+    def measure(self, name: str) -> Measurement:
         """What tests and a critic say about a finished patch; the same each time."""
         decisions = _decisions(name.partition("/")[0])
         land = self.landscape
@@ -184,7 +186,7 @@ class Task:
         scores = [min(1.0, max(0.0, rng.gauss(centre, land.critic_noise))) for _ in range(3)]
         mean = sum(scores) / 3
         sd = (sum((score - mean) ** 2 for score in scores) / 2) ** 0.5
-        return Evaluation(
+        return Measurement(
             reproduction=self.look(decisions),
             broken=tuple(f"r{turn}.{way}" for turn, way in wrong if self.breaks(turn, way)),
             critic=CriticScore(mean, sd, 3),

@@ -14,7 +14,7 @@ from repair_check import check
 from repair_tasks import Task, humanevalfix
 
 from swe_agent.agents.offline.propose import Proposal, propose
-from swe_agent.orchestrator.search.node import Candidate, Evaluation
+from swe_agent.orchestrator.search.node import Candidate, Measurement
 from swe_agent.orchestrator.search.selection import select
 from swe_agent.tools.project.spec import Project
 
@@ -48,7 +48,7 @@ def choose(found: Sequence[Proposal]) -> Proposal:
     candidates = [
         Candidate(
             node=str(i), root=str(i), order=i, patch=p.patch, normalised_hash=p.patch.normalised_hash(),
-            evaluation=Evaluation(broken=()), reward=None, votes=(str(i),), voters=(str(i),),
+            evaluation=Measurement(broken=()), reward=None, votes=(str(i),), voters=(str(i),),
         )
         for i, p in enumerate(found)
     ]  # fmt: skip

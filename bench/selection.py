@@ -28,7 +28,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from swe_agent.orchestrator.search.config import Weights
-from swe_agent.orchestrator.search.node import Candidate, CriticScore, Evaluation
+from swe_agent.orchestrator.search.node import Candidate, CriticScore, Measurement
 from swe_agent.orchestrator.search.reward import reward
 from swe_agent.orchestrator.search.selection import select
 from swe_agent.orchestrator.verifiers.case import Case, Verifier
@@ -41,7 +41,7 @@ from swe_agent.tools.patch import Patch
 Row = Mapping[str, Any]
 
 
-def evaluation_of(row: Row) -> Evaluation:
+def evaluation_of(row: Row) -> Measurement:
     """What the line measured; whatever it does not say stays unmeasured."""
     critic = row.get("critic")
     if isinstance(critic, int | float):
@@ -52,7 +52,7 @@ def evaluation_of(row: Row) -> Evaluation:
         parses = bool(patch.parsed) or patch.is_empty
     except PatchError:
         parses = False
-    return Evaluation(
+    return Measurement(
         parses=parses,
         reproduction=dict(row.get("reproduction") or {}),
         generated=frozenset(row.get("generated") or ()),

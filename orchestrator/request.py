@@ -12,6 +12,7 @@ from pydantic import Field, SkipValidation, ValidationError
 from ..tools.errors import UsageError
 from ..tools.project.spec import Project
 from .exit_code import ExitCode
+from .record.totals import Spent
 from .settings import Count, Settings
 from .solving.issue import Issue
 
@@ -131,7 +132,7 @@ class SolveResult:
     """What it answers to the very values of the tests that show the issue, as they expect it: somebody has to look."""
     unrelated: tuple[str, ...] = ()
     """Tests that fail before and after for other reasons than the issue: `test: why`. They decide nothing."""
-    evidence: Mapping[str, Any] | None = None
+    evidence: Mapping[str, object] | None = None
     """What the final check ran of what can reach the change (`Evidence.to_json`); None: there was none."""
     leaks: tuple[str, ...] = ()
     """Attempts to look up the solution that the audit found."""
@@ -139,7 +140,7 @@ class SolveResult:
     reasons: tuple[str, ...] = ()
     run: Path | None = None
     base_commit: str | None = None
-    totals: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    totals: Spent = field(default_factory=Spent)
 
     @property
     def exit_code(self) -> ExitCode:

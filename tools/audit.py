@@ -10,7 +10,7 @@ import re
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 Kind = Literal["history", "remote", "package", "installed-copy", "forge"]
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -67,7 +67,7 @@ class Flag:
     where: int
 
 
-def audit(calls: Iterable[tuple[str, Mapping[str, Any]]], *, packages: Collection[str] = ()) -> list[Flag]:
+def audit(calls: Iterable[tuple[str, Mapping[str, object]]], *, packages: Collection[str] = ()) -> list[Flag]:
     """Flags of a trajectory's tool calls (name, arguments), in order.
 
     `packages` are the distribution and import names of the package under repair; without them installing
@@ -85,7 +85,7 @@ def audit(calls: Iterable[tuple[str, Mapping[str, Any]]], *, packages: Collectio
     return found
 
 
-def _paths(arguments: Mapping[str, Any], names: frozenset[str]) -> Iterator[tuple[Kind, str]]:
+def _paths(arguments: Mapping[str, object], names: frozenset[str]) -> Iterator[tuple[Kind, str]]:
     for key in ("path", "pattern", "glob"):
         value = arguments.get(key)
         if isinstance(value, str):

@@ -19,6 +19,8 @@ from autogen_core.models import (
 from autogen_core.tools import Tool, ToolSchema
 from pydantic import BaseModel
 
+from ...tools.toolbox.tool_schema import FunctionSchema
+from ...tools.toolbox.tool_schema import ToolSchema as OfferedTool
 from ..models.client import ModelClient, Sample
 from .messages import from_autogen
 
@@ -49,7 +51,7 @@ class AutoGenModel(ChatCompletionClient):
         tools: Sequence[Tool | ToolSchema] = (),
         tool_choice: Tool | Literal["auto", "required", "none"] = "auto",
         json_output: bool | type[BaseModel] | None = None,
-        extra_create_args: Mapping[str, Any] = {},
+        extra_create_args: Mapping[str, object] = {},
         cancellation_token: CancellationToken | None = None,
     ) -> CreateResult:
         """Raises: what `ModelClient.sample` raises; asyncio.CancelledError."""
@@ -64,7 +66,7 @@ class AutoGenModel(ChatCompletionClient):
         tools: Sequence[Tool | ToolSchema] = (),
         tool_choice: Tool | Literal["auto", "required", "none"] = "auto",
         json_output: bool | type[BaseModel] | None = None,
-        extra_create_args: Mapping[str, Any] = {},
+        extra_create_args: Mapping[str, object] = {},
         cancellation_token: CancellationToken | None = None,
     ) -> AsyncGenerator[str | CreateResult, None]:
         """Like `create`, yielding text as it comes and the result last. Text of an attempt that was cut and
@@ -90,7 +92,7 @@ class AutoGenModel(ChatCompletionClient):
         tools: Sequence[Tool | ToolSchema],
         tool_choice: Tool | str,
         json_output: bool | type[BaseModel] | None,
-        extra: Mapping[str, Any],
+        extra: Mapping[str, object],
         token: CancellationToken | None,
         on_text: Callable[[str], None] | None,
     ) -> CreateResult:
@@ -166,11 +168,12 @@ class AutoGenModel(ChatCompletionClient):
         await self._client.close()
 
 
-def _shape(tool: Tool | ToolSchema) -> Mapping[str, Any]:
+def _shape(tool: Tool | ToolSchema) -> OfferedTool:
     """OpenAI's shape of a tool."""
-    schema: Mapping[str, Any] = dict(tool if isinstance(tool, Mapping) else tool.schema)
-    function: dict[str, Any] = {"name": schema["name"], "description": schema.get("description", "")}
-    for name in ("parameters", "strict"):
-        if schema.get(name):
-            function[name] = schema[name]
+    schema: Any = tool if isinstance(tool, Mapping) else tool.schema
+    function: FunctionSchema = {"name": schema["name"], "description": schema.get("description", "")}
+    if schema.get("parameters"):
+        function["parameters"] = schema["parameters"]
+    if schema.get("strict"):
+        function["strict"] = schema["strict"]
     return {"type": "function", "function": function}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 from autogen_agentchat.agents import BaseChatAgent
 from autogen_agentchat.base import Response
@@ -34,7 +33,7 @@ class RoleReport(BaseModel):
     """finished | steps | stuck | limit (see `agents.loop.TurnResult`)."""
     accept: bool | None = None
     """The Critic's verdict; None for other roles, and for a review that was not finished."""
-    finish: dict[str, Any] = {}
+    finish: dict[str, object] = {}
     """The arguments of `finish`: summary, scores, rationale, failing tests, ..."""
     steps: int = 0
 

@@ -19,7 +19,7 @@ MOST_DEPTH = 64
 """Of objects and arrays in each other: more is no argument of any tool, and costs every later reader its stack."""
 
 
-def read_arguments(text: str) -> dict[str, Any] | None:
+def read_arguments(text: str) -> dict[str, object] | None:
     """The arguments; None when the text means no object, or more than one. Empty text and null mean {}."""
     value: Any = text
     for _ in range(_NESTED):

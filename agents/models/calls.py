@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import NotRequired, Protocol, TypedDict
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,28 @@ class Usage:
     cost_usd: float | None = None
 
 
+class TokenLogprob(TypedDict):
+    """One entry of OpenAI's logprobs.content."""
+
+    logprob: float
+    token: NotRequired[str]
+    bytes: NotRequired[Sequence[int] | None]
+    top_logprobs: NotRequired[Sequence[TokenLogprob] | None]
+
+
+class Response(TypedDict):
+    """What a journal keeps of an answer: enough to answer again without the model."""
+
+    content: str
+    reasoning: str | None
+    tool_calls: Sequence[Mapping[str, str]]
+    """{id, name, arguments}, the last as the model wrote it."""
+    finish_reason: str
+    usage: Mapping[str, int | float | None]
+    extras: NotRequired[Mapping[str, object]]
+    logprobs: NotRequired[Sequence[TokenLogprob]]
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One sampled message, as the client knows it."""
@@ -47,8 +69,7 @@ class Call:
     usage: Usage
     latency_s: float
     attempts: int
-    response: Mapping[str, Any]
-    """Enough to answer again without the model: {content, reasoning, tool_calls, finish_reason, ...}."""
+    response: Response
     prompt_token_ids: tuple[int, ...] | None = None
     token_ids: tuple[int, ...] | None = None
     logprobs: tuple[float, ...] | None = None

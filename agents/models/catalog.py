@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from .calls import Usage
 
@@ -99,7 +98,7 @@ def _providers() -> frozenset[str]:
 
 
 @lru_cache(maxsize=1)
-def _entries() -> Mapping[str, Mapping[str, Any]]:
+def _entries() -> Mapping[str, Mapping[str, object]]:
     spec = find_spec("litellm")
     for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
         path = Path(folder) / _FILE
@@ -113,7 +112,7 @@ def _entries() -> Mapping[str, Mapping[str, Any]]:
     return {}
 
 
-def _facts(entry: Mapping[str, Any]) -> ModelFacts:
+def _facts(entry: Mapping[str, object]) -> ModelFacts:
     def number(key: str) -> float | None:
         value = entry.get(key)
         return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None

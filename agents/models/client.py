@@ -11,19 +11,17 @@ from typing import Any
 from pydantic import BaseModel
 
 from ...tools.errors import ContextOverflowError, ModelError, RecordError
+from ...tools.toolbox.tool_schema import ToolSchema
 from ..budget import Budget
 from ..journal import CallJournal
 from ..message import Message
-from .calls import Call, CallObserver, ModelOptions, Sampling
+from .calls import Call, CallObserver, ModelOptions, Sampling, TokenLogprob
 from .encoder import ToolShapes
 from .endpoint import Endpoint, Sampled
 from .prompt import History
 from .schema import response_format
 from .spending import Outlay, listener, request_sha256, reserve, spending, tell
 from .wire import Answer, Request
-
-Tools = Sequence[Mapping[str, Any]]
-"""Tools in OpenAI's shape {type: function, function: {name, description, parameters}}."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +35,8 @@ class Sample:
     prompt_tokens: int
     """As the endpoint counts them, else an estimate."""
     completion_tokens: int
-    logprobs: Sequence[Mapping[str, Any]] | None = None
-    """OpenAI's logprobs.content: [{token, logprob, top_logprobs}]."""
+    logprobs: Sequence[TokenLogprob] | None = None
+    """One per token, as OpenAI's logprobs.content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +117,11 @@ class ModelClient:
         self,
         messages: Sequence[Message],
         *,
-        tools: Tools = (),
-        tool_choice: str | Mapping[str, Any] = "auto",
+        tools: Sequence[ToolSchema] = (),
+        tool_choice: str | Mapping[str, object] = "auto",
         json_output: bool | type[BaseModel] | None = None,
         sampling: Sampling | None = None,
-        extra: Mapping[str, Any] | None = None,
+        extra: Mapping[str, object] | None = None,
         on_text: Callable[[str], None] | None = None,
     ) -> Sample:
         """Sample one message: the model is asked, then each fallback.
@@ -169,11 +167,11 @@ class ModelClient:
     def _request(
         self,
         messages: Sequence[Message],
-        tools: Tools,
-        tool_choice: str | Mapping[str, Any],
+        tools: Sequence[ToolSchema],
+        tool_choice: str | Mapping[str, object],
         json_output: bool | type[BaseModel] | None,
         sampling: Sampling | None,
-        extra: Mapping[str, Any],
+        extra: Mapping[str, object],
         on_text: Callable[[str], None] | None,
     ) -> Request:
         sampling = sampling or self.sampling
@@ -270,12 +268,12 @@ class ModelClient:
             completion = (len(said.content) + sum(len(c.arguments) for c in said.tool_calls)) // 4
         return Sample(answer.message, answer.finish_reason, call, prompt, completion, answer.logprobs)
 
-    def estimate(self, messages: Sequence[Message], tools: Tools = ()) -> int:
+    def estimate(self, messages: Sequence[Message], tools: Sequence[ToolSchema] = ()) -> int:
         """Tokens of a prompt, from its size in bytes and the usage of earlier calls."""
         size = sum(len(piece.wire) for piece in self._primary.encoder.pieces(messages))
         return self._primary.estimate(size, self._tools_size(tools))
 
-    def _tools_size(self, tools: Tools) -> int:
+    def _tools_size(self, tools: Sequence[ToolSchema]) -> int:
         return len(self._core.tools.wire(tools)) if tools else 0
 
     def check_wall(self) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ...tools.toolbox.tool_schema import ToolSchema
 from ..message import Message
 from .arguments import sendable
 from .prompt_digest import link
@@ -168,9 +169,9 @@ class ToolShapes:
     """Lists of tools (OpenAI's shapes) with their bytes, each serialised once."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Sequence[Mapping[str, Any]], bytes]] = {}
+        self._known: dict[int, tuple[Sequence[ToolSchema], bytes]] = {}
 
-    def wire(self, tools: Sequence[Mapping[str, Any]]) -> bytes:
+    def wire(self, tools: Sequence[ToolSchema]) -> bytes:
         """The JSON of `tools`, kept as long as the same list is given."""
         known = self._known.get(id(tools))
         if known is None or known[0] is not tools:

@@ -77,7 +77,9 @@ OPTIONAL = frozenset(
 """Parameters that a request can do without."""
 
 
-def from_status(status: int, body: bytes | str | Mapping[str, Any], headers: Mapping[str, str]) -> WireError:
+def from_status(
+    status: int, body: bytes | str | Mapping[str, object], headers: Mapping[str, str]
+) -> WireError:
     """The error of an HTTP answer that is not a success. The message is one line of at most 300 characters."""
     message, code, parameter = _explain(body)
     kind = _kind(status, message, code, parameter)
@@ -93,7 +95,7 @@ def from_status(status: int, body: bytes | str | Mapping[str, Any], headers: Map
     )
 
 
-def _generation(body: bytes | str | Mapping[str, Any]) -> str | None:
+def _generation(body: bytes | str | Mapping[str, object]) -> str | None:
     """Groq's `failed_generation`: what the model wrote."""
     parsed: Any = body
     if isinstance(body, (bytes, str)):
@@ -177,7 +179,7 @@ def _refused(message: str, parameter: str | None) -> str | None:
     return None
 
 
-def _explain(body: bytes | str | Mapping[str, Any]) -> tuple[str, str, str | None]:
+def _explain(body: bytes | str | Mapping[str, object]) -> tuple[str, str, str | None]:
     """(message, code and type, parameter) of an error body; providers differ in all of it."""
     parsed: Any = body
     if isinstance(body, (bytes, str)):

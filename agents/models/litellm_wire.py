@@ -12,6 +12,7 @@ from typing import Any
 
 from ...tools.body_limit import TOO_LARGE, bounding
 from .calls import ModelOptions
+from .completion import Completion
 from .encoder import with_cache_control, with_reasoning
 from .failures import OPTIONAL, from_status, retry_after
 from .imports import quiet_collector
@@ -97,14 +98,14 @@ class LitellmWire:
             if text and request.on_text is not None:
                 request.on_text(text)
 
-    def _arguments(self, request: Request, key: str | None) -> dict[str, Any]:
+    def _arguments(self, request: Request, key: str | None) -> dict[str, object]:
         pieces = list(request.pieces)
         if "reasoning" not in request.leave_out:
             pieces = with_reasoning(pieces, self._route.reasoning)
         if self._route.cache_control and "cache_control" not in request.leave_out:
             pieces = with_cache_control(pieces)
         sampling = request.sampling
-        arguments: dict[str, Any] = {
+        arguments: dict[str, object] = {
             "model": self._route.name,
             "messages": [dict(piece.chat) for piece in pieces],
             "tools": [dict(tool) for tool in request.tools] or None,
@@ -140,7 +141,7 @@ class LitellmWire:
         """litellm keeps its own connections."""
 
 
-def _plain(response: Any) -> Mapping[str, Any]:
+def _plain(response: Any) -> Completion:
     return response.model_dump() if hasattr(response, "model_dump") else response
 
 

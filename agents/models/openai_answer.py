@@ -9,6 +9,7 @@ from typing import Any
 from ..message import Message, ToolCall
 from .arguments import MOST_DEPTH, too_deep
 from .calls import Usage
+from .completion import Choice, Completion, Said, TokenUsage
 from .failures import from_body
 from .wire import Answer, WireError
 
@@ -34,7 +35,7 @@ SHAPE = (AttributeError, TypeError, KeyError, ValueError, IndexError, RecursionE
 """What reading a value of the wrong JSON type, or one nested without end, raises."""
 
 
-def read_completion(body: bytes | Mapping[str, Any]) -> Answer:
+def read_completion(body: bytes | Completion) -> Answer:
     """A whole chat completion. Raises: WireError (transient) when it is cut or is not one."""
     parsed: Any = body
     if isinstance(body, bytes):
@@ -83,7 +84,7 @@ def _read(parsed: Any) -> Answer:
     )
 
 
-def check_finish(choice: Mapping[str, Any]) -> None:
+def check_finish(choice: Choice) -> None:
     """Raises: WireError for a choice that says of itself that it is none: the provider behind an aggregator
     failed (OpenRouter: `error`), or the server could not read what its model wrote (Gemini)."""
     finish = str(choice.get("finish_reason") or "")
@@ -102,9 +103,9 @@ def check_finish(choice: Mapping[str, Any]) -> None:
 
 
 def build(
-    message: Mapping[str, Any],
+    message: Said,
     finish: str | None,
-    usage: Mapping[str, Any] | None,
+    usage: TokenUsage | None,
     *,
     model: str | None = None,
     policy_version: Any = None,
@@ -115,8 +116,8 @@ def build(
     """An Answer from the parts of a chat completion."""
     calls: list[ToolCall] = []
     raw_calls = message.get("tool_calls") or ()
-    if not raw_calls and message.get("function_call"):
-        raw_calls = [{"function": message["function_call"]}]
+    if not raw_calls and (function := message.get("function_call")):
+        raw_calls = [{"function": function}]
     for call in raw_calls:
         function = call.get("function") or {}
         arguments = function.get("arguments")
@@ -129,10 +130,10 @@ def build(
         reason = "tool_calls"
     elif refusal and not calls:
         reason = "content_filter"
-    reasoning = message.get("reasoning_content")
-    if reasoning is None and isinstance(message.get("reasoning"), str):
-        reasoning = message["reasoning"]
-    extras = {name: message[name] for name in ("reasoning_details", "thinking_blocks") if message.get(name)}
+    reasoning, plain = message.get("reasoning_content"), message.get("reasoning")
+    if reasoning is None and isinstance(plain, str):
+        reasoning = plain
+    extras = {name: kept for name in ("reasoning_details", "thinking_blocks") if (kept := message.get(name))}
     return Answer(
         Message(
             "assistant",
@@ -174,7 +175,7 @@ def _number(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-def read_usage(usage: Mapping[str, Any] | None) -> Usage:
+def read_usage(usage: TokenUsage | None) -> Usage:
     """OpenAI's usage object; DeepSeek's and Anthropic's names for cached tokens; OpenRouter's cost."""
     if not usage:
         return Usage()
@@ -195,7 +196,7 @@ def read_usage(usage: Mapping[str, Any] | None) -> Usage:
     )
 
 
-def _cache_writes(usage: Mapping[str, Any] | None) -> int | None:
+def _cache_writes(usage: TokenUsage | None) -> int | None:
     if not usage:
         return None
     return _number(usage.get("cache_creation_input_tokens")) or _number(

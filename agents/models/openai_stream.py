@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from .arguments import read_arguments
+from .completion import CalledPart, Choice, Completion, Said, TokenUsage
 from .failures import from_body
 from .openai_answer import SHAPE, build, check_finish, loads, text_of
 from .wire import Answer, WireError
@@ -23,16 +24,16 @@ class StreamReader:
         self._shared: dict[int, int] = {}
         """Index that several calls share → where the newest of them is kept."""
         self._details: list[dict[str, Any]] = []
-        self._blocks: list[dict[str, Any]] = []
+        self._blocks: list[object] = []
         self._finish: str | None = None
-        self._usage: Mapping[str, Any] | None = None
+        self._usage: TokenUsage | None = None
         self._model: str | None = None
         self._logprobs: list[Any] = []
         self._token_ids: list[int] = []
         self._prompt_token_ids: list[int] | None = None
         self.done = False
 
-    def feed(self, data: str | bytes | Mapping[str, Any]) -> str:
+    def feed(self, data: str | bytes | Completion) -> str:
         """One event's data. Returns the new text. Raises: WireError for an error event or broken JSON."""
         chunk: Any = data
         if isinstance(data, (str, bytes)):
@@ -44,13 +45,13 @@ class StreamReader:
             except (ValueError, RecursionError):
                 raise WireError("transient", "the stream holds an event that is not JSON") from None
         try:
-            return self._chunk(chunk) if isinstance(chunk, Mapping) else ""
+            return self._chunk(cast(Completion, chunk)) if isinstance(chunk, Mapping) else ""
         except SHAPE as error:
             raise WireError("transient", f"the stream is not of a chat completion ({error})") from None
 
-    def _chunk(self, chunk: Mapping[str, Any]) -> str:
-        if chunk.get("error"):
-            raise from_body(chunk["error"])
+    def _chunk(self, chunk: Completion) -> str:
+        if error := chunk.get("error"):
+            raise from_body(error)
         self._model = chunk.get("model") or self._model
         self._usage = chunk.get("usage") or self._usage
         self._prompt_token_ids = chunk.get("prompt_token_ids") or self._prompt_token_ids
@@ -59,21 +60,21 @@ class StreamReader:
                 return self._choice(choice)
         return ""
 
-    def _choice(self, choice: Mapping[str, Any]) -> str:
-        if choice.get("error"):
-            raise from_body(choice["error"])
+    def _choice(self, choice: Choice) -> str:
+        if error := choice.get("error"):
+            raise from_body(error)
         check_finish(choice)
         self._finish = choice.get("finish_reason") or self._finish
         self._logprobs.extend((choice.get("logprobs") or {}).get("content") or ())
         self._token_ids.extend(choice.get("token_ids") or ())
         delta = choice.get("delta") or {}
-        reasoning = delta.get("reasoning_content")
-        if reasoning is None and isinstance(delta.get("reasoning"), str):
-            reasoning = delta["reasoning"]
+        reasoning, plain = delta.get("reasoning_content"), delta.get("reasoning")
+        if reasoning is None and isinstance(plain, str):
+            reasoning = plain
         if reasoning:
             self._reasoning.append(reasoning)
-        if delta.get("refusal"):
-            self._refusal.append(delta["refusal"])
+        if refusal := delta.get("refusal"):
+            self._refusal.append(refusal)
         for detail in delta.get("reasoning_details") or ():
             _merge_detail(self._details, detail)
         self._blocks.extend(delta.get("thinking_blocks") or ())
@@ -84,7 +85,7 @@ class StreamReader:
             self._text.append(text)
         return text
 
-    def _call(self, call: Mapping[str, Any], position: int) -> None:
+    def _call(self, call: CalledPart, position: int) -> None:
         function = call.get("function") or {}
         known = self._calls.setdefault(self._index(call, position), {"id": "", "name": "", "arguments": ""})
         known["id"] = str(call.get("id") or known["id"])
@@ -95,7 +96,7 @@ class StreamReader:
         elif arguments is not None:
             known["arguments"] += json.dumps(arguments, ensure_ascii=False)
 
-    def _index(self, call: Mapping[str, Any], position: int) -> int:
+    def _index(self, call: CalledPart, position: int) -> int:
         """Which call a part belongs to. Some servers leave the index out, and some give all calls the same one:
         another id begins another call, and a part without an id belongs to the last one."""
         index, id = call.get("index"), str(call.get("id") or "")
@@ -130,7 +131,7 @@ class StreamReader:
             raise WireError("transient", "the stream was cut before its end")
         if self._finish is None and not (self._text or self._calls or self._reasoning or self._refusal):
             raise WireError("transient", "the stream ended without a message")
-        message: dict[str, Any] = {
+        message: Said = {
             "content": "".join(self._text),
             "reasoning_content": "".join(self._reasoning) or None,
             "refusal": "".join(self._refusal) or None,

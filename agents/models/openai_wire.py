@@ -129,9 +129,9 @@ class OpenAIWire:
         wires[-1] += b"".join([*tail, b"}"])
         return b",".join(wires)
 
-    def _fields(self, request: Request) -> dict[str, Any]:
+    def _fields(self, request: Request) -> dict[str, object]:
         sampling = request.sampling
-        fields: dict[str, Any] = {
+        fields: dict[str, object] = {
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "seed": sampling.seed,
@@ -169,7 +169,7 @@ class OpenAIWire:
     def parameters(self, request: Request) -> frozenset[str]:
         return frozenset(self._fields(request)) - {"stream"}
 
-    async def models(self, key: str | None, timeout_s: float) -> list[Mapping[str, Any]]:
+    async def models(self, key: str | None, timeout_s: float) -> list[Mapping[str, object]]:
         """The endpoint's list of models: costs nothing. Raises: WireError."""
         sdk = openai()
         client = self._client(key)

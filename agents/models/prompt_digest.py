@@ -27,13 +27,13 @@ def picture_name(url: str) -> str:
     return "sha256:" + hashlib.sha256(base64.b64decode(data)).hexdigest()
 
 
-def _named(part: Mapping[str, Any]) -> Mapping[str, Any]:
+def _named(part: Mapping[str, Any]) -> Mapping[str, object]:
     if part.get("type") != "image_url":
         return part
     return {"type": "image_url", "image_url": {"url": picture_name(part["image_url"]["url"])}}
 
 
-def canonical(message: Mapping[str, Any]) -> bytes:
+def canonical(message: Mapping[str, object]) -> bytes:
     """The bytes of an OpenAI-shaped message that count as prompt: role, content, the calls with their raw
     argument strings, and what a result answers; pictures count by their hash. Reasoning is not sent again by most endpoints and is kept
     beside; absent, null and blank content are one (some endpoints refuse an empty string)."""
@@ -42,20 +42,21 @@ def canonical(message: Mapping[str, Any]) -> bytes:
         content = ""
     if isinstance(content, list):
         content = [_named(part) for part in content]
+    told = message.get("tool_calls")
     calls = [
         [call.get("id"), call["function"]["name"], call["function"]["arguments"]]
-        for call in message.get("tool_calls") or ()
+        for call in (told if isinstance(told, (list, tuple)) else ())
     ]
     shape = [message["role"], content, calls, message.get("tool_call_id")]
     return _ENCODER.encode(shape).encode("utf-8", "replace").replace(_REPLACEMENT, b"?")
 
 
-def link(message: Mapping[str, Any]) -> bytes:
+def link(message: Mapping[str, object]) -> bytes:
     """The digest of one message, which never changes and can be kept with it."""
     return hashlib.sha256(canonical(message)).digest()
 
 
-def extend(chain: Chain, message: Mapping[str, Any]) -> Chain:
+def extend(chain: Chain, message: Mapping[str, object]) -> Chain:
     """The digest of a prompt that goes one message further."""
     return hashlib.sha256(chain + link(message)).digest()
 
@@ -68,6 +69,6 @@ def chain_of(links: Iterable[bytes]) -> str:
     return chain.hex()
 
 
-def prompt_sha256(messages: Iterable[Mapping[str, Any]]) -> str:
+def prompt_sha256(messages: Iterable[Mapping[str, object]]) -> str:
     """Digest (64 hex digits) of a whole prompt, the value of `Call.prompt_sha256`."""
     return chain_of(map(link, messages))

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 
-def response_format(wanted: bool | type[BaseModel] | None) -> dict[str, Any] | None:
+def response_format(wanted: bool | type[BaseModel] | None) -> dict[str, object] | None:
     """OpenAI's `response_format` for a pydantic class (strict JSON schema), for any JSON, or None."""
     if wanted is None or wanted is False:
         return None

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from ...tools.toolbox.tool_schema import ToolSchema
 from .encoder import Chat, Piece, piece_of
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
@@ -179,7 +180,7 @@ def without(pieces: Sequence[Piece], names: frozenset[str]) -> list[Piece]:
     return [kept[id(chat)] if id(chat) in kept else piece_of(chat) for chat in chats]
 
 
-def plain_tools(tools: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def plain_tools(tools: Sequence[ToolSchema]) -> list[ToolSchema]:
     """Tools whose schemas hold the commonest keywords alone."""
     return [
         {
@@ -190,16 +191,16 @@ def plain_tools(tools: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     ]
 
 
-def has_keywords(tools: Sequence[Mapping[str, Any]]) -> bool:
+def has_keywords(tools: Sequence[ToolSchema]) -> bool:
     """Whether a schema holds others."""
-    return any((tool["function"].get("parameters") or {}) != plain["function"]["parameters"]
+    return any((tool["function"].get("parameters") or {}) != plain["function"].get("parameters")
                for tool, plain in zip(tools, plain_tools(tools), strict=True))  # fmt: skip
 
 
 def _plain(schema: Any) -> Any:
     if not isinstance(schema, Mapping):
         return schema
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for key, value in schema.items():
         if key not in _KEYWORDS:
             continue

@@ -6,7 +6,6 @@ import hashlib
 import time
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from typing import Any
 
 from ...tools.errors import BudgetExceeded, ContextOverflowError, CredentialsError, ModelError
 from ..budget import Budget, Reservation, Spending
@@ -116,7 +115,7 @@ def request_sha256(model: str, request: Request, tools: ToolShapes) -> str:
 
 
 @lru_cache(maxsize=256)
-def _fields(sampling: Sampling) -> dict[str, Any]:
+def _fields(sampling: Sampling) -> dict[str, object]:
     return asdict(sampling)
 
 

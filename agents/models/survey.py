@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ..message import Message, ToolCall, system, tool_result, user
 from .calls import ModelOptions, Sampling
@@ -89,7 +88,7 @@ async def _window(endpoint: Endpoint, plain: Request) -> Trait:
     )
 
 
-async def _listed(endpoint: Endpoint) -> list[Mapping[str, Any]]:
+async def _listed(endpoint: Endpoint) -> list[Mapping[str, object]]:
     if not isinstance(endpoint.wire, OpenAIWire):
         return []
     try:

@@ -5,9 +5,9 @@ fenced text, and results go back as user messages.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from ...tools.toolbox.tool_schema import ToolSchema
 from ..message import Message
 from .encoder import Encoder, Piece, piece_of
 from .thinking import split
@@ -42,7 +42,7 @@ class TextMode:
     def __init__(self) -> None:
         self._encoder = _TextEncoder()
 
-    def pieces(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> list[Piece]:
+    def pieces(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> list[Piece]:
         """The conversation without any tool message; the first message explains the tools."""
         described = f"{_INSTRUCTIONS}\n{_describe(tools)}"
         pieces = _alternating(self._encoder.pieces(messages))
@@ -52,12 +52,12 @@ class TextMode:
         return [piece_of({"role": "system", "content": described}), *pieces]
 
 
-def _describe(tools: Sequence[Mapping[str, Any]]) -> str:
+def _describe(tools: Sequence[ToolSchema]) -> str:
     lines: list[str] = []
     for tool in tools:
         function = tool["function"]
         lines.append(f"\n## {function['name']}\n{function.get('description', '').strip()}")
-        parameters: Mapping[str, Any] = function.get("parameters") or {}
+        parameters = function.get("parameters") or {}
         lines.append(f"Arguments (JSON schema): {json.dumps(parameters, ensure_ascii=False)}")
     return "\n".join(lines)
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from ...tools.toolbox.tool_schema import ToolSchema
 from ..message import Message, ToolCall
-from .calls import Sampling, Usage
+from .calls import Response, Sampling, TokenLogprob, Usage
 from .encoder import Piece
 from .prompt import Prompt
 
@@ -75,14 +76,14 @@ class Request:
     """The same, encoded for the model that was asked for."""
     pieces: Sequence[Piece]
     """What is sent: the prompt's, or rewritten for a fallback or as text."""
-    tools: Sequence[Mapping[str, Any]]
-    """OpenAI function shapes {type, function}; the same list object is passed as long as it does not change."""
-    tool_choice: str | Mapping[str, Any] | None
-    response_format: Mapping[str, Any] | None
+    tools: Sequence[ToolSchema]
+    """The same list object is passed as long as it does not change."""
+    tool_choice: str | Mapping[str, object] | None
+    response_format: Mapping[str, object] | None
     sampling: Sampling
     max_output_tokens: int | None
     timeout_s: float
-    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    extra: Mapping[str, object] = field(default_factory=dict[str, object])
     on_text: Callable[[str], None] | None = None
     """Set when the caller streams; hears each piece of text."""
     leave_out: frozenset[str] = frozenset()
@@ -100,15 +101,13 @@ class Answer:
     served_model: str | None = None
     prompt_token_ids: tuple[int, ...] | None = None
     token_ids: tuple[int, ...] | None = None
-    logprobs: list[dict[str, Any]] | None = None
-    """OpenAI's logprobs.content: [{token, logprob, top_logprobs}]."""
+    logprobs: Sequence[TokenLogprob] | None = None
     cache_write_tokens: int | None = None
     policy_version: str | None = None
 
-    def as_response(self) -> dict[str, Any]:
-        """What a journal keeps: enough to answer again without the model."""
+    def as_response(self) -> Response:
         message = self.message
-        response: dict[str, Any] = {
+        response: Response = {
             "content": message.content,
             "reasoning": message.reasoning,
             "tool_calls": [call._asdict() for call in message.tool_calls],

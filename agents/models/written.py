@@ -15,12 +15,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ...tools.toolbox.tool_schema import JsonSchema, ToolSchema
 from ..message import ToolCall
 from .thinking import apart
 from .wire import Answer
 
-Tools = Mapping[str, Mapping[str, Any]]
-"""Name → JSON schema of the arguments."""
+Tools = Mapping[str, JsonSchema]
+"""Name → schema of the arguments."""
 
 _FENCE = re.compile(r"^(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[^\n`]*)\n", re.MULTILINE)
 _TAGGED = re.compile(
@@ -56,7 +57,7 @@ _REACT = re.compile(
 _SHELLS = frozenset({"bash", "sh", "shell", "console"})
 
 
-def with_calls(answer: Answer, tools: Sequence[Mapping[str, Any]], *, text_mode: bool = False) -> Answer:
+def with_calls(answer: Answer, tools: Sequence[ToolSchema], *, text_mode: bool = False) -> Answer:
     """The answer with its thinking apart, its calls' names as the tools are called, and the calls found in its
     text when it made none. The text as it came stays in `extras["text"]`."""
     known: Tools = {t["function"]["name"]: t["function"].get("parameters") or {} for t in tools}
@@ -76,11 +77,8 @@ def with_calls(answer: Answer, tools: Sequence[Mapping[str, Any]], *, text_mode:
     return replace(answer, message=message, finish_reason=reason)
 
 
-def parse_calls(
-    text: str, tools: Mapping[str, Mapping[str, Any]], *, text_mode: bool = True
-) -> tuple[str, list[ToolCall]]:
-    """Returns the text before the first call, and the calls (with no id, and raw arguments). `tools`: name →
-    JSON schema of its arguments.
+def parse_calls(text: str, tools: Tools, *, text_mode: bool = True) -> tuple[str, list[ToolCall]]:
+    """Returns the text before the first call, and the calls (with no id, and raw arguments).
 
     A call whose JSON is broken is still a call: its raw arguments reach the role, which tells the model.
     """
@@ -273,10 +271,10 @@ def _first_object(body: str) -> str | None:
     return body[at : at + end]
 
 
-def _typed(pairs: Sequence[tuple[str, str]], schema: Mapping[str, Any] | None) -> str:
+def _typed(pairs: Sequence[tuple[str, str]], schema: JsonSchema | None) -> str:
     """Values written as text: strings as they stand, the others as JSON where they are."""
-    properties: Mapping[str, Any] = (schema or {}).get("properties") or {}
-    found: dict[str, Any] = {}
+    properties = (schema or {}).get("properties") or {}
+    found: dict[str, object] = {}
     for key, raw in pairs:
         value: Any = raw.removeprefix("\n").removesuffix("\n")
         if (properties.get(key.strip()) or {}).get("type") != "string":

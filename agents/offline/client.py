@@ -8,7 +8,7 @@ tokens. What it knows it learns from tools: runTests, proposeRepairs, editFile, 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from typing import Any, Literal
 
 from autogen_core import CancellationToken, FunctionCall
@@ -21,7 +21,7 @@ from .reading import Turn, broken_in, failing_in, message_in, proposals_in, read
 MODEL = "offline/repair"
 NEEDS_TEST = "needs a failing test, or a language model: see --model"
 
-Move = tuple[str, list[tuple[str, dict[str, Any]]]]
+Move = tuple[str, Sequence[tuple[str, Mapping[str, object]]]]
 """What is said, and the calls to make."""
 
 
@@ -37,7 +37,7 @@ class OfflineRepairClient(ChatCompletionClient):
         tools: Sequence[Tool | ToolSchema] = (),
         tool_choice: Tool | Literal["auto", "required", "none"] = "auto",
         json_output: bool | type[BaseModel] | None = None,
-        extra_create_args: Mapping[str, Any] = {},
+        extra_create_args: Mapping[str, object] = {},
         cancellation_token: CancellationToken | None = None,
     ) -> CreateResult:
         """The next message: calls to some of `tools`, or words when none of them is of use."""
@@ -62,7 +62,7 @@ class OfflineRepairClient(ChatCompletionClient):
         tools: Sequence[Tool | ToolSchema] = (),
         tool_choice: Tool | Literal["auto", "required", "none"] = "auto",
         json_output: bool | type[BaseModel] | None = None,
-        extra_create_args: Mapping[str, Any] = {},
+        extra_create_args: Mapping[str, object] = {},
         cancellation_token: CancellationToken | None = None,
     ) -> AsyncGenerator[str | CreateResult, None]:
         yield await self.create(messages, tools=tools)
@@ -118,7 +118,7 @@ def next_move(turn: Turn, schemas: Mapping[str, Mapping[str, Any]]) -> Move:
     return ("I am a program, not a language model, and none of these tools is one that I can use.", [])
 
 
-def _tester(turn: Turn, schemas: Mapping[str, Any]) -> Move:
+def _tester(turn: Turn, schemas: Collection[str]) -> Move:
     """Run the tests; name those that fail, of which only those that the issue names when it names some."""
     runs = turn.of("runTests")
     if not runs and "runTests" in schemas:
@@ -147,7 +147,7 @@ def _words(text: str) -> set[str]:
     return {word.strip("`'\"()[],:;.") for word in text.split()}
 
 
-def _writer(turn: Turn, schemas: Mapping[str, Any]) -> Move:
+def _writer(turn: Turn, schemas: Collection[str]) -> Move:
     """Coder, Debugger, single agent: propose, edit, run, take back what breaks something, go on."""
     tests = list(dict.fromkeys([*failing_in(turn.task), *broken_in(turn.task)]))
     if not tests:
@@ -247,7 +247,7 @@ def _give_up(why: str) -> Move:
     return why, [("finish", {"summary": why, "gaveUp": True})]
 
 
-def _critic(turn: Turn, schemas: Mapping[str, Any]) -> Move:
+def _critic(turn: Turn, schemas: Collection[str]) -> Move:
     """Accept exactly when something was fixed and nothing broken, and say that only tests were asked."""
     if "diff" in schemas and not turn.of("diff"):
         return "Looking at the patch.", [("diff", {})]

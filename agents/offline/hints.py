@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+
+from .engine.shapes import Hints
 
 _FRAME = re.compile(r'File "([^"\n]+)", line (\d+), in (\w+)')
 _PLACE = re.compile(r"([\w./-]+\.py):(\d+)")
@@ -32,11 +33,8 @@ def _names(text: str) -> list[str]:
     return [word for word in dict.fromkeys([*found, *quoted, *plain]) if word][:_MOST_NAMES]
 
 
-def hints(text: str, paths: Sequence[str]) -> dict[str, Any]:
-    """Files (out of `paths`), lines of tracebacks, functions and quoted words that `text` names.
-
-    The answer is what the engine takes as `hints`: {files, lines [[path, line]], functions, words, names}.
-    """
+def hints(text: str, paths: Sequence[str]) -> Hints:
+    """Files (out of `paths`), lines of tracebacks, functions and quoted words that `text` names."""
     if not text.strip():
         return {}
 

@@ -11,9 +11,8 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ...tools.errors import SandboxError
 from ...tools.patch import Patch
@@ -23,6 +22,7 @@ from ...tools.testing.test_files import is_test_file
 from ...tools.workspace import Workspace
 from .command_options import runner_options, unittest_tops
 from .edits import unique_edits
+from .engine.shapes import Found, Question, RepairRequest, Result, Statistics, Stats
 from .hints import hints
 from .package import engine_archive
 
@@ -80,7 +80,7 @@ class Proposals:
     seconds: float = 0.0
     seconds_to_first: float | None = None
     candidates_per_s: float | None = None
-    statistics: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    statistics: Statistics = field(default_factory=Statistics)
 
 
 def may_edit_sources(path: str) -> bool:
@@ -124,7 +124,7 @@ def propose(
         )
     paths = _tracked(workspace)
     editable = [path for path in paths if path.endswith(".py") and may_edit(path)]
-    request: dict[str, Any] = {
+    question: Question = {
         "root": str(workspace.root),
         "failing": list(failing_tests),
         "editable": editable,
@@ -136,30 +136,30 @@ def propose(
         "issue": issue_text[:20_000],
         "arguments": runner_options(project.test_command.command),
         "tops": unittest_tops(project.test_command.command),
-        "skip": 0,
         "effort": effort,
     }
-    found: list[dict[str, Any]] = []
-    answer: dict[str, Any] = {}
+    found: list[Found] = []
+    answer: Result = {"status": "", "message": "", "plausible": [], "stats": {}}
+    skip = 0
     tried = 0
     for _ in range(_RESTARTS):
-        request["time_limit_s"] = max(1.0, time_limit_s - (time.monotonic() - start))
-        answer = _run_engine(workspace, project, request, on_progress)
+        left_s = max(1.0, time_limit_s - (time.monotonic() - start))
+        answer = _run_engine(workspace, project, {**question, "skip": skip}, left_s, on_progress)
         found += answer["plausible"]
         tried += answer["stats"].get("tried", 0)
         if answer["status"] != "damaged" or time.monotonic() - start >= time_limit_s or len(found) >= k:
             break
-        request["skip"] = max(request["skip"] + 1, answer["stats"].get("number", 0))
+        skip = max(skip + 1, answer["stats"].get("number", 0))
     proposals = _patches(workspace, found, k)
     stats = answer["stats"]
     return Proposals(
         patches=tuple(proposals),
-        message="" if proposals else answer.get("message") or "no candidate made the failing tests pass",
+        message="" if proposals else answer["message"] or "no candidate made the failing tests pass",
         tried=tried,
         seconds=time.monotonic() - start,
         seconds_to_first=stats.get("first_s"),
         candidates_per_s=stats.get("per_s"),
-        statistics={**stats, "status": answer["status"], "restarts_at": request["skip"] or None},
+        statistics={**stats, "status": answer["status"], "restarts_at": skip or None},
     )
 
 
@@ -175,21 +175,24 @@ def _tracked(workspace: Workspace) -> list[str]:
 def _run_engine(
     workspace: Workspace,
     project: Project,
-    request: dict[str, Any],
+    question: Question,
+    time_limit_s: float,
     on_progress: Callable[[Progress], None] | None,
-) -> dict[str, Any]:
+) -> Result:
     """One engine in a fork of its own; the answer it wrote, or one that says that it left none."""
     with workspace.fork() as fork:
         scratch = fork.sandbox.temporary / f"offline-repair-{uuid.uuid4().hex[:12]}"
-        full = {
-            **request,
+        progress = str(scratch / "progress.json")
+        request: RepairRequest = {
+            **question,
+            "time_limit_s": time_limit_s,
             "root": str(fork.root),
             "scratch": str(scratch),
             "result": str(scratch / "result.json"),
-            "progress": str(scratch / "progress.json"),
+            "progress": progress,
         }
         fork.sandbox.write_bytes(scratch / "engine.pyz", engine_archive())
-        fork.sandbox.write_bytes(scratch / "request.json", json.dumps(full).encode())
+        fork.sandbox.write_bytes(scratch / "request.json", json.dumps(request).encode())
         env = {
             **project.environment(fork.root),
             **fork.env,
@@ -198,16 +201,16 @@ def _run_engine(
             "PYTHONHASHSEED": str(request["seed"] % 4294967296),
         }
         command = [str(project.python), str(scratch / "engine.pyz"), str(scratch / "request.json")]
-        timeout = request["time_limit_s"] + _GRACE_S
+        timeout = time_limit_s + _GRACE_S
         try:
             done = _watched(
                 lambda: fork.sandbox.exec(command, timeout=timeout, env=env),
-                lambda: _progress(fork, full["progress"], on_progress),
+                lambda: _progress(fork, progress, on_progress),
             )
             try:
-                return json.loads(fork.sandbox.read_bytes(full["result"]))
+                return json.loads(fork.sandbox.read_bytes(request["result"]))
             except (OSError, ValueError):
-                seen = _progress(fork, full["progress"], None)
+                seen = _progress(fork, progress, None)
                 return {
                     "status": "damaged" if seen.get("number") else "error",
                     "message": f"the repair engine left no answer (exit code {done.exit_code}): "
@@ -241,7 +244,7 @@ def _watched(work: Callable[[], ExecResult], look: Callable[[], object]) -> Exec
     return outcome[0]
 
 
-def _progress(fork: Workspace, path: str, on_progress: Callable[[Progress], None] | None) -> dict[str, Any]:
+def _progress(fork: Workspace, path: str, on_progress: Callable[[Progress], None] | None) -> Stats:
     try:
         seen = json.loads(fork.sandbox.read_bytes(path))
     except (OSError, ValueError):
@@ -251,7 +254,7 @@ def _progress(fork: Workspace, path: str, on_progress: Callable[[Progress], None
     return seen
 
 
-def _patches(workspace: Workspace, found: Sequence[Mapping[str, Any]], k: int) -> list[Proposal]:
+def _patches(workspace: Workspace, found: Sequence[Found], k: int) -> list[Proposal]:
     proposals: list[Proposal] = []
     hashes: set[str] = set()
     for item in found:

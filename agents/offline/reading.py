@@ -27,7 +27,7 @@ class Step:
     """One tool call of the current turn with its result."""
 
     name: str
-    arguments: Mapping[str, Any]
+    arguments: Mapping[str, object]
     text: str
     ok: bool
 
@@ -49,7 +49,7 @@ def read_turn(messages: Sequence[LLMMessage]) -> Turn:
     """The turn that the next message belongs to: everything after the last accepted `finish`."""
     tasks: list[str] = []
     steps: list[Step] = []
-    pending: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    pending: dict[str, tuple[str, Mapping[str, object]]] = {}
     for message in messages:
         if isinstance(message, UserMessage):
             tasks.append(message.content if isinstance(message.content, str) else "")
@@ -66,7 +66,7 @@ def read_turn(messages: Sequence[LLMMessage]) -> Turn:
     return Turn("\n".join(tasks), tuple(steps), len(messages))
 
 
-def _arguments(text: str) -> Mapping[str, Any]:
+def _arguments(text: str) -> Mapping[str, object]:
     try:
         value = json.loads(text or "{}")
     except (ValueError, RecursionError):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import NotRequired, TypedDict
 
 from ...tools.project.spec import Project
 from ...tools.toolbox.tool import Tool, ToolResult
@@ -27,6 +27,12 @@ def paced(tell: Callable[[str], None]) -> Callable[[Progress], None]:
     return hear
 
 
+class ProposeArguments(TypedDict):
+    failingTests: list[str]
+    limit: NotRequired[int]
+    candidates: NotRequired[int]
+
+
 def make_propose_tool(
     workspace: Workspace,
     project: Project,
@@ -44,7 +50,7 @@ def make_propose_tool(
     proposal holds `edits` in the shape that editFile takes. The first `skip` proposals go last, so that a
     second search from the same place tries another patch."""
 
-    def run(arguments: Mapping[str, Any]) -> ToolResult:
+    def run(arguments: ProposeArguments) -> ToolResult:
         tests = [test.strip() for test in arguments["failingTests"] if test.strip()]
         found = propose(
             workspace,
@@ -90,7 +96,7 @@ def make_propose_tool(
     )
 
 
-def _as_json(found: Proposals, skip: int) -> dict[str, Any]:
+def _as_json(found: Proposals, skip: int) -> dict[str, object]:
     proposals = []
     turn = skip % len(found.patches) if found.patches else 0
     for proposal in (*found.patches[turn:], *found.patches[:turn]):

@@ -1,13 +1,13 @@
-"""Job and Outcome: what goes to a worker and what comes back. Plain JSON both ways, without gold data."""
+"""Job and JobOutcome: what goes to a worker and what comes back. Plain JSON both ways, without gold data."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
-from ..benchmarks.instance import Instance
-from ..benchmarks.sealed import Evaluation
+from ..benchmarks.instance import Instance, Judge
+from ..benchmarks.sealed import SealedGold
 from .settings import InstanceSettings
 
 Kind = Literal["finished", "infrastructure", "fatal", "interrupted"]
@@ -15,15 +15,42 @@ Kind = Literal["finished", "infrastructure", "fatal", "interrupted"]
 fatal: no instance can succeed (key refused, unknown model). interrupted: stopped on request."""
 
 SOLVE = "swe_agent.orchestrator.batch.solving:solve_job"
-"""Dotted name of the function that works on a job: `async (Job, progress) -> Outcome`."""
+"""Dotted name of the function that works on a job: `async (Job, progress) -> JobOutcome`."""
+
+
+class Doing(TypedDict, total=False):
+    """How far a job is; what is not said is as it was."""
+
+    steps: int
+    """Model calls."""
+    cost_usd: float | None
+    doing: str
+
+
+class InstanceFields(TypedDict):
+    """What a worker may know of an instance: all but its evaluation."""
+
+    id: str
+    repo: str
+    base_commit: str
+    problem_statement: str
+    hints: str
+    created_at: str | None
+    version: str | None
+    environment_commit: str | None
+    image: str | None
+    language: str
+    benchmark: str
+    images: Sequence[str]
+    recipe: Mapping[str, Any]
+    judge: Judge
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """One instance, to be worked on once."""
 
-    instance: Mapping[str, Any]
-    """Fields of `Instance` without its evaluation."""
+    instance: InstanceFields
     directory: str
     """Where everything of this instance goes; kept between attempts, so that work goes on."""
     settings: InstanceSettings
@@ -33,9 +60,9 @@ class Job:
 
     @property
     def id(self) -> str:
-        return str(self.instance["id"])
+        return self.instance["id"]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return {
             "instance": dict(self.instance),
             "directory": self.directory,
@@ -50,7 +77,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class JobOutcome:
     """What came of a job. None is "not known", never zero."""
 
     id: str
@@ -73,33 +100,30 @@ class Outcome:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Outcome:
+    def from_json(cls, data: Mapping[str, Any]) -> JobOutcome:
         return cls(**{**data, "flags": tuple(data.get("flags", ()))})
 
 
-def instance_to_json(instance: Instance) -> dict[str, Any]:
-    """What a worker may know of an instance."""
-    names = (
-        "id",
-        "repo",
-        "base_commit",
-        "problem_statement",
-        "hints",
-        "created_at",
-        "version",
-        "environment_commit",
-        "image",
-        "language",
-        "benchmark",
-        "images",
-        "recipe",
-        "judge",
-    )
-    return {name: getattr(instance, name) for name in names}
+def instance_to_json(instance: Instance) -> InstanceFields:
+    return {
+        "id": instance.id,
+        "repo": instance.repo,
+        "base_commit": instance.base_commit,
+        "problem_statement": instance.problem_statement,
+        "hints": instance.hints,
+        "created_at": instance.created_at,
+        "version": instance.version,
+        "environment_commit": instance.environment_commit,
+        "image": instance.image,
+        "language": instance.language,
+        "benchmark": instance.benchmark,
+        "images": instance.images,
+        "recipe": instance.recipe,
+        "judge": instance.judge,
+    }
 
 
-def instance_from_json(data: Mapping[str, Any]) -> Instance:
+def instance_from_json(data: InstanceFields) -> Instance:
     """The instance in a worker: its evaluation data is poisoned."""
-    return Instance(
-        **{**data, "images": tuple(data.get("images", ()))}, evaluation=Evaluation.poisoned(data["id"])
-    )
+    fields: dict[str, Any] = {**data, "images": tuple(data.get("images", ()))}
+    return Instance(**fields, evaluation=SealedGold.poisoned(data["id"]))

@@ -11,21 +11,21 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from .job import Job, Outcome
+from .job import Doing, Job, JobOutcome
 from .state import is_disk_full
 
-ProgressFn = Callable[[str, Mapping[str, Any]], None]
-"""(instance id, fields)."""
+ProgressFn = Callable[[str, Doing], None]
+"""(instance id, how far it is)."""
 
 
 class Executor(Protocol):
     """Where jobs run. `run` never raises for what a job does; a lost worker is an outcome."""
 
-    async def run(self, job: Job, on_progress: ProgressFn) -> Outcome: ...
+    async def run(self, job: Job, on_progress: ProgressFn) -> JobOutcome: ...
 
     async def stop(self, grace_s: float) -> None:
         """Ask running jobs to stop, wait up to `grace_s` seconds, then kill. Idempotent."""
@@ -42,7 +42,7 @@ class _Worker:
     def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
         self.process = process
         self.log = log
-        self.jobs: dict[str, asyncio.Future[Outcome]] = {}
+        self.jobs: dict[str, asyncio.Future[JobOutcome]] = {}
         self.progress: dict[str, ProgressFn] = {}
         self.served = 0
         self.reader: asyncio.Task[None] | None = None
@@ -53,7 +53,7 @@ class _Worker:
             try:
                 message = json.loads(line)
                 event, name = message.pop("event"), message["id"]
-                outcome = Outcome.from_json(message) if event == "outcome" else None
+                outcome = JobOutcome.from_json(message) if event == "outcome" else None
             except (ValueError, KeyError, TypeError, AttributeError):
                 # something in the worker printed to its channel: its jobs are done again elsewhere
                 self._kill()
@@ -72,7 +72,7 @@ class _Worker:
                 how = f"signal {-code}" if code < 0 else f"exit code {code}"
                 where = f"its messages are in {self.log}" if said else "it said nothing"
                 detail = f"the worker process ended ({how}); {where}"
-                future.set_result(Outcome(name, "infrastructure", "worker_lost", detail))
+                future.set_result(JobOutcome(name, "infrastructure", "worker_lost", detail))
         self.jobs.clear()
 
     def _kill(self) -> None:
@@ -98,16 +98,16 @@ class LocalExecutor:
     def pids(self) -> list[int]:
         return [worker.process.pid for worker in self._workers if worker.process.returncode is None]
 
-    async def run(self, job: Job, on_progress: ProgressFn) -> Outcome:
+    async def run(self, job: Job, on_progress: ProgressFn) -> JobOutcome:
         async with self._slots:
             try:
                 worker = await self._worker()
             except OSError as error:  # no room for its log, no process to be had
                 reason = "disk_full" if is_disk_full(error) else "worker_lost"
-                return Outcome(job.id, "infrastructure", reason, f"a worker cannot be started: {error}")
+                return JobOutcome(job.id, "infrastructure", reason, f"a worker cannot be started: {error}")
             if worker is None:
-                return Outcome(job.id, "interrupted", "interrupted")
-            future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+                return JobOutcome(job.id, "interrupted", "interrupted")
+            future: asyncio.Future[JobOutcome] = asyncio.get_running_loop().create_future()
             worker.jobs[job.id] = future
             worker.progress[job.id] = on_progress
             worker.served += 1

@@ -6,13 +6,67 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Literal, TypedDict
 
 from ..benchmarks.instance import Instance
-from .job import Outcome
+from .job import JobOutcome
 from .state import BatchState, save
 
 _EVERY_S = 2.0
+
+
+class _Known(TypedDict):
+    repository: str
+    status: str
+    attempts: int
+
+
+class InstanceRow(_Known, total=False):
+    """An instance in `results.json`; the fields of its outcome are absent before it has one."""
+
+    reason: str
+    detail: str
+    exit_code: int | None
+    cost_usd: float | None
+    tokens: int | None
+    steps: int | None
+    seconds: float | None
+    flags: list[str]
+
+
+class LeakAudit(TypedDict):
+    audited: int
+    flagged: int
+    flags: dict[str, list[str]]
+
+
+class Summary(TypedDict):
+    """Sums are of what is known; null where nothing is."""
+
+    instances: int
+    finished: int
+    by_status: dict[str, int]
+    by_reason: dict[str, int]
+    by_repository: dict[str, dict[str, int]]
+    cost_usd: float | None
+    cost_unknown: int
+    """Finished instances whose cost is not known."""
+    tokens: float | None
+    steps: float | None
+    seconds: float | None
+    leak_audit: LeakAudit
+
+
+class _Results(TypedDict):
+    model_name_or_path: str
+    instances: dict[str, InstanceRow]
+    summary: Summary
+
+
+class Results(_Results, total=False):
+    """`results.json`."""
+
+    evaluation: Mapping[str, object]
 
 
 class Outputs:
@@ -50,34 +104,42 @@ class Outputs:
                 }
         return found
 
-    def results(self, evaluation: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def results(self, evaluation: Mapping[str, object] | None = None) -> Results:
         """Every instance and the summary. Costs and tokens are sums of what is known; how many are unknown
         is said."""
-        rows: dict[str, Any] = {}
+        rows: dict[str, InstanceRow] = {}
         for instance in self._instances:
             progress = self._state.of(instance.id)
             outcome = progress.outcome
-            row: dict[str, Any] = {
+            row: InstanceRow = {
                 "repository": instance.repo,
                 "status": status_of(outcome, running=progress.running),
                 "attempts": progress.attempts,
             }
             if outcome is not None:
-                fields = outcome.to_json()
-                row |= {
-                    key: fields[key]
-                    for key in ("reason", "detail", "exit_code", "cost_usd", "tokens", "steps", "seconds")
-                }
-                row["flags"] = list(outcome.flags)
+                row.update(
+                    {
+                        "reason": outcome.reason,
+                        "detail": outcome.detail,
+                        "exit_code": outcome.exit_code,
+                        "cost_usd": outcome.cost_usd,
+                        "tokens": outcome.tokens,
+                        "steps": outcome.steps,
+                        "seconds": outcome.seconds,
+                        "flags": list(outcome.flags),
+                    }
+                )
             rows[instance.id] = row
-        return {
+        results: Results = {
             "model_name_or_path": self._model,
             "instances": rows,
             "summary": summary_of(self._instances, rows),
-            **({"evaluation": evaluation} if evaluation is not None else {}),
         }
+        if evaluation is not None:
+            results["evaluation"] = evaluation
+        return results
 
-    def put_evaluation(self, evaluation: Mapping[str, Any]) -> None:
+    def put_evaluation(self, evaluation: Mapping[str, object]) -> None:
         """results.json again, with the verdicts."""
         self._put("results.json", json.dumps(self.results(evaluation), indent=1, ensure_ascii=False) + "\n")
 
@@ -85,23 +147,23 @@ class Outputs:
         save(self._state.directory / name, text.encode("utf-8", "surrogateescape"))
 
 
-def status_of(outcome: Outcome | None, *, running: bool) -> str:
+def status_of(outcome: JobOutcome | None, *, running: bool) -> str:
     if running or outcome is None:
         return "unfinished"
     return outcome.kind
 
 
-def summary_of(instances: Sequence[Instance], rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def summary_of(instances: Sequence[Instance], rows: Mapping[str, InstanceRow]) -> Summary:
     """Counts by reason and repository; sums of cost, tokens and time; the leak audit."""
     by_repository: dict[str, Counter[str]] = {}
     for instance in instances:
         row = rows[instance.id]
         by_repository.setdefault(instance.repo, Counter())[row.get("reason") or "not_started"] += 1
     ended = [row for row in rows.values() if row["status"] == "finished"]
-    flags = {name: row["flags"] for name, row in rows.items() if row.get("flags")}
+    flags = {name: found for name, row in rows.items() if (found := row.get("flags"))}
 
-    def total(key: str) -> float | int | None:
-        known = [row[key] for row in rows.values() if row.get(key) is not None]
+    def total(key: Literal["cost_usd", "tokens", "steps", "seconds"]) -> float | int | None:
+        known = [part for row in rows.values() if (part := row.get(key)) is not None]
         return round(sum(known), 6) if known else None
 
     return {

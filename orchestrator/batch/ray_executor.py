@@ -16,13 +16,13 @@ from typing import Any
 
 from ...tools.errors import UsageError
 from ...tools.extras import install_command
-from .job import Job, Outcome
+from .job import Job, JobOutcome
 from .local import ProgressFn
 
 _LOST_RETRIES = 3
 
 
-def remote_job(data: Mapping[str, Any]) -> dict[str, Any]:
+def remote_job(data: Mapping[str, Any]) -> dict[str, object]:
     """The body of a task. Runs in a worker process of the cluster."""
     from .worker import run_job
 
@@ -78,22 +78,22 @@ class RayExecutor:
             resources["memory"] = int(memory_gb * (1 << 30))
         self._task = ray.remote(**resources)(remote_job)
 
-    async def run(self, job: Job, on_progress: ProgressFn) -> Outcome:
+    async def run(self, job: Job, on_progress: ProgressFn) -> JobOutcome:
         """A task that is lost for good after Ray's own retries is an infrastructure failure."""
         if self._stopping:
-            return Outcome(job.id, "interrupted", "interrupted")
+            return JobOutcome(job.id, "interrupted", "interrupted")
         ref = self._task.remote(job.to_json())
         self._refs[job.id] = ref
         on_progress(job.id, {"doing": "on the cluster"})
         errors = self._ray.exceptions
         try:
-            return Outcome.from_json(await ref)
+            return JobOutcome.from_json(await ref)
         except (errors.TaskCancelledError, asyncio.CancelledError):
-            return Outcome(job.id, "interrupted", "interrupted")
+            return JobOutcome(job.id, "interrupted", "interrupted")
         except errors.RayError as error:
             kind = "interrupted" if self._stopping else "infrastructure"
             text = " ".join(str(error).split())[:300]
-            return Outcome(job.id, kind, "interrupted" if self._stopping else "worker_lost", text)
+            return JobOutcome(job.id, kind, "interrupted" if self._stopping else "worker_lost", text)
         finally:
             self._refs.pop(job.id, None)
 

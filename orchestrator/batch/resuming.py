@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from ..benchmarks.instance import Instance
-from .job import Outcome
+from .job import JobOutcome
 from .state import BatchState
 
 
@@ -50,7 +50,7 @@ def put_back(
             state.put_back(instance.id)
 
 
-def _again(outcome: Outcome, wanted: Collection[str], verdict: bool | None, patch: str | None) -> bool:
+def _again(outcome: JobOutcome, wanted: Collection[str], verdict: bool | None, patch: str | None) -> bool:
     return (
         "all" in wanted
         or ("error" in wanted and outcome.kind in ("infrastructure", "fatal"))

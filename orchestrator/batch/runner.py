@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from ...tools.errors import SandboxError
 from ...tools.retry import RetryPolicy
 from ..benchmarks.instance import Instance
-from .job import SOLVE, Job, Outcome, instance_to_json
+from .job import SOLVE, Doing, Job, JobOutcome, instance_to_json
 from .local import Executor
 from .outputs import Outputs
 from .settings import InstanceSettings
@@ -24,7 +24,7 @@ GRACE_S = 8.0
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class BatchPlan:
     """What a batch does with each instance."""
 
     settings: InstanceSettings
@@ -43,8 +43,8 @@ class Watcher(Protocol):
     """Hears what happens; the screen."""
 
     def started(self, name: str, attempt: int) -> None: ...
-    def progress(self, name: str, fields: Mapping[str, Any]) -> None: ...
-    def ended(self, outcome: Outcome, *, again_in_s: float | None) -> None: ...
+    def progress(self, name: str, fields: Doing) -> None: ...
+    def ended(self, outcome: JobOutcome, *, again_in_s: float | None) -> None: ...
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class Ended:
     why: str | None = None
     """stopped (a signal), disk_full, budget, fatal, partly."""
     detail: str = ""
-    fatal: Outcome | None = None
+    fatal: JobOutcome | None = None
 
 
 @dataclass(slots=True)
@@ -82,7 +82,7 @@ class Runner:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: BatchPlan,
         instances: Sequence[Instance],
         state: BatchState,
         executor: Executor,
@@ -135,7 +135,7 @@ class Runner:
         self._stop("stopped")
         self._executor.kill()
 
-    def _stop(self, why: str, detail: str = "", fatal: Outcome | None = None) -> None:
+    def _stop(self, why: str, detail: str = "", fatal: JobOutcome | None = None) -> None:
         if self._ended.why is None:
             self._ended = Ended(why, detail, fatal)
         self._halted = True
@@ -199,7 +199,7 @@ class Runner:
         outcome = await self._executor.run(job, self._watcher.progress)
         if self._halted and outcome.reason == "worker_lost":
             # killed by the stop itself: it goes on where it was
-            outcome = Outcome(name, "interrupted", "interrupted")
+            outcome = JobOutcome(name, "interrupted", "interrupted")
         self._state.ended(outcome)
         again: float | None = None
         if outcome.kind == "fatal":

@@ -6,16 +6,21 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..report.duration import duration
-from .job import Outcome
+from .job import Doing, JobOutcome
+
+
+class Running(Doing):
+    """A job, and since when (`time.monotonic`) it runs."""
+
+    since: float
 
 
 @dataclass(slots=True)
-class Tally:
+class ScreenTally:
     """What a screen shows, whatever it looks like."""
 
     total: int
@@ -23,11 +28,11 @@ class Tally:
     cost: float = 0.0
     unpriced: int = 0
     reasons: Counter[str] = field(default_factory=Counter[str])
-    running: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    running: dict[str, Running] = field(default_factory=dict[str, Running])
     started: float = field(default_factory=time.monotonic)
     done_before: int = 0
 
-    def ended(self, outcome: Outcome, *, again: bool) -> None:
+    def ended(self, outcome: JobOutcome, *, again: bool) -> None:
         self.running.pop(outcome.id, None)
         if outcome.cost_usd is None:
             self.unpriced += outcome.kind == "finished"
@@ -51,7 +56,7 @@ class PlainScreen:
     """One line per thing that happens."""
 
     def __init__(self, total: int, done_before: int, *, quiet: bool = False) -> None:
-        self.tally = Tally(total, done=done_before, done_before=done_before)
+        self.tally = ScreenTally(total, done=done_before, done_before=done_before)
         self._quiet = quiet
 
     def __enter__(self) -> PlainScreen:
@@ -68,11 +73,11 @@ class PlainScreen:
         self.tally.running[name] = {"since": time.monotonic()}
         self.line(f"start {name}" + (f" (attempt {attempt})" if attempt > 1 else ""))
 
-    def progress(self, name: str, fields: Mapping[str, Any]) -> None:
+    def progress(self, name: str, fields: Doing) -> None:
         if name in self.tally.running:
-            self.tally.running[name].update(fields)
+            self.tally.running[name] = {**self.tally.running[name], **fields}
 
-    def ended(self, outcome: Outcome, *, again_in_s: float | None) -> None:
+    def ended(self, outcome: JobOutcome, *, again_in_s: float | None) -> None:
         self.tally.ended(outcome, again=again_in_s is not None)
         cost = f" ${outcome.cost_usd:.4f}" if outcome.cost_usd is not None else ""
         took = f" {outcome.seconds:.1f} s" if outcome.seconds is not None else ""
@@ -83,7 +88,7 @@ class PlainScreen:
         )
 
 
-class LiveScreen(PlainScreen):
+class LiveBatchScreen(PlainScreen):
     """Bar, dollars, time left, outcomes with counts, and a line per running instance."""
 
     def __init__(self, total: int, done_before: int) -> None:
@@ -96,7 +101,7 @@ class LiveScreen(PlainScreen):
             get_renderable=self._render, console=self._console, refresh_per_second=4, transient=False
         )
 
-    def __enter__(self) -> LiveScreen:
+    def __enter__(self) -> LiveBatchScreen:
         self._live.start()
         return self
 
@@ -143,4 +148,4 @@ class LiveScreen(PlainScreen):
 def make_screen(total: int, done_before: int, *, quiet: bool) -> PlainScreen:
     """Live on a terminal; plain lines when not a terminal, with CI or TERM=dumb, or quiet."""
     plain = quiet or not sys.stderr.isatty() or os.environ.get("CI") or os.environ.get("TERM") == "dumb"
-    return PlainScreen(total, done_before, quiet=quiet) if plain else LiveScreen(total, done_before)
+    return PlainScreen(total, done_before, quiet=quiet) if plain else LiveBatchScreen(total, done_before)

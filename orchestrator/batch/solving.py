@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ...tools.errors import (
     BudgetExceeded,
@@ -31,6 +30,7 @@ from ..benchmarks.instance import Instance
 from ..grading.mirror import find_mirror
 from ..grading.native import prepare_environment
 from ..grading.spec import EnvironmentSpec, known_repositories
+from ..record.event import Line
 from ..record.totals import CallTotals
 from ..request import SolveRequest, SolveResult
 from ..settings import Settings
@@ -38,7 +38,7 @@ from ..solving.oversight import recorded_flags
 from ..solving.run_directory import RunDirectory
 from ..solving.solve import solve
 from .images import PULLED, ImageError, ensure_image, repository_of_image
-from .job import Job, Kind, Outcome, instance_from_json
+from .job import Doing, Job, JobOutcome, Kind, instance_from_json
 from .settings import InstanceSettings
 from .state import is_disk_full
 
@@ -58,12 +58,12 @@ _REASONS: tuple[tuple[type[SweAgentError], Kind, str], ...] = (
 class _Progress:
     """Tells how far a run is, from its events."""
 
-    progress: Callable[[Mapping[str, Any]], None]
+    progress: Callable[[Doing], None]
     totals: CallTotals = field(default_factory=CallTotals)
     doing: str = ""
     last: float = field(default=0.0)
 
-    def __call__(self, type: str, fields: Mapping[str, Any]) -> None:
+    def __call__(self, type: str, fields: Line) -> None:
         if type == "call":
             self.totals.add(str(fields["agent"]), fields["usage"], is_llm=fields["is_llm"])
         elif type == "progress":
@@ -77,7 +77,7 @@ class _Progress:
             self.progress({"steps": totals.calls, "cost_usd": totals.cost_usd, "doing": self.doing})
 
 
-async def solve_job(job: Job, progress: Callable[[Mapping[str, Any]], None]) -> Outcome:
+async def solve_job(job: Job, progress: Callable[[Doing], None]) -> JobOutcome:
     """Work on an instance until it has a prediction. Raises: asyncio.CancelledError when stopped; whatever
     is a bug."""
     started = time.monotonic()
@@ -100,7 +100,7 @@ async def solve_job(job: Job, progress: Callable[[Mapping[str, Any]], None]) -> 
         # a program that met a full disk says so in its own words
         full = is_disk_full(error) or disk_is_full(run.path)
         kind, reason = ("infrastructure", "disk_full") if full else _reason(error)
-        return Outcome(
+        return JobOutcome(
             job.id,
             kind,
             reason,
@@ -140,10 +140,10 @@ def _finished(run: RunDirectory) -> SolveResult | None:
     return SolveResult.from_json(summary["result"]) if summary.get("finished") else None
 
 
-def _outcome(job: Job, run: RunDirectory, result: SolveResult, started: float) -> Outcome:
+def _outcome(job: Job, run: RunDirectory, result: SolveResult, started: float) -> JobOutcome:
     spent = result.totals
     tokens = [spent.get("prompt_tokens"), spent.get("completion_tokens")]
-    return Outcome(
+    return JobOutcome(
         job.id,
         "finished",
         result.ending,

@@ -12,13 +12,14 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...tools.errors import SweAgentError, UsageError
 from ...tools.files import hold, write_atomically
-from .job import Outcome
+from .job import JobOutcome
 
 
 class DiskFullError(SweAgentError):
@@ -33,7 +34,7 @@ class Progress:
     """Attempts since it was last put back to the start."""
     running: bool = False
     """Started and not heard of since: the process was killed."""
-    outcome: Outcome | None = None
+    outcome: JobOutcome | None = None
     """The last one."""
     patch_sha256: str | None = None
     """Of the prediction, when it is finished."""
@@ -72,7 +73,7 @@ class BatchState:
         for name, progress in self.progress.items():
             if progress.finished and not self._holds(name, progress):
                 # a prediction that is gone is no prediction: the instance is taken up again
-                progress.outcome = Outcome(
+                progress.outcome = JobOutcome(
                     name, "infrastructure", "prediction_lost", "its patch is gone or damaged"
                 )
 
@@ -95,7 +96,7 @@ class BatchState:
         self._append({"event": "started", "id": name, "attempt": attempt})
         return attempt
 
-    def ended(self, outcome: Outcome) -> None:
+    def ended(self, outcome: JobOutcome) -> None:
         """Keep an outcome; the patch of a finished one first. Raises: DiskFullError."""
         fields = outcome.to_json()
         patch = fields.pop("patch")
@@ -135,7 +136,7 @@ class BatchState:
         self._file.close()
         self._lock.release()
 
-    def _append(self, event: dict[str, Any]) -> None:
+    def _append(self, event: Mapping[str, object]) -> None:
         line = json.dumps({"at": round(time.time(), 3), **event}, ensure_ascii=False).encode(
             "utf-8", "backslashreplace"
         )
@@ -171,7 +172,7 @@ def read_progress(path: Path, progress: dict[str, Progress]) -> int:
     return end
 
 
-def fold(progress: dict[str, Progress], event: dict[str, Any]) -> None:
+def fold(progress: dict[str, Progress], event: Mapping[str, Any]) -> None:
     """Take in one line. Raises: KeyError, TypeError, ValueError for what is none."""
     fields = {key: value for key, value in event.items() if key not in ("at", "event")}
     name: str = fields["id"]
@@ -180,7 +181,7 @@ def fold(progress: dict[str, Progress], event: dict[str, Any]) -> None:
             state = progress.setdefault(name, Progress())
             state.attempts, state.running = int(fields["attempt"]), True
         case "ended":
-            digest, outcome = fields.pop("patch_sha256", None), Outcome.from_json(fields)
+            digest, outcome = fields.pop("patch_sha256", None), JobOutcome.from_json(fields)
             state = progress.setdefault(name, Progress())
             state.running, state.outcome, state.patch_sha256 = False, outcome, digest
         case "redo":

@@ -18,17 +18,16 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any
 
 from ...agents.models.imports import install
-from .job import Job, Outcome
+from .job import Doing, Job, JobOutcome
 from .state import is_disk_full
 
 _COLLECT_AFTER = (10_000, 20, 50)
 """Python's own (700, 10, 10) walks the living messages of hundreds of trajectories again and again: half of the
 CPU time of a process with 256 of them."""
 
-ProgressFn = Callable[[Mapping[str, Any]], None]
+ProgressFn = Callable[[Doing], None]
 
 
 def spare_collector() -> None:
@@ -39,7 +38,7 @@ def spare_collector() -> None:
     gc.freeze()
 
 
-async def run_job(job: Job, progress: ProgressFn) -> Outcome:
+async def run_job(job: Job, progress: ProgressFn) -> JobOutcome:
     """Run a job to an outcome. Whatever the entry raises becomes an outcome of kind infrastructure: a bug
     is no prediction either. asyncio.CancelledError passes."""
     started = time.monotonic()
@@ -55,7 +54,9 @@ async def run_job(job: Job, progress: ProgressFn) -> Outcome:
                 traceback.print_exc()
         reason = "disk_full" if is_disk_full(error) else "crash"
         detail = f"{type(error).__name__}: {error}"
-        return Outcome(job.id, "infrastructure", reason, detail, seconds=round(time.monotonic() - started, 3))
+        return JobOutcome(
+            job.id, "infrastructure", reason, detail, seconds=round(time.monotonic() - started, 3)
+        )
 
 
 async def serve(source: int, sink: int) -> None:
@@ -66,7 +67,7 @@ async def serve(source: int, sink: int) -> None:
     tasks: dict[str, asyncio.Task[None]] = {}
     out = os.fdopen(sink, "wb", buffering=0)
 
-    def send(message: Mapping[str, Any]) -> None:
+    def send(message: Mapping[str, object]) -> None:
         try:
             data = json.dumps(message, ensure_ascii=True).encode() + b"\n"
             view = memoryview(data)
@@ -76,13 +77,13 @@ async def serve(source: int, sink: int) -> None:
             pass
 
     async def work(job: Job) -> None:
-        def progress(fields: Mapping[str, Any]) -> None:
+        def progress(fields: Doing) -> None:
             loop.call_soon_threadsafe(send, {"event": "progress", "id": job.id, **fields})
 
         try:
             outcome = await run_job(job, progress)
         except asyncio.CancelledError:
-            outcome = Outcome(job.id, "interrupted", "interrupted")
+            outcome = JobOutcome(job.id, "interrupted", "interrupted")
         send({"event": "outcome", **outcome.to_json()})
         tasks.pop(job.id, None)
         if gc.get_threshold() != _COLLECT_AFTER:

@@ -19,7 +19,7 @@ from typing import ClassVar
 from ...tools.errors import UsageError
 from .instance import Instance
 from .markers import END, START
-from .sealed import Evaluation, Gold
+from .sealed import Gold, SealedGold
 
 Files = Mapping[str, str | bytes]
 """Path in the repository → contents."""
@@ -85,7 +85,7 @@ class Benchmark(ABC):
             f"{self.name}/{name}",
             base,
             source.prompt,
-            Evaluation(f"{self.name}__{name}", gold),
+            SealedGold(f"{self.name}__{name}", gold),
             benchmark=self.name,
             image=source.image,
             recipe=recipe,

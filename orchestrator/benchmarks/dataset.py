@@ -36,7 +36,7 @@ _SUFFIXES = (".json", ".jsonl", ".parquet")
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class InstanceFilter:
     """Which instances of a dataset are taken, and in which order."""
 
     ids: tuple[str, ...] = ()
@@ -90,7 +90,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def load_instances(
-    dataset: str, *, split: str | None = None, select: Selection | None = None
+    dataset: str, *, split: str | None = None, select: InstanceFilter | None = None
 ) -> list[Instance]:
     """Instances of a dataset: a local .json, .jsonl or .parquet, `-` (standard input, JSON or JSON
     lines), an alias or a Hugging Face id. Raises: UsageError."""
@@ -104,11 +104,11 @@ def load_instances(
         if instance.id in seen:
             raise UsageError(f"{dataset} holds instance {instance.id} twice")
         seen.add(instance.id)
-    return (select or Selection()).take(instances)
+    return (select or InstanceFilter()).take(instances)
 
 
 def load_benchmark(
-    name: str, path: str, repositories: Path, *, select: Selection | None = None, solving: bool = True
+    name: str, path: str, repositories: Path, *, select: InstanceFilter | None = None, solving: bool = True
 ) -> list[Instance]:
     """Instances of a benchmark adapter; their repositories are made below `repositories`, which is then
     the mirror folder. `solving`: our agents are to work on them, so one that they cannot work on is refused.
@@ -117,7 +117,7 @@ def load_benchmark(
 
     if not Path(path).expanduser().exists():
         raise UsageError(f"--benchmark {name} reads local files: there is no {path}")
-    taken = (select or Selection()).take(
+    taken = (select or InstanceFilter()).take(
         benchmark_named(name).instances(Path(path).expanduser(), repositories)
     )
     for instance in taken if solving else ():

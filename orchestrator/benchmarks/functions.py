@@ -14,10 +14,9 @@ import binascii
 import json
 import zlib
 from abc import abstractmethod
-from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, NotRequired, TypedDict, TypeVar, cast
 
 from ...tools.errors import UsageError
 from .contract import Benchmark, Files, TaskSource
@@ -47,15 +46,18 @@ for case in CASES:
 """
 
 
-class FunctionBenchmark(Benchmark):
-    """One row, one file."""
+R = TypeVar("R")
+
+
+class FunctionBenchmark(Benchmark, Generic[R]):
+    """One row, one file. `R`: the columns of its rows, as they are published; a row without one of them is refused."""
 
     def read(self, path: Path) -> list[TaskSource]:
         rows, _ = load_rows(str(path))
         sources: list[TaskSource] = []
         for number, row in enumerate(rows, 1):
             try:
-                sources.append(self.task(row))
+                sources.append(self.task(cast(R, row)))
             except (KeyError, TypeError, ValueError) as error:
                 raise UsageError(
                     f"{path} row {number} is no {self.name} task: {type(error).__name__}: {error}"
@@ -63,7 +65,7 @@ class FunctionBenchmark(Benchmark):
         return sources
 
     @abstractmethod
-    def task(self, row: Mapping[str, Any]) -> TaskSource: ...
+    def task(self, row: R) -> TaskSource: ...
 
 
 def _source(id: str, prompt: str, start: str, test: str, solution: str, *, judge: str = JUDGE) -> TaskSource:
@@ -84,24 +86,45 @@ def _ended(text: str) -> str:
     return text if text.endswith("\n") else text + "\n"
 
 
-class HumanEval(FunctionBenchmark):
+class HumanEvalRow(TypedDict):
+    task_id: str
+    prompt: str
+    entry_point: str
+    test: str
+    canonical_solution: NotRequired[str]
+
+
+class HumanEval(FunctionBenchmark[HumanEvalRow]):
     """HumanEval and HumanEval+."""
 
     name: ClassVar[str] = "humaneval"
 
-    def task(self, row: Mapping[str, Any]) -> TaskSource:
+    def task(self, row: HumanEvalRow) -> TaskSource:
         test = f"{row['test']}\n\ncheck(_judged(solution.{row['entry_point']}))\n"
         prompt = f"Complete the function `{row['entry_point']}` in {SOLUTION}.\n\n{row['prompt']}"
         stub = row["prompt"].rstrip() + "\n    raise NotImplementedError\n"
         return _source(row["task_id"], prompt, stub, test, row["prompt"] + row.get("canonical_solution", ""))
 
 
-class HumanEvalFix(FunctionBenchmark):
+class HumanEvalFixRow(TypedDict):
+    task_id: str
+    prompt: str
+    declaration: NotRequired[str | None]
+    entry_point: str
+    test: str
+    test_setup: NotRequired[str | None]
+    docstring: NotRequired[str | None]
+    example_test: NotRequired[str | None]
+    buggy_solution: str
+    canonical_solution: str
+
+
+class HumanEvalFix(FunctionBenchmark[HumanEvalFixRow]):
     """HumanEvalFix (HumanEvalPack): a function with a bug, to be repaired."""
 
     name: ClassVar[str] = "humanevalfix"
 
-    def task(self, row: Mapping[str, Any]) -> TaskSource:
+    def task(self, row: HumanEvalFixRow) -> TaskSource:
         head = row.get("declaration") or row["prompt"]
         test = f"{row.get('test_setup') or ''}\n{row['test']}\n"
         if "check(" in row["test"] and f"check({row['entry_point']})" not in row["test"]:
@@ -113,12 +136,24 @@ class HumanEvalFix(FunctionBenchmark):
         )
 
 
-class MBPP(FunctionBenchmark):
+class MBPPRow(TypedDict):
+    task_id: object
+    text: NotRequired[str | None]
+    prompt: str
+    code: NotRequired[str | None]
+    canonical_solution: NotRequired[str]
+    test: NotRequired[str | None]
+    test_list: list[str]
+    test_imports: NotRequired[list[str] | None]
+    test_setup_code: NotRequired[str | None]
+
+
+class MBPP(FunctionBenchmark[MBPPRow]):
     """MBPP and MBPP+."""
 
     name: ClassVar[str] = "mbpp"
 
-    def task(self, row: Mapping[str, Any]) -> TaskSource:
+    def task(self, row: MBPPRow) -> TaskSource:
         setup = row.get("test_setup_code") or "\n".join(row.get("test_imports") or ())
         checks = row.get("test") or "\n".join(row["test_list"])
         shown = row.get("text") or row["prompt"]
@@ -133,12 +168,22 @@ class MBPP(FunctionBenchmark):
         )
 
 
-class BigCodeBench(FunctionBenchmark):
+class BigCodeBenchRow(TypedDict):
+    task_id: str
+    complete_prompt: NotRequired[str | None]
+    code_prompt: str
+    instruct_prompt: NotRequired[str | None]
+    entry_point: str
+    test: str
+    canonical_solution: NotRequired[str]
+
+
+class BigCodeBench(FunctionBenchmark[BigCodeBenchRow]):
     """BigCodeBench: unittest classes over one function."""
 
     name: ClassVar[str] = "bigcodebench"
 
-    def task(self, row: Mapping[str, Any]) -> TaskSource:
+    def task(self, row: BigCodeBenchRow) -> TaskSource:
         start = row.get("complete_prompt") or row["code_prompt"]
         test = f"{row['test']}\n\n_unittests()\n"
         prompt = row.get("instruct_prompt") or f"Complete `{row['entry_point']}` in {SOLUTION}.\n\n{start}"
@@ -151,12 +196,21 @@ class BigCodeBench(FunctionBenchmark):
         )
 
 
-class NaturalCodeBench(FunctionBenchmark):
+class NaturalCodeBenchRow(TypedDict):
+    _id: NotRequired[object]
+    task_id: NotRequired[object]
+    prompt: str
+    testcases: list[str] | str
+    setup_code: NotRequired[str | None]
+    reference_solution: NotRequired[str]
+
+
+class NaturalCodeBench(FunctionBenchmark[NaturalCodeBenchRow]):
     """NaturalCodeBench (Python): pytest functions over a written module."""
 
     name: ClassVar[str] = "naturalcodebench"
 
-    def task(self, row: Mapping[str, Any]) -> TaskSource:
+    def task(self, row: NaturalCodeBenchRow) -> TaskSource:
         tests = row["testcases"]
         body = "\n\n".join(tests) if isinstance(tests, list) else tests
         test = f"{row.get('setup_code') or ''}\n{body}\n" + (
@@ -174,12 +228,23 @@ class NaturalCodeBench(FunctionBenchmark):
         )
 
 
-class LiveCodeBench(FunctionBenchmark):
+class LiveCodeBenchRow(TypedDict):
+    question_id: object
+    question_title: str
+    question_content: str
+    public_test_cases: object
+    private_test_cases: NotRequired[object]
+    metadata: NotRequired[Any]
+    starter_code: NotRequired[str | None]
+    solution: NotRequired[str]
+
+
+class LiveCodeBench(FunctionBenchmark[LiveCodeBenchRow]):
     """LiveCodeBench code generation: programs on standard input, or one method."""
 
     name: ClassVar[str] = "livecodebench"
 
-    def task(self, row: Mapping[str, Any]) -> TaskSource:
+    def task(self, row: LiveCodeBenchRow) -> TaskSource:
         public, private = _cases(row["public_test_cases"]), _cases(row.get("private_test_cases") or "[]")
         metadata = row.get("metadata") or "{}"
         name = (json.loads(metadata) if isinstance(metadata, str) else metadata).get("func_name")
@@ -191,7 +256,7 @@ class LiveCodeBench(FunctionBenchmark):
         )
 
 
-def _cases(value: Any) -> list[dict[str, Any]]:
+def _cases(value: Any) -> list[dict[str, object]]:
     """Test cases as JSON, or JSON under zlib and base64. The published private cases are pickled inside;
     unpickling runs code, so those are refused."""
     if not isinstance(value, str):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ..solving.issue import Issue
-from .sealed import Evaluation
+from .sealed import SealedGold
 
 Judge = Literal["tests", "smith", "pro", "command", "harbor"]
 
@@ -22,7 +22,7 @@ class Instance:
     base_commit: str
     """Empty where the image alone holds the repository (SWE-smith)."""
     problem_statement: str
-    evaluation: Evaluation = field(compare=False, repr=False)
+    evaluation: SealedGold = field(compare=False, repr=False)
     hints: str = ""
     created_at: str | None = None
     version: str | None = None
@@ -57,4 +57,4 @@ class Instance:
 
     def without_gold(self) -> Instance:
         """The same instance with its evaluation data poisoned, for anything that solves."""
-        return replace(self, evaluation=Evaluation.poisoned(self.id))
+        return replace(self, evaluation=SealedGold.poisoned(self.id))

@@ -17,7 +17,7 @@ from typing import Any
 from ...tools.errors import UsageError
 from .instance import Instance
 from .reverse import reverse_diff
-from .sealed import Evaluation, Gold, ProJudge
+from .sealed import Gold, ProJudge, SealedGold
 
 _REQUIRED = ("instance_id", "problem_statement")
 _PRO_IMAGES = "jefzda/sweap-images"
@@ -44,7 +44,7 @@ def instance_of(row: Mapping[str, Any], *, where: str = "row", benchmark: str = 
         repo=repo,
         base_commit=base,
         problem_statement=_pro_statement(row) if pro else row["problem_statement"],
-        evaluation=Evaluation(name, _gold(row, recipe, name, where, pro=pro, smith=smith)),
+        evaluation=SealedGold(name, _gold(row, recipe, name, where, pro=pro, smith=smith)),
         hints=str(row.get("hints_text") or ""),
         created_at=_date(row.get("created_at")),
         version=str(row["version"]) if row.get("version") not in (None, "") else None,
@@ -79,7 +79,7 @@ def _gold(
     )
 
 
-def _is_pro(row: Mapping[str, Any]) -> bool:
+def _is_pro(row: Mapping[str, object]) -> bool:
     return "FAIL_TO_PASS" not in row and any(
         column in row for column in ("fail_to_pass", "dockerhub_tag", "selected_test_files_to_run")
     )
@@ -97,7 +97,7 @@ def _pro_judge(row: Mapping[str, Any], where: str) -> ProJudge:
     )
 
 
-def _pro_statement(row: Mapping[str, Any]) -> str:
+def _pro_statement(row: Mapping[str, object]) -> str:
     """The task as the benchmark shows it: the problem, its requirements, the interface that tests rely on."""
     parts = [str(row["problem_statement"]).strip()]
     for column, title in (("requirements", "Requirements"), ("interface", "New interfaces introduced")):
@@ -106,7 +106,7 @@ def _pro_statement(row: Mapping[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def _recipe(row: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _recipe(row: Mapping[str, object], where: str) -> dict[str, Any]:
     """`install_config` of SWE-rebench rows; V2 writes lists of commands where V1 writes one."""
     raw = row.get("install_config")
     recipe = _decoded(raw, f"{where}: install_config") if raw else {}
@@ -121,14 +121,14 @@ def _recipe(row: Mapping[str, Any], where: str) -> dict[str, Any]:
     return found
 
 
-def _pictures(row: Mapping[str, Any], where: str) -> tuple[str, ...]:
+def _pictures(row: Mapping[str, object], where: str) -> tuple[str, ...]:
     assets = row.get("image_assets")
     assets = _decoded(assets, f"{where}: image_assets") if assets else {}
     shown = assets.get("problem_statement") if isinstance(assets, Mapping) else None
     return tuple(str(item.get("url") if isinstance(item, Mapping) else item) for item in shown or ())
 
 
-def _repository(row: Mapping[str, Any], name: str) -> tuple[str, bool]:
+def _repository(row: Mapping[str, object], name: str) -> tuple[str, bool]:
     repo = str(row.get("repo") or "")
     if not repo:
         repo = name.rsplit("-", 1)[0].replace("__", "/", 1)
@@ -136,7 +136,7 @@ def _repository(row: Mapping[str, Any], name: str) -> tuple[str, bool]:
     return repo, smith
 
 
-def _image(row: Mapping[str, Any], name: str, benchmark: str, *, smith: bool) -> str | None:
+def _image(row: Mapping[str, object], name: str, benchmark: str, *, smith: bool) -> str | None:
     for column in ("image", "docker_image", "image_name"):
         if row.get(column):
             image = str(row[column])

@@ -1,4 +1,4 @@
-"""Evaluation: the gold data of an instance, sealed.
+"""SealedGold: the gold data of an instance, sealed.
 
 Nothing that solves may see how an instance was really solved or is judged. The values live behind
 `open`, which works only inside `grading()`; they cannot be pickled, so they never reach a worker
@@ -53,8 +53,8 @@ class Gold:
     pro: ProJudge | None = None
 
 
-class Evaluation:
-    """A sealed `Gold`. `Evaluation.poisoned` stands where solving code must never look."""
+class SealedGold:
+    """A sealed `Gold`. `SealedGold.poisoned` stands where solving code must never look."""
 
     __slots__ = ("_gold", "_instance_id")
 
@@ -63,7 +63,7 @@ class Evaluation:
         self._gold = gold
 
     @classmethod
-    def poisoned(cls, instance_id: str) -> Evaluation:
+    def poisoned(cls, instance_id: str) -> SealedGold:
         """One that raises SealedError on every read, inside the grader too."""
         return cls(instance_id, None)
 
@@ -76,7 +76,7 @@ class Evaluation:
         return self._gold
 
     def __repr__(self) -> str:
-        return f"Evaluation({self._instance_id!r}, sealed)"
+        return f"SealedGold({self._instance_id!r}, sealed)"
 
     def __reduce__(self) -> NoReturn:
         raise SealedError(f"{self._instance_id}: evaluation data does not leave the grader's process")

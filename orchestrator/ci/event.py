@@ -28,7 +28,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ForgeEvent:
     """Who asks for what. `kind` issue: solve issue `number`; review: answer a review of our own pull request
     `number` with a commit; failed-run: mend the branch that a run failed on."""
 
@@ -77,7 +77,7 @@ class _Payload:
         return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def read_event(name: str, payload: Mapping[str, Any], wanted: Wanted) -> Event | Ignored:
+def read_event(name: str, payload: Mapping[str, Any], wanted: Wanted) -> ForgeEvent | Ignored:
     """The event called `name` (GITHUB_EVENT_NAME) with `payload` (the file at GITHUB_EVENT_PATH)."""
     data = _Payload(payload)
     repository = data.part("repository").text("full_name")
@@ -94,7 +94,7 @@ def read_event(name: str, payload: Mapping[str, Any], wanted: Wanted) -> Event |
     return reader(data, repository, wanted) if reader else Ignored(f"nothing is done on {name or 'no event'}")
 
 
-def _issues(data: _Payload, repository: str, wanted: Wanted) -> Event | Ignored:
+def _issues(data: _Payload, repository: str, wanted: Wanted) -> ForgeEvent | Ignored:
     action, issue = data.text("action"), data.part("issue")
     label, assignee = data.part("label").text("name"), data.part("assignee").text("login")
     if action == "labeled" and wanted.label and label.lower() == wanted.label.lower():
@@ -106,19 +106,21 @@ def _issues(data: _Payload, repository: str, wanted: Wanted) -> Event | Ignored:
     return Ignored(f"the issue was {action or 'touched'} without label {wanted.label!r} or a mention")
 
 
-def _on_issue(data: _Payload, repository: str, issue: _Payload, association: str) -> Event | Ignored:
+def _on_issue(data: _Payload, repository: str, issue: _Payload, association: str) -> ForgeEvent | Ignored:
     if issue.text("state") == "closed":
         return Ignored("the issue is closed")
     actor = data.part("sender").text("login")
-    return Event("issue", actor, association, repository, issue.integer("number"), url=issue.text("html_url"))
+    return ForgeEvent(
+        "issue", actor, association, repository, issue.integer("number"), url=issue.text("html_url")
+    )
 
 
-def _issue_comment(data: _Payload, repository: str, wanted: Wanted) -> Event | Ignored:
+def _issue_comment(data: _Payload, repository: str, wanted: Wanted) -> ForgeEvent | Ignored:
     comment, issue = data.part("comment"), data.part("issue")
     body = comment.text("body")
     if data.text("action") != "created" or not _mentions(body, wanted):
         return Ignored(f"the comment does not mention {wanted.trigger_phrase}")
-    event = Event(
+    event = ForgeEvent(
         "review" if issue.data.get("pull_request") else "issue",
         comment.part("user").text("login"),
         comment.text("author_association"),
@@ -133,7 +135,7 @@ def _issue_comment(data: _Payload, repository: str, wanted: Wanted) -> Event | I
     return event
 
 
-def _review_comment(data: _Payload, repository: str, wanted: Wanted) -> Event | Ignored:
+def _review_comment(data: _Payload, repository: str, wanted: Wanted) -> ForgeEvent | Ignored:
     comment, pull = data.part("comment"), data.part("pull_request")
     if data.text("action") != "created":
         return Ignored("the review comment is not new")
@@ -148,7 +150,7 @@ def _review_comment(data: _Payload, repository: str, wanted: Wanted) -> Event | 
     )
 
 
-def _review(data: _Payload, repository: str, wanted: Wanted) -> Event | Ignored:
+def _review(data: _Payload, repository: str, wanted: Wanted) -> ForgeEvent | Ignored:
     review = data.part("review")
     if data.text("action") != "submitted" or not review.text("body"):
         return Ignored("the review says nothing")
@@ -160,14 +162,14 @@ def _review(data: _Payload, repository: str, wanted: Wanted) -> Event | Ignored:
 def _on_pull(
     repository: str, wanted: Wanted, pull: _Payload, comment: _Payload, *, path: str = "",
     line: int | None = None, hunk: str = "",
-) -> Event | Ignored:  # fmt: skip
+) -> ForgeEvent | Ignored:  # fmt: skip
     """Reviews of our own pull requests are answered; others only when they mention us (and then with words)."""
     head = pull.part("head")
     ours = head.text("ref").startswith(wanted.branch_prefix)
     body = comment.text("body")
     if not ours and not _mentions(body, wanted):
         return Ignored("the review is of a pull request that is not ours")
-    return Event(
+    return ForgeEvent(
         "review",
         comment.part("user").text("login"),
         comment.text("author_association"),
@@ -184,7 +186,7 @@ def _on_pull(
     )
 
 
-def _workflow_run(data: _Payload, repository: str, wanted: Wanted) -> Event | Ignored:
+def _workflow_run(data: _Payload, repository: str, wanted: Wanted) -> ForgeEvent | Ignored:
     run = data.part("workflow_run")
     if not wanted.failed_runs or data.text("action") != "completed" or run.text("conclusion") != "failure":
         return Ignored("the run did not fail")
@@ -193,7 +195,7 @@ def _workflow_run(data: _Payload, repository: str, wanted: Wanted) -> Event | Ig
     branch = run.text("head_branch")
     if branch.startswith(wanted.branch_prefix):
         return Ignored("the run failed on a branch of ours; a review comment asks for more")
-    return Event(
+    return ForgeEvent(
         "failed-run",
         run.part("triggering_actor").text("login") or run.part("actor").text("login"),
         "",
@@ -206,13 +208,13 @@ def _workflow_run(data: _Payload, repository: str, wanted: Wanted) -> Event | Ig
     )
 
 
-def _dispatch(data: _Payload, repository: str, wanted: Wanted) -> Event | Ignored:
+def _dispatch(data: _Payload, repository: str, wanted: Wanted) -> ForgeEvent | Ignored:
     number = str(data.part("inputs").data.get("issue") or "").strip().lstrip("#")
     if not number.isdecimal():
         return Ignored(
             "the workflow was started by hand without an issue: give its number as the input `issue`"
         )
-    return Event("issue", data.part("sender").text("login"), "", repository, int(number))
+    return ForgeEvent("issue", data.part("sender").text("login"), "", repository, int(number))
 
 
 def _mentions(text: str, wanted: Wanted) -> bool:

@@ -16,7 +16,7 @@ from .event import Kind
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class CiJob:
     """One piece of work of an automation."""
 
     kind: Kind
@@ -48,7 +48,7 @@ class Job:
         (folder / "plan.json").write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def read(cls, folder: Path) -> Job:
+    def read(cls, folder: Path) -> CiJob:
         """Raises: UsageError."""
         try:
             return cls(**json.loads((folder / "plan.json").read_text(encoding="utf-8")))

@@ -15,8 +15,8 @@ from ..forges.github_repository import GitHubRepository, Pull
 from ..forges.host_git import HostGit
 from ..forges.tokens import TokenSource
 from ..solving.issue import Issue
-from .event import Event, Ignored
-from .job import Job
+from .event import ForgeEvent, Ignored
+from .job import CiJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Planner:
     policy: Policy = field(default_factory=Policy)
     on_line: Callable[[str], None] = lambda line: None
 
-    def plan(self, event: Event, folder: Path) -> Job | Ignored:
+    def plan(self, event: ForgeEvent, folder: Path) -> CiJob | Ignored:
         """Write the job of `event` to `folder` and return it. Raises: ForgeError, IssueError,
         RepositoryError."""
         place = self.place
@@ -83,7 +83,7 @@ class Planner:
         job.write(folder, text)
         return job
 
-    def _refusal(self, forge: GitHubRepository, event: Event) -> str | None:
+    def _refusal(self, forge: GitHubRepository, event: ForgeEvent) -> str | None:
         """Why the actor may not ask for this; None: they may."""
         actor, policy = event.actor, self.policy
         if not actor:
@@ -98,7 +98,7 @@ class Planner:
             return None
         return f"{actor} may not push to {event.repository}"
 
-    def _issue(self, event: Event, clone_url: str, default: str) -> tuple[Job, str]:
+    def _issue(self, event: ForgeEvent, clone_url: str, default: str) -> tuple[CiJob, str]:
         place = self.place
         url = f"{place.server}/{event.repository}/issues/{event.number}"
         issue = fetch_issue(
@@ -108,7 +108,7 @@ class Planner:
         job = self._job(event, issue.title, branch, default, clone_url, url)
         return job, issue_text(issue, event.request)
 
-    def _review(self, event: Event, pull: Pull, clone_url: str) -> tuple[Job, str] | Ignored:
+    def _review(self, event: ForgeEvent, pull: Pull, clone_url: str) -> tuple[CiJob, str] | Ignored:
         if pull.state != "open":
             return Ignored(f"pull request #{pull.number} is closed")
         if not pull.branch.startswith(self.policy.branch_prefix):
@@ -119,7 +119,7 @@ class Planner:
         job = self._job(event, f"Review of #{pull.number}", pull.branch, "", clone_url, url)
         return replace(job, base_commit=pull.commit), review_text(event, pull)
 
-    def _failed_run(self, event: Event, steps: list[str], clone_url: str) -> tuple[Job, str] | Ignored:
+    def _failed_run(self, event: ForgeEvent, steps: list[str], clone_url: str) -> tuple[CiJob, str] | Ignored:
         if not event.branch or not event.commit:
             return Ignored("the run names no branch and commit")
         branch = f"{self.policy.branch_prefix}run-{event.commit[:12]}"
@@ -128,15 +128,15 @@ class Planner:
         lines += ["", "What failed:", *(f"- {step}" for step in steps)] if steps else []
         return replace(job, base_commit=event.commit), "\n".join(lines) + "\n"
 
-    def _job(self, event: Event, title: str, branch: str, base: str, clone_url: str, url: str) -> Job:
+    def _job(self, event: ForgeEvent, title: str, branch: str, base: str, clone_url: str, url: str) -> CiJob:
         place = self.place
         flat = " ".join(title.split())[:120] or "An issue"
-        return Job(
+        return CiJob(
             event.kind, event.repository, place.server, place.api, event.actor, event.number, flat, branch,
             base, "", clone_url, url, self.policy.draft,
         )  # fmt: skip
 
-    def _clone(self, job: Job, destination: Path) -> str:
+    def _clone(self, job: CiJob, destination: Path) -> str:
         """A whole clone, so that whoever works in it needs neither network nor token. Returns the commit."""
         shutil.rmtree(destination, ignore_errors=True)
         destination.parent.mkdir(parents=True, exist_ok=True)
@@ -161,7 +161,7 @@ def issue_text(issue: Issue, request: str) -> str:
     return text + "\n"
 
 
-def review_text(event: Event, pull: Pull) -> str:
+def review_text(event: ForgeEvent, pull: Pull) -> str:
     """What a reviewer wants changed in our pull request, with the place they speak of."""
     place = f" at {event.path}" + (f", line {event.line}" if event.line else "") if event.path else ""
     parts = [

@@ -14,7 +14,7 @@ from ...tools.patch import Patch
 from ..forges.github_repository import GitHubRepository
 from ..forges.push import Push, push_patch
 from ..report.patch_report import PatchReport, code, reproduction_command
-from .job import Job, read_result
+from .job import CiJob, read_result
 from .plan import Place
 
 Conclusion = Literal["verified", "unverified", "no-patch", "failed"]
@@ -46,7 +46,7 @@ class Published:
 
 
 def publish(
-    job: Job,
+    job: CiJob,
     folder: Path,
     place: Place,
     *,
@@ -81,7 +81,7 @@ def _conclusion(evidence: PatchReport, result: Mapping[str, Any]) -> Conclusion:
     return "verified" if evidence.verified and evidence.exit_code == 0 else "unverified"
 
 
-def _deliver(job: Job, forge: GitHubRepository, place: Place, found: Published, patch: str) -> Published:
+def _deliver(job: CiJob, forge: GitHubRepository, place: Place, found: Published, patch: str) -> Published:
     message = "\n\n".join(part for part in (job.title, job.closes) if part)
     push = Push(
         job.clone_url, job.clone_url, job.base_commit, job.branch, message, "github-actions[bot]", place.host,
@@ -108,13 +108,13 @@ def _deliver(job: Job, forge: GitHubRepository, place: Place, found: Published, 
     return replace(found, branch=job.branch, url=url)
 
 
-def compare_url(job: Job) -> str:
+def compare_url(job: CiJob) -> str:
     """The page on which a person opens the pull request with one click."""
     base, head = quote(job.base_branch, safe="/"), quote(job.branch, safe="/")
     return f"{job.server}/{job.repository}/compare/{base}...{head}?expand=1"
 
 
-def _answer(job: Job, forge: GitHubRepository, found: Published) -> Published:
+def _answer(job: CiJob, forge: GitHubRepository, found: Published) -> Published:
     """Say on the issue or pull request what came of it."""
     if job.number is None:
         return found
@@ -127,7 +127,7 @@ def _answer(job: Job, forge: GitHubRepository, found: Published) -> Published:
     return found
 
 
-def comment_text(job: Job, found: Published) -> str:
+def comment_text(job: CiJob, found: Published) -> str:
     """The answer under the issue or pull request."""
     head = {
         "verified": "A patch passed its checks.",

@@ -46,9 +46,9 @@ def batch(settings: SETTINGS) -> int:
 def chosen_instances(settings: SETTINGS) -> list[Instance]:
     """Raises: UsageError."""
     from ...tools.errors import UsageError
-    from ..benchmarks.dataset import Selection, ids_of, load_benchmark, load_instances
+    from ..benchmarks.dataset import InstanceFilter, ids_of, load_benchmark, load_instances
 
-    select = Selection(
+    select = InstanceFilter(
         ids_of(settings.instances), settings.filter, settings.slice, settings.shuffle, settings.seed
     )
     dataset = settings.dataset or ""

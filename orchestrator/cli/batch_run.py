@@ -21,7 +21,7 @@ from ..batch.images import keep_within
 from ..batch.local import Executor, LocalExecutor
 from ..batch.outputs import Outputs
 from ..batch.resuming import put_back, resume_summary
-from ..batch.runner import Ended, Plan, Runner, run_batch
+from ..batch.runner import BatchPlan, Ended, Runner, run_batch
 from ..batch.screen import PlainScreen, make_screen
 from ..batch.settings import BatchSettings, InstanceSettings
 from ..batch.state import BatchState, DiskFullError
@@ -76,7 +76,7 @@ def preflight(settings: BatchSettings) -> None:
 def _run(
     settings: BatchSettings, each: InstanceSettings, instances: list[Instance], state: BatchState
 ) -> int:
-    plan = Plan(
+    plan = BatchPlan(
         each,
         settings.workers,
         settings.retries,

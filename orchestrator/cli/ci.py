@@ -66,9 +66,9 @@ def solve(job: Path = typer.Option(JOB, help="Folder that the steps share.")) ->
     import sys
 
     from ..ci.actions import without_commands
-    from ..ci.job import Job, read_result
+    from ..ci.job import CiJob, read_result
 
-    work = Job.read(job)
+    work = CiJob.read(job)
     command = [
         sys.executable, "-m", "swe_agent", "solve", "--file", str(job / "issue.md"), "--repo", str(job / "repository"),
         "--base", work.base_commit, "--output", str(job / "run"), "--json",
@@ -87,10 +87,10 @@ def publish(
 ) -> int:
     """Push a verified patch, open the pull request, answer, and write the job summary and outputs."""
     from ..ci.actions import add_summary, annotate, set_outputs
-    from ..ci.job import Job
+    from ..ci.job import CiJob
     from ..ci.publish import publish as publish_job
 
-    work = Job.read(job)
+    work = CiJob.read(job)
     done = publish_job(work, job, _place(), model=model)
     set_outputs(_file("GITHUB_OUTPUT"), done.outputs())
     add_summary(

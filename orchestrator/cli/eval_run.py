@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ...tools.errors import UsageError
-from ..benchmarks.dataset import Selection, ids_of, load_benchmark, load_instances
+from ..benchmarks.dataset import InstanceFilter, ids_of, load_benchmark, load_instances
 from ..benchmarks.instance import Instance
 from ..exit_code import ExitCode
 from ..grading.evaluate import evaluate
@@ -67,7 +67,7 @@ def evaluate_all(settings: EvalSettings) -> int:
     mirrors = settings.repo_mirror or (
         Path(remembered["repo_mirror"]) if remembered.get("repo_mirror") else None
     )
-    select = Selection(
+    select = InstanceFilter(
         ids_of(settings.instances),
         settings.filter,
         settings.slice,

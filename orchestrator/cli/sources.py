@@ -167,9 +167,9 @@ def _read_text(name: str) -> str:
 
 def _instance(dataset: str, name: str) -> Issue:
     """One instance of a dataset, without its gold data."""
-    from ..benchmarks.dataset import Selection, load_instances
+    from ..benchmarks.dataset import InstanceFilter, load_instances
 
-    instance = load_instances(dataset, select=Selection(ids=(name,)))[0].without_gold()
+    instance = load_instances(dataset, select=InstanceFilter(ids=(name,)))[0].without_gold()
     repository = instance.repo if "://" in instance.repo else f"https://github.com/{instance.repo}.git"
     return instance.issue(repository=repository)
 

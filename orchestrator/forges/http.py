@@ -24,6 +24,9 @@ _ANSWER_S = 20.0
 _MAX_PAGES = 50
 _REDIRECTS = (301, 302, 307, 308)
 
+Query = Mapping[str, str | int]
+"""Parameters of a URL."""
+
 FORK_READY = RetryPolicy(first_s=1.0, longest_s=1.0, total_s=60.0, jitter=False)
 """How long a fork may take to be made."""
 _RETRY = RetryPolicy(first_s=0.5, attempts=2, jitter=False)
@@ -73,11 +76,11 @@ class ForgeHttp:
     def has_token(self) -> bool:
         return self._token is not None
 
-    def get(self, url: str, what: str, params: Mapping[str, Any] | None = None) -> Any:
+    def get(self, url: str, what: str, params: Query | None = None) -> Any:
         """Decoded JSON. `what` names the thing in errors. Raises: IssueError, ForgeError."""
         return _json(self._send("GET", url, what, params=params), what)
 
-    def pages(self, url: str, what: str, params: Mapping[str, Any] | None = None) -> Iterator[Any]:
+    def pages(self, url: str, what: str, params: Query | None = None) -> Iterator[Any]:
         """Items of a paginated list, following `Link: rel="next"` within the same origin."""
         next_url: str | None = url
         for _ in range(_MAX_PAGES):
@@ -94,7 +97,7 @@ class ForgeHttp:
                 raise ForgeError(f"{self._host} pages {what} over another host ({urlsplit(next_url).netloc})")
             params = None
 
-    def post(self, url: str, what: str, body: Mapping[str, Any]) -> tuple[int, Any]:
+    def post(self, url: str, what: str, body: Mapping[str, object]) -> tuple[int, Any]:
         """Status and decoded JSON; 409 and 422 are answers to act on, not errors."""
         response = self._send("POST", url, what, json=body, accept=(409, 422))
         return response.status_code, _json(response, what)
@@ -114,7 +117,7 @@ class ForgeHttp:
         url: str,
         what: str,
         *,
-        params: Mapping[str, Any] | None = None,
+        params: Query | None = None,
         json: Any = None,
         accept: tuple[int, ...] = (),
     ) -> httpx.Response:
@@ -131,7 +134,7 @@ class ForgeHttp:
         method: str,
         url: str,
         what: str,
-        params: Mapping[str, Any] | None,
+        params: Query | None,
         json: Any,
         accept: tuple[int, ...],
     ) -> httpx.Response:
@@ -151,7 +154,7 @@ class ForgeHttp:
             error = self._error(response, what)
             raise _Passing(error) if status >= 500 else error
 
-    def _request(self, method: str, url: str, params: Mapping[str, Any] | None, json: Any) -> httpx.Response:
+    def _request(self, method: str, url: str, params: Query | None, json: Any) -> httpx.Response:
         headers = {}
         if self._token is not None and _origin(url) == self._origin:
             headers["Authorization"] = f"Bearer {self._token}"

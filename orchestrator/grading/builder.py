@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from ...tools.project.interpreters import Interpreter
 from .constraints import name_of
 from .installer import Installer
-from .interpreter import Interpreter
 from .missing import missing_requirement
 from .spec import EnvironmentSpec
 
@@ -73,7 +73,7 @@ class Builder(Installer):
         plain = [] if self.spec.build_isolation else ["--no-build-isolation"]
         compat = ["--config-setting" if self.uv else "--config-settings", "editable_mode=compat"]
         target = ["-e", f".{extras}"]
-        hooks = self.spec.pep517 and self.interpreter.version >= (
+        hooks = self.spec.pep517 and self.interpreter.release >= (
             3,
             7,
         )  # no setuptools for 3.6 has editable ones

@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ...tools.errors import ProjectError, UsageError
+from ...tools.project.installer import find_uv
 from ..benchmarks.instance import Instance
 from ..benchmarks.sealed import grading
 from .command_grader import command_grader
 from .evaluate import EnvironmentOf, Grader
 from .grader import GraderOptions, grade
-from .interpreter import uv_path
 from .logs import parser_named
 from .official import chosen_harness, official_environment, official_grader
 from .spec import spec_for
@@ -78,7 +78,7 @@ def choose_grader(
         return Chosen(
             kind, official_grader(run_id, timeout_s=options.timeout_s, work=work), official_environment
         )
-    if uv_path() is None:
+    if find_uv() is None:
         raise UsageError(
             "native environments are dated with uv, so that nothing later than the issue comes in, and uv is "
             "not here: pip install uv, or use --harness official"
@@ -112,8 +112,8 @@ def native_environment(instance: Instance) -> str:
     interpreter = find_interpreter(spec.python)
     parts = {
         "spec": {**asdict(spec), "env": dict(spec.env)},
-        "python": [str(interpreter.path), *interpreter.version],
-        "uv": uv_path() is not None,
+        "python": [str(interpreter.path), *interpreter.release],
+        "uv": find_uv() is not None,
         "machine": platform.machine(),
     }
     return "native " + json.dumps(parts, sort_keys=True, default=str)

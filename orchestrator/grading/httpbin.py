@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...tools.files import locked
-from .interpreter import find_interpreter, uv_path
+from ...tools.project.installer import find_uv
+from .interpreter import find_interpreter
 
 _WANTED = re.compile(r"httpbin\.org|HTTPBIN_URL")
 _PACKAGES = ("httpbin==0.10.2", "gunicorn==21.2.0", "trustme", "setuptools<81")
@@ -121,13 +122,13 @@ def prepare_httpbin(cache: Path) -> Httpbin | None:
 
 
 def _install(home: Path, python: str) -> bool:
-    uv, venv = uv_path(), home / "venv"
+    uv, venv = find_uv(), home / "venv"
     home.mkdir(parents=True, exist_ok=True)
     target = str(venv / "bin/python")
     if uv:
         steps = [
-            [uv, "venv", "-q", "--clear", "--python", python, str(venv)],
-            [uv, "pip", "install", "-q", "--compile-bytecode", "--python", target, *_PACKAGES],
+            [str(uv), "venv", "-q", "--clear", "--python", python, str(venv)],
+            [str(uv), "pip", "install", "-q", "--compile-bytecode", "--python", target, *_PACKAGES],
         ]
     else:
         steps = [

@@ -14,12 +14,12 @@ from typing import NoReturn, Self
 
 from ...tools.errors import ProjectError
 from ...tools.project.installer import copy_own_pip, find_uv, shown_uv
+from ...tools.project.interpreters import Interpreter
 from ...tools.project.resolve import forge_hosts, required_hosts
 from ...tools.project.room import BuildRoom, RoomSpec
 from ...tools.sandbox.environment import SYSTEM_PATH
 from ..solving.run_directory import cache_root
 from .constraints import constraints_of, culprit_of, name_of, readable, with_wheels
-from .interpreter import Interpreter
 from .spec import EnvironmentSpec
 
 _BUILD_FILES, _MOST_BUILD_FILE = ("pyproject.toml", "setup.cfg", "setup.py"), 1 << 20
@@ -131,7 +131,7 @@ class Installer:
         python = str(self.interpreter.path)
         if self._on_host([python, "-m", "venv", "--without-pip", "--clear", str(self.venv)]) != 0:
             self.fail("the virtual environment could not be made")
-        if self.interpreter.version >= (3, 9):
+        if self.interpreter.release >= (3, 9):
             site = self.venv / "lib" / f"python{self.interpreter.short}" / "site-packages"
             seeded = copy_own_pip(site)
         else:  # our pip does not run on these
@@ -244,7 +244,7 @@ class Installer:
             return self.run([python, "-m", "pip", "install", "-q", "--compile", *target], date)
         command = [self.uv, "pip", "install", "-q", "--python", python, *self._build_pins()]
         command += ["--index-strategy", "unsafe-best-match"]
-        if self.interpreter.version >= (3, 7):
+        if self.interpreter.release >= (3, 7):
             return self.run([*command, "--compile-bytecode", *target], date)
         code = self.run([*command, *target], date)  # uv's compiler does not run on 3.6: its own does
         if code == 0:

@@ -16,8 +16,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from ...tools.files import locked, write_atomically
+from ...tools.project.interpreters import Interpreter
 from .installer import Installer, leaving_only_the_log
-from .interpreter import Interpreter
 from .relocate import copy_venv
 from .spec import EnvironmentSpec
 
@@ -77,7 +77,7 @@ def _key(
     parts = {
         "schema": _SCHEMA,
         "purpose": purpose,
-        "python": [str(interpreter.path), *interpreter.version],
+        "python": [str(interpreter.path), *interpreter.release],
         "spec": asdict(shaping),
         "requirements": list(requirements),
         "cutoff": cutoff,

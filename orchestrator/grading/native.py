@@ -18,13 +18,14 @@ from typing import Literal
 
 from ...tools.errors import RepositoryError
 from ...tools.files import locked, write_atomically
+from ...tools.project.interpreters import Interpreter
 from ...tools.sandbox import DEFAULT_ROOT, Limits, SandboxSpec
 from ..benchmarks.instance import Instance
 from ..solving.run_directory import cache_root
 from . import mirror as mirrors
 from .builder import Builder
 from .installer import Installer, leaving_only_the_log
-from .interpreter import Interpreter, find_interpreter
+from .interpreter import find_interpreter
 from .layer import copy_layer
 from .relocate import relocate
 from .requirements import conda_requirements_at, only_conda_at, requirements_at
@@ -176,7 +177,7 @@ def _built(
     return NativeEnvironment(
         directory,
         spec,
-        ".".join(map(str, interpreter.version)),
+        ".".join(map(str, interpreter.release)),
         interpreter.prefix,
         commit,
         builder.cutoff,
@@ -225,7 +226,7 @@ def _key(
         "purpose": purpose,
         "repo": instance.repo,
         "commit": instance.base_commit,
-        "python": [str(interpreter.path), *interpreter.version],
+        "python": [str(interpreter.path), *interpreter.release],
         "spec": {**asdict(spec), "env": dict(spec.env)},
         "requirements": requirements,
         "cutoff": cutoff,

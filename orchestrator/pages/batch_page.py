@@ -18,7 +18,7 @@ from .template import render
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class BatchRow:
     """One instance. None is "not known"."""
 
     id: str
@@ -59,7 +59,7 @@ class BatchView:
     dataset: str
     model: str
     alive: bool
-    rows: list[Row] = field(default_factory=list[Row])
+    rows: list[BatchRow] = field(default_factory=list[BatchRow])
     unreadable: str = ""
 
     @property
@@ -96,7 +96,7 @@ class BatchView:
         return Counter(row.outcome for row in self.rows).most_common()
 
     @property
-    def flagged(self) -> list[Row]:
+    def flagged(self) -> list[BatchRow]:
         return [row for row in self.rows if row.flags]
 
     def by_repository(self) -> list[tuple[str, Counter[str]]]:
@@ -139,7 +139,7 @@ def collect_batch(directory: Path, *, served: bool = False) -> BatchView:
 
 def _row(
     view: BatchView, name: str, repository: str, state: Progress, verdict: bool | None, served: bool
-) -> Row:
+) -> BatchRow:
     outcome = state.outcome
     if state.running:
         said = "in work" if view.alive else "interrupted"
@@ -150,7 +150,7 @@ def _row(
     link = None
     if place is not None and (place / "run.json").exists():
         link = f"instances/{name}" if served else f"instances/{name}/report.html"
-    return Row(
+    return BatchRow(
         name,
         repository or name.rpartition("-")[0].replace("__", "/"),
         said,

@@ -26,14 +26,14 @@ from ..record.totals import CallTotals
 from ..report.run_list import RunLine, describe
 from ..request import SolveResult
 from ..solving.run_directory import RunDirectory
-from .steps import Step, step_of
+from .steps import RunStep, step_of
 from .template import render
 from .timeline import Kind, Span, Timeline, timeline
 from .tree_picture import Placed, TreeNode, place
 
 
 @dataclass(slots=True)
-class Candidate:
+class CandidateRow:
     """A patch that a node came to. None: not measured."""
 
     node: str
@@ -60,8 +60,8 @@ class RunView:
     latest: float | None = None
     """Unix seconds of the first and the latest event."""
     inferences: list[Inference] = field(default_factory=list[Inference])
-    steps: list[Step] = field(default_factory=list[Step])
-    candidates: dict[str, Candidate] = field(default_factory=dict[str, Candidate])
+    steps: list[RunStep] = field(default_factory=list[RunStep])
+    candidates: dict[str, CandidateRow] = field(default_factory=dict[str, CandidateRow])
     nodes: dict[str, TreeNode] = field(default_factory=dict[str, TreeNode])
     outcomes: dict[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
     """Column of the test matrix → test → outcome."""
@@ -156,7 +156,7 @@ class _Reader:
 
     def __init__(self, view: RunView) -> None:
         self._view = view
-        self._steps: dict[str, Step] = {}
+        self._steps: dict[str, RunStep] = {}
         self._calls: dict[str, tuple[Called, float]] = {}
         self._patches: dict[str, str] = {}
 
@@ -256,8 +256,8 @@ class _Reader:
     def on_decision(self, event: Decision, at: float) -> None:
         self._view.decisions.append(event)
 
-    def _candidate(self, node: str) -> Candidate:
-        return self._view.candidates.setdefault(node, Candidate(node))
+    def _candidate(self, node: str) -> CandidateRow:
+        return self._view.candidates.setdefault(node, CandidateRow(node))
 
     def _span(
         self, lane: str, kind: Kind, end: float, seconds: float | None, what: str, step: int | None = None

@@ -38,13 +38,13 @@ class Argument:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolCall:
+class CallShown:
     name: str
     arguments: tuple[Argument, ...]
 
 
 @dataclass(slots=True)
-class Step:
+class RunStep:
     number: int
     id: str
     node: str
@@ -55,15 +55,15 @@ class Step:
     name: str
     blocks: list[Block]
     reasoning: str
-    calls: list[ToolCall]
+    calls: list[CallShown]
     error: str | None
     call: Called | None = None
     duration_s: float | None = None
     """Of the tool; None: not known."""
 
 
-def step_of(said: Said, number: int) -> Step:
-    return Step(
+def step_of(said: Said, number: int) -> RunStep:
+    return RunStep(
         number=number,
         id=said.id,
         node=said.node,
@@ -89,7 +89,7 @@ def blocks_of(content: str) -> list[Block]:
     return [block for block in blocks if block.text]
 
 
-def _call(call: Any) -> ToolCall:
+def _call(call: Any) -> CallShown:
     function = call.get("function") or {}
     raw = str(function.get("arguments") or "")
     try:
@@ -97,8 +97,8 @@ def _call(call: Any) -> ToolCall:
     except ValueError:
         values = None
     if not isinstance(values, dict):
-        return ToolCall(str(function.get("name", "")), (Argument("", raw),))
-    return ToolCall(
+        return CallShown(str(function.get("name", "")), (Argument("", raw),))
+    return CallShown(
         str(function.get("name", "")),
         tuple(part for name, value in values.items() for part in _argument(name, value)),
     )

@@ -10,8 +10,10 @@ from pydantic import ValidationError
 
 from ...agents.models.prompt_digest import canonical
 from ...tools.errors import RecordError
-from .fold import HANDLERS, Event, Fold
+from .event import Line
+from .fold import Fold
 from .graph import chains, wire
+from .handlers import HANDLERS
 from .invariants import check
 from .log import read_events, torn_bytes
 from .schema import Component, Node, Trajectory
@@ -25,7 +27,7 @@ def build_run(run: Path) -> Trajectory:
     return build_record(read_events(path), losses=losses)
 
 
-def build_record(events: Iterable[Event], *, losses: Iterable[str] = ()) -> Trajectory:
+def build_record(events: Iterable[Line], *, losses: Iterable[str] = ()) -> Trajectory:
     """Fold events into a checked record. Works for a run that is not over: what has not happened is null.
     Raises: RecordError naming the event that does not fit, or the invariant that is broken."""
     fold = Fold(list(losses))

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
+from ...tools.toolbox.tool_schema import ToolSchema
+from .draft import TokensDraft
 from .event import OPTIONAL, Event, JsonObject, event
 
 
@@ -103,7 +105,7 @@ class CheckPlanned(Event):
 @event("toolset", key=("name",))
 class Toolset(Event):
     name: str
-    tools: Sequence[JsonObject]  # OpenAI function schemas
+    tools: Sequence[ToolSchema]
 
 
 @event("agent", key=("name",))
@@ -143,8 +145,7 @@ class Called(Event):
     message: str  # Id of the sampled message
     node: str
     agent: str
-    tokens: JsonObject | None
-    """{tokenizer, token_ids, mask, logprobs, context_ids} (`tokens.py`): the delta of this message."""
+    tokens: TokensDraft | None  # The delta of this message (`tokens.py`)
     scope: str
     index: int
     request_sha256: str

@@ -11,7 +11,7 @@ from ...agents.message import Message
 from ...agents.models.calls import Call
 from ...agents.models.prompt_digest import picture_name
 from ...tools.toolbox.tool import ToolResult
-from .event import Event
+from .event import Event, Line
 from .events import Called, CallFailed, CallRetried, Compaction, Nudge, Said, ToolUsed
 from .journal import Journal
 from .log import EventLog
@@ -19,8 +19,9 @@ from .tokens import TokenLedger
 from .totals import CallTotals
 
 E = TypeVar("E", bound=Event)
-Listener = Callable[[str, Mapping[str, Any]], None]
-"""Told of each event after it is on disk: the screen and the JSON stream."""
+Listener = Callable[[str, Line], None]
+"""Told of each event after it is on disk, by type and fields, and of what `told` names: the screen and the JSON
+stream."""
 
 
 class Recorder:
@@ -200,7 +201,7 @@ class TurnRecorder:
         *,
         agent: str,
         name: str,
-        arguments: Mapping[str, Any],
+        arguments: Mapping[str, object],
         result: ToolResult,
         duration_s: float,
     ) -> None:

@@ -9,10 +9,19 @@ import hashlib
 import json
 import random
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Unpack
 
 from ...agents.models.prompt_digest import ROOT, Chain, extend
 from .build import backpropagate, validated
+from .draft import (
+    EvaluationDraft,
+    MessageDraft,
+    ModelCallDraft,
+    NodeDraft,
+    PatchDraft,
+    RecordDraft,
+    SaidDraft,
+)
 from .invariants import check
 from .schema import Trajectory
 
@@ -86,11 +95,11 @@ class _Maker:
         self.tokens = tokens
         self.vocabulary = vocabulary
         self.is_llm = is_llm
-        self.messages: list[dict[str, Any]] = []
-        self.calls: list[dict[str, Any]] = []
-        self.nodes: list[dict[str, Any]] = [{"id": "n0", "kind": "root", "depth": 0}]
-        self.patches: list[dict[str, Any]] = []
-        self.evaluations: list[dict[str, Any]] = []
+        self.messages: list[MessageDraft] = []
+        self.calls: list[ModelCallDraft] = []
+        self.nodes: list[NodeDraft] = [{"id": "n0", "kind": "root", "depth": 0}]
+        self.patches: list[PatchDraft] = []
+        self.evaluations: list[EvaluationDraft] = []
         self.pending: dict[str, list[int]] = {}
 
     def text(self, words: int) -> str:
@@ -105,9 +114,9 @@ class _Maker:
             chain, tip = self.say("n0", chain, tip, role=role, content=content)
         return chain, tip
 
-    def say(self, node: str, chain: Chain, parent: str, **fields: Any) -> tuple[Chain, str]:
+    def say(self, node: str, chain: Chain, parent: str, **fields: Unpack[SaidDraft]) -> tuple[Chain, str]:
         id = f"m{len(self.messages)}"
-        message = {"id": id, "parent": parent or None, "agent": "coder", "node": node, **fields}
+        message: MessageDraft = {"id": id, "parent": parent or None, "agent": "coder", "node": node, **fields}
         self.messages.append(message)
         if self.tokens and not fields.get("sampled"):
             self.pending[id] = [*self.pending.get(parent, ()), *self.ids(message["content"])]
@@ -124,7 +133,7 @@ class _Maker:
         }
         raw = json.dumps(arguments)
         call = {"id": f"c{len(self.calls)}", "function": {"name": name, "arguments": raw}}
-        sampled: dict[str, Any] = {
+        sampled: SaidDraft = {
             "role": "assistant",
             "content": f"I {self.text(4)} ({node}, {step}).",
             "tool_calls": [{**call, "arguments_parsed": arguments}],
@@ -173,19 +182,21 @@ class _Maker:
         )
         rate = 1.0 if good else self.random.choice([0.0, 0.25, 0.5])
         components = {"tests": {"value": rate, "weight": 1.0}, "coverage": {"value": None, "weight": 0.2}}
-        self.nodes[-1] |= {
-            "tips": {"coder": tip},
-            "reward": {"total": rate, "components": components, "spec": "synthetic"},
-            "patch": f"p-{node}",
-            "tree_hash": digest[:40],
-            "terminal": True,
-            "exit_status": "finished",
-        }
+        self.nodes[-1].update(
+            {
+                "tips": {"coder": tip},
+                "reward": {"total": rate, "components": components, "spec": "synthetic"},
+                "patch": f"p-{node}",
+                "tree_hash": digest[:40],
+                "terminal": True,
+                "exit_status": "finished",
+            }
+        )
         counts = [4, 4] if good else [int(rate * 4), 4]
         for kind in ("visible", "hidden"):
             self.evaluations.append({"node": node, "kind": kind, "f2p": counts, "p2p": [9, 9], "valid": True})
 
-    def data(self) -> dict[str, Any]:
+    def data(self) -> RecordDraft:
         tools = [
             {
                 "type": "function",
@@ -231,7 +242,7 @@ class _Maker:
             "provenance": {"versions": {"swe-agent": "synthetic"}, "seed": self.seed},
             "totals": {
                 "calls": len(self.calls),
-                "prompt_tokens": sum(call["usage"]["prompt_tokens"] for call in self.calls),
+                "prompt_tokens": sum(call["usage"]["prompt_tokens"] or 0 for call in self.calls),
                 "completion_tokens": 10 * len(self.calls),
             },
         }

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-_SET_UP = ("test_cmd", "setup", "python", "image")
+from .draft import TaskDraft
+from .event import Line
 
 
-def task_of(start: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of `schema.Task`."""
+def task_of(start: Line) -> TaskDraft:
     issue = start.get("issue")
     issue = issue if isinstance(issue, Mapping) else {"body": str(issue or "")}
     benchmark, split = start.get("benchmark") or issue.get("benchmark"), start.get("split")
     if benchmark and not split and "/" in benchmark:
         benchmark, split = benchmark.rsplit("/", 1)
     title, body = str(issue.get("title") or ""), str(issue.get("body") or "")
+    config = start.get("config") or {}
     return {
         "instance_id": str(start.get("instance_id") or issue.get("id") or start["run_id"]),
         "repository": start.get("repository"),
@@ -26,5 +26,8 @@ def task_of(start: Mapping[str, Any]) -> dict[str, Any]:
         "benchmark": benchmark,
         "split": split,
         "licence": start.get("licence"),
-        **{key: (start.get("config") or {}).get(key) or None for key in _SET_UP},
+        "test_cmd": config.get("test_cmd") or None,
+        "setup": config.get("setup") or None,
+        "python": config.get("python") or None,
+        "image": config.get("image") or None,
     }

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Sequence
-from typing import Any
+
+from .draft import TokensDraft
 
 
 class TokenLedger:
@@ -33,7 +34,7 @@ class TokenLedger:
         sampled_ids: Sequence[int] | None,
         logprobs: Sequence[float] | None = None,
         tokenizer: str | None = None,
-    ) -> dict[str, Any] | None:
+    ) -> TokensDraft | None:
         """The `tokens` field of a sampled message, or None where the endpoint reported no ids.
 
         `above` is the previous sampled message of the path. Where the prompt does not go on from its ids

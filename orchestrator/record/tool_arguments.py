@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from ...agents.models.arguments import too_deep
 
 
-def parsed(arguments: str) -> dict[str, Any] | None:
+def parsed(arguments: str) -> dict[str, object] | None:
     """The JSON object; None when the text is none, or is nested deeper than any reader takes."""
     try:
         value = json.loads(arguments)

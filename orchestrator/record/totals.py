@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 N = TypeVar("N", int, float)
+
+
+class RoleSpent(TypedDict):
+    calls: int
+    cost_usd: float | None
+
+
+class Spent(TypedDict, total=False):
+    """`CallTotals` as a run's result keeps them, with its wall time; empty of a run that did not come so far."""
+
+    calls: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cost_usd: float | None
+    by_role: dict[str, RoleSpent]
+    wall_s: float
 
 
 @dataclass(slots=True)
@@ -24,6 +40,19 @@ class CallTotals:
     completion_tokens: int | None = 0
     cost_usd: float | None = 0.0
     by_role: dict[str, RoleTotals] = field(default_factory=dict[str, RoleTotals])
+
+    def spent(self, wall_s: float) -> Spent:
+        """`wall_s`: seconds of the run."""
+        return {
+            "calls": self.calls,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "cost_usd": self.cost_usd,
+            "by_role": {
+                role: {"calls": part.calls, "cost_usd": part.cost_usd} for role, part in self.by_role.items()
+            },
+            "wall_s": round(wall_s, 3),
+        }
 
     @property
     def tokens(self) -> int | None:

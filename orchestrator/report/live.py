@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...tools.excerpt import printable
+from ..record.event import JsonObject, Line, read
+from ..record.events import Called, Said, ToolUsed
 from .screen import Screen, dollars, is_live, role_of
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class LiveScreen(Screen):
             printable(text), style=style or None, markup=False, highlight=False, soft_wrap=True
         )
 
-    def __call__(self, type: str, fields: Mapping[str, Any]) -> None:
+    def __call__(self, type: str, fields: Line) -> None:
         self._take_in(type, fields)
         if type not in ("tool", "progress") or self._verbose:
             super().__call__(type, fields)
@@ -63,25 +64,28 @@ class LiveScreen(Screen):
         """How far the tests are that run now."""
         self._tests = f", {done} of {total} tests"
 
-    def _take_in(self, type: str, fields: Mapping[str, Any]) -> None:
-        if type == "progress":
-            self._begin(str(fields["line"]))
-        elif type == "message" and fields.get("tool_calls"):
-            self._begin(f"{role_of(fields)}: {_calls_of(fields)}")
-        elif type == "tool":
-            mark = "ok" if fields["ok"] else "refused"
-            self._last = f"{role_of(fields)}: {fields['name']} {mark}, {fields['duration_s']:.1f} s"
-            self._begin(f"{role_of(fields)}: the model is asked")
-        elif type == "call":
-            self._count(fields.get("usage") or {})
-        elif type == "candidate":
-            self._verdicts.pop(str(fields["node"]), None)
-            self._verdicts[str(fields["node"])] = (str(fields["summary"]), bool(fields["green"]))
+    def _take_in(self, type: str, fields: Line) -> None:
+        match read({"type": type, **fields}):
+            case Said() as said if said.tool_calls:
+                self._begin(f"{role_of(said.agent)}: {_calls_of(said)}")
+            case ToolUsed() as used:
+                mark = "ok" if used.ok else "refused"
+                self._last = f"{role_of(used.agent)}: {used.name} {mark}, {used.duration_s:.1f} s"
+                self._begin(f"{role_of(used.agent)}: the model is asked")
+            case Called() as called:
+                self._count(called.usage)
+            case None if type == "progress":
+                self._begin(str(fields["line"]))
+            case None if type == "candidate":
+                self._verdicts.pop(str(fields["node"]), None)
+                self._verdicts[str(fields["node"])] = (str(fields["summary"]), bool(fields["green"]))
+            case _:
+                pass
 
     def _begin(self, what: str) -> None:
         self._doing, self._since, self._tests = what, time.monotonic(), ""
 
-    def _count(self, usage: Mapping[str, Any]) -> None:
+    def _count(self, usage: JsonObject) -> None:
         self._calls += 1
         self._tokens += (usage.get("prompt_tokens") or 0) + (usage.get("completion_tokens") or 0)
         cost = usage.get("cost_usd")
@@ -116,10 +120,10 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
 
 
-def _calls_of(fields: Mapping[str, Any]) -> str:
+def _calls_of(said: Said) -> str:
     """The tools that a message calls, with what they are called on."""
     shown: list[str] = []
-    for call in fields["tool_calls"]:
+    for call in said.tool_calls:
         function = call.get("function") or {}
         try:
             arguments = json.loads(function.get("arguments") or "{}")

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from ..record.totals import Spent
+
 MOST = 20
 """Tests that are listed of each kind."""
 
@@ -47,7 +49,7 @@ class PatchReport:
     @classmethod
     def of(cls, result: Mapping[str, Any], *, model: str = "") -> Self:
         """From what `solve --json` prints (SolveResult.to_json)."""
-        totals: Mapping[str, Any] = result.get("totals") or {}
+        totals: Spent = result.get("totals") or {}
         patch = str(result.get("patch") or "")
         return cls(
             status=str(result.get("status") or ""),

@@ -11,6 +11,19 @@ from shlex import quote
 from typing import Any
 
 from ...tools.excerpt import clip_line, printable
+from ..record.event import Line, read
+from ..record.events import (
+    BaselineMeasured,
+    CallFailed,
+    CallRetried,
+    Compaction,
+    Inference,
+    Nudge,
+    Reproduced,
+    ToolUsed,
+)
+from ..record.told import CandidateSeen, Notice
+from ..record.totals import Spent
 from ..request import SolveResult
 from .output import print_json
 
@@ -45,41 +58,41 @@ class Screen:
             text = f"\x1b[{codes[style]}m{text}\x1b[0m"
         print(text, file=sys.stderr, flush=True)
 
-    def __call__(self, type: str, fields: Mapping[str, Any]) -> None:
+    def __call__(self, type: str, fields: Line) -> None:
         """A Listener of the recorder."""
         if self._stream and type != "progress":
             self._print_event(type, fields)
         show = getattr(self, f"_on_{type}", None)
         if show is not None:
-            show(fields)
+            show(read({"type": type, **fields}) or fields)
 
-    def _print_event(self, type: str, fields: Mapping[str, Any]) -> None:
+    def _print_event(self, type: str, fields: Line) -> None:
         print_json({"type": type, **fields})
 
-    def _on_progress(self, f: Mapping[str, Any]) -> None:
-        self.line(f"· {f['line']}", "dim")
+    def _on_progress(self, told: Notice) -> None:
+        self.line(f"· {told['line']}", "dim")
 
-    def _on_warning(self, f: Mapping[str, Any]) -> None:
-        self.line(f"  warning: {f['line']}", "yellow")
+    def _on_warning(self, told: Notice) -> None:
+        self.line(f"  warning: {told['line']}", "yellow")
 
-    def _on_inference(self, f: Mapping[str, Any]) -> None:
-        flag = f" [{f['flag']}]" if f.get("flag") else ""
-        self.line(f"  {f['what']}: {f['value']}  ({f['why']}){flag}")
+    def _on_inference(self, event: Inference) -> None:
+        flag = f" [{event.flag}]" if event.flag else ""
+        self.line(f"  {event.what}: {event.value}  ({event.why}){flag}")
 
-    def _on_baseline(self, f: Mapping[str, Any]) -> None:
-        tests = f["tests"]
+    def _on_baseline(self, event: BaselineMeasured) -> None:
+        tests = event.tests
         bad = [
             test
             for test, outcome in tests.items()
-            if outcome in ("failed", "error") and test not in f["flaky"]
+            if outcome in ("failed", "error") and test not in event.flaky
         ]
-        took = f" in {f['duration_s']:.1f} s" if f.get("duration_s") is not None else ""
-        flaky = f", {len(f['flaky'])} flaky" if f["flaky"] else ""
-        self.line(f"  baseline: {len(tests)} tests, {len(bad)} failing{flaky}{took}, {f['runs']} runs")
-        if f.get("problem"):
-            self.line(f"    the tests could not be run: {f['problem']}", "red")
-        if f.get("lacking"):
-            modules = ", ".join(f["lacking"][:10])
+        took = f" in {event.duration_s:.1f} s" if event.duration_s is not None else ""
+        flaky = f", {len(event.flaky)} flaky" if event.flaky else ""
+        self.line(f"  baseline: {len(tests)} tests, {len(bad)} failing{flaky}{took}, {event.runs} runs")
+        if event.problem:
+            self.line(f"    the tests could not be run: {event.problem}", "red")
+        if event.lacking:
+            modules = ", ".join(event.lacking[:10])
             self.line(
                 f"    tests cannot import {modules}: if it is not installed, say how with --setup", "yellow"
             )
@@ -88,35 +101,39 @@ class Screen:
         if len(bad) > 10:
             self.line(f"    ... and {len(bad) - 10} more", "red")
 
-    def _on_reproduction(self, f: Mapping[str, Any]) -> None:
-        new = f", {len(f['generated'])} of them new" if f["generated"] else ""
-        self.line(f"  {'tester':<9} {len(f['targets'])} tests show the issue{new}")
+    def _on_reproduction(self, event: Reproduced) -> None:
+        new = f", {len(event.generated)} of them new" if event.generated else ""
+        self.line(f"  {'tester':<9} {len(event.targets)} tests show the issue{new}")
 
-    def _on_tool(self, f: Mapping[str, Any]) -> None:
+    def _on_tool(self, event: ToolUsed) -> None:
         self._skip -= 1
         if self._skip >= 0:
             return
-        node = f" {f['node']}" if f["node"] else ""
-        what = " ".join(str(f["arguments"].get(key, "")) for key in ("path", "query", "command", "tests"))
-        mark = "" if f["ok"] else "  (refused)"
-        self.line(f"  {role_of(f):<9}{node} {f['name']} {' '.join(what.split())[:100]}{mark}", "dim")
+        node = f" {event.node}" if event.node else ""
+        what = " ".join(str(event.arguments.get(key, "")) for key in ("path", "query", "command", "tests"))
+        mark = "" if event.ok else "  (refused)"
+        self.line(
+            f"  {role_of(event.agent):<9}{node} {event.name} {' '.join(what.split())[:100]}{mark}", "dim"
+        )
 
-    def _on_call_failed(self, f: Mapping[str, Any]) -> None:
-        self.line(f"  model call failed ({f['kind']}): {str(f['error'])[:160]}", "yellow")
+    def _on_call_failed(self, event: CallFailed) -> None:
+        self.line(f"  model call failed ({event.kind}): {event.error[:160]}", "yellow")
 
-    def _on_call_retried(self, f: Mapping[str, Any]) -> None:
-        self.line(f"  model call retried in {f['wait_s']:.1f} s: {str(f['error'])[:160]}", "yellow")
+    def _on_call_retried(self, event: CallRetried) -> None:
+        self.line(f"  model call retried in {event.wait_s:.1f} s: {event.error[:160]}", "yellow")
 
-    def _on_nudge(self, f: Mapping[str, Any]) -> None:
-        self.line(f"  {role_of(f):<9} was told: {f['reason']}", "yellow")
+    def _on_nudge(self, event: Nudge) -> None:
+        self.line(f"  {role_of(event.agent):<9} was told: {event.reason}", "yellow")
 
-    def _on_compaction(self, f: Mapping[str, Any]) -> None:
-        self.line(f"  {role_of(f):<9} conversation shortened: {f['dropped']} messages left out", "yellow")
+    def _on_compaction(self, event: Compaction) -> None:
+        self.line(
+            f"  {role_of(event.agent):<9} conversation shortened: {event.dropped} messages left out", "yellow"
+        )
 
-    def _on_candidate(self, f: Mapping[str, Any]) -> None:
-        text = f"  candidate {f['node']}: {f['summary']}"
+    def _on_candidate(self, told: CandidateSeen) -> None:
+        text = f"  candidate {told['node']}: {told['summary']}"
         if text != self._candidate:  # a review that changes nothing says the same again
-            self.line(text, "green" if f["green"] else "yellow")
+            self.line(text, "green" if told["green"] else "yellow")
         self._candidate = text
 
     def _patch(self, result: SolveResult) -> None:
@@ -193,12 +210,12 @@ def command_name() -> str:
     return called.name if same else quote(str(called))
 
 
-def role_of(event: Mapping[str, Any]) -> str:
+def role_of(agent: str) -> str:
     """`coder` of an agent called `coder:openai/gpt-5`."""
-    return str(event["agent"]).partition(":")[0]
+    return agent.partition(":")[0]
 
 
-def spent_line(totals: Mapping[str, Any]) -> str:
+def spent_line(totals: Spent) -> str:
     """Calls, tokens and dollars, in all and by role; what is unknown says so."""
     counts = (totals.get("prompt_tokens"), totals.get("completion_tokens"))
     tokens = [count for count in counts if count is not None]

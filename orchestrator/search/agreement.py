@@ -12,7 +12,7 @@ Matrix = Mapping[str, Mapping[str, bool]]
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class Agreement:
     """Patches that pass the same tests."""
 
     patches: tuple[str, ...]
@@ -27,7 +27,9 @@ def telling_tests(matrix: Matrix) -> list[str]:
     return sorted(test for test in shared if len({row[test] for row in rows}) == 2)
 
 
-def agree(matrix: Matrix, priors: Mapping[str, float], votes: Mapping[str, int] | None = None) -> list[Group]:
+def agree(
+    matrix: Matrix, priors: Mapping[str, float], votes: Mapping[str, int] | None = None
+) -> list[Agreement]:
     """Groups by falling score `√|patches| × Σ weight of the tests they pass`; ties keep the given order.
 
     `priors`: weight of a test before agreement (absent: 1); `votes`: how often a patch was sampled
@@ -58,7 +60,7 @@ def agree(matrix: Matrix, priors: Mapping[str, float], votes: Mapping[str, int] 
 
     weights = {test: weight(test) for test in tests}
     scored = [
-        Group(tuple(patches), passed, size(patches) * sum(weights[test] for test in sorted(passed)))
+        Agreement(tuple(patches), passed, size(patches) * sum(weights[test] for test in sorted(passed)))
         for passed, patches in groups.items()
     ]
     return sorted(scored, key=lambda group: -group.score)

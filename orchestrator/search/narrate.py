@@ -16,10 +16,10 @@ from ..record.decisions import (
 )
 from ..record.event import Event
 from .config import Weights
-from .node import Evaluation
-from .policy import Choice
+from .node import Measurement
+from .policy import RolloutStart
 from .request import ExpandRequest, Record
-from .reward import Part, components
+from .reward import RewardPart, components
 from .selection import Selection
 from .state import Finish, State
 
@@ -32,7 +32,7 @@ class Narrator:
         """Unless an earlier process did: the record sees to that."""
         self._record.append(event)
 
-    def dispatched(self, request: ExpandRequest, choice: Choice) -> None:
+    def dispatched(self, request: ExpandRequest, choice: RolloutStart) -> None:
         variant = request.variant
         self._tell(Decision(what="expand", chosen=request.node, why=choice.why))
         self._tell(
@@ -111,7 +111,7 @@ class Narrator:
             )
         )
 
-    def measured(self, node: str, evaluation: Evaluation) -> None:
+    def measured(self, node: str, evaluation: Measurement) -> None:
         passed = evaluation.reproduction
         self._tell(
             Evaluated(
@@ -147,7 +147,7 @@ class Narrator:
         verifier = evaluation.verifier if evaluation else None
         parts = components(evaluation, self._state.config.weights)
         if rollout.patch is None:
-            parts = {"patch": Part(0.0, 1.0)}
+            parts = {"patch": RewardPart(0.0, 1.0)}
         total = None
         if finish.reward is not None:
             total = {

@@ -65,7 +65,7 @@ class VerifierScore:
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class Measurement:
     """What was measured about one patch. None or absent means not measured, never zero."""
 
     applies: bool = True
@@ -135,7 +135,7 @@ class Step:
     """Agent → id of its last message here: what a fork of the conversations starts from."""
     patch: str | None = None
     """Diff against base at this point, so that a later process can rebuild the workspace."""
-    evaluation: Evaluation | None = None
+    evaluation: Measurement | None = None
     """What the turn's own test run (and a Critic, where one looked) measured: the node's value."""
     agent: str | None = None
     forkable: bool = True
@@ -152,7 +152,7 @@ class Rollout:
     steps: tuple[Step, ...] = ()
     tips: Mapping[str, str] = field(default_factory=dict[str, str])
     cost: Cost = NOTHING
-    evaluation: Evaluation | None = None
+    evaluation: Measurement | None = None
     failures: tuple[str, ...] = ()
     """What went wrong, one line each; shown to siblings besides the failing tests."""
     error: str | None = None
@@ -167,7 +167,7 @@ class Rollout:
 
 
 @dataclass(slots=True)
-class Node:
+class SearchNode:
     """A place of the tree one can branch from, and what is known about it."""
 
     id: str
@@ -206,7 +206,7 @@ class Candidate:
     """Number of the expansion that produced it first."""
     patch: Patch
     normalised_hash: str
-    evaluation: Evaluation
+    evaluation: Measurement
     reward: float | None
     votes: tuple[str, ...] = ()
     """Nodes whose rollouts ended with the same change, its own first."""

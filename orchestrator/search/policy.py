@@ -6,19 +6,19 @@ import math
 from dataclasses import dataclass
 
 from .config import SearchConfig
-from .node import Node
+from .node import SearchNode
 from .tree import Tree
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class RolloutStart:
     """Where the next rollout starts; `parent` None is a fresh start."""
 
     parent: str | None
     why: str
 
 
-def score(node: Node, rollouts: int, config: SearchConfig) -> float:
+def score(node: SearchNode, rollouts: int, config: SearchConfig) -> float:
     """`½·mean return + ½·value + c·√(ln(N+1)/(n+v)) − 0.02·children − 0.02·depth`, returns and values in
     [0, 1].
 
@@ -41,11 +41,11 @@ def restart_score(tree: Tree, config: SearchConfig) -> float:
     return mean + config.exploration * math.sqrt(math.log(len(tree.returns) + 1) / tried)
 
 
-def choose(tree: Tree, config: SearchConfig) -> Choice:
+def choose(tree: Tree, config: SearchConfig) -> RolloutStart:
     """The best open node, or a fresh start where that scores higher or no node is open.
     Ties go to the node committed first."""
     restart = restart_score(tree, config)
-    best: Node | None = None
+    best: SearchNode | None = None
     best_score = -math.inf
     for node in tree.nodes.values():
         if node.forkable and node.visits and node.children < config.width:
@@ -53,7 +53,9 @@ def choose(tree: Tree, config: SearchConfig) -> Choice:
             if value > best_score:
                 best, best_score = node, value
     if best is None:
-        return Choice(None, "no finished prefix is open")
+        return RolloutStart(None, "no finished prefix is open")
     if restart > best_score:
-        return Choice(None, f"a fresh start scores {restart:.4f}, the best prefix {best.id} {best_score:.4f}")
-    return Choice(best.id, f"score {best_score:.4f}, a fresh start {restart:.4f}")
+        return RolloutStart(
+            None, f"a fresh start scores {restart:.4f}, the best prefix {best.id} {best_score:.4f}"
+        )
+    return RolloutStart(best.id, f"score {best_score:.4f}, a fresh start {restart:.4f}")

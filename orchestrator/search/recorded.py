@@ -8,10 +8,10 @@ from typing import Any
 from ...tools.patch import Patch
 from ..record.event import JsonObject
 from .cost import Cost
-from .node import CriticScore, Evaluation, Rollout, Status, Step, VerifierScore
+from .node import CriticScore, Measurement, Rollout, Status, Step, VerifierScore
 
 
-def evaluation_to(evaluation: Evaluation) -> JsonObject:
+def evaluation_to(evaluation: Measurement) -> JsonObject:
     critic = evaluation.critic
     return {
         "applies": evaluation.applies,
@@ -31,7 +31,7 @@ def evaluation_to(evaluation: Evaluation) -> JsonObject:
     }
 
 
-def evaluation_from(data: Mapping[str, Any]) -> Evaluation:
+def evaluation_from(data: Mapping[str, Any]) -> Measurement:
     critic, broken, verifier = data["critic"], data["broken"], data.get("verifier")
     fields: JsonObject = {
         **data,
@@ -41,7 +41,7 @@ def evaluation_from(data: Mapping[str, Any]) -> Evaluation:
         "generated": frozenset(data["generated"]),
         "cost": Cost.from_json(data["cost"]),
     }
-    return Evaluation(**fields)
+    return Measurement(**fields)
 
 
 def _step_to(step: Step) -> JsonObject:

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 from ..record.event import Event
 from .config import Proposer
 from .cost import Cost
-from .node import Candidate, Evaluation, Rollout, Step
+from .node import Candidate, Measurement, Rollout, Step
 
 E = TypeVar("E", bound=Event)
 
@@ -77,6 +77,6 @@ class Record(Protocol):
 
 
 Expand = Callable[[ExpandRequest], Awaitable[Rollout]]
-Judge = Callable[[Sequence[Candidate]], Awaitable[Mapping[str, Evaluation]]]
+Judge = Callable[[Sequence[Candidate]], Awaitable[Mapping[str, Measurement]]]
 """Looks once more at all candidates, when the search has ended and there is something to choose between:
 candidate's node → its evaluation with whatever further tests say. A candidate left out keeps its own."""

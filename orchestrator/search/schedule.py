@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from .node import seed_of
-from .policy import Choice, choose
+from .policy import RolloutStart, choose
 from .request import ExpandRequest
 from .state import State
 
 
-def next_choice(state: State) -> Choice | None:
+def next_choice(state: State) -> RolloutStart | None:
     """Where the next rollout starts; None: not now (wait for the oldest one in flight), or never."""
     config = state.config
     if len(state.in_flight) >= state.window or state.counted >= config.rollouts:
@@ -18,13 +18,13 @@ def next_choice(state: State) -> Choice | None:
     if budget_short(state):
         return None
     if config.kind != "tree":
-        return Choice(None, "independent sample")
+        return RolloutStart(None, "independent sample")
     if state.roots < config.roots:
-        return Choice(None, "independent root")
+        return RolloutStart(None, "independent root")
     if any(request.parent is None and state.roots <= config.roots for request in state.in_flight):
         return None
     if state.roots < config.restart * (state.counted + 1):
-        return Choice(None, "fresh starts keep their share")
+        return RolloutStart(None, "fresh starts keep their share")
     return choose(state.tree, config)
 
 
@@ -36,7 +36,7 @@ def budget_short(state: State) -> str | None:
     return allowance.short_of(state.typical_cost())
 
 
-def dispatch(state: State, choice: Choice) -> ExpandRequest:
+def dispatch(state: State, choice: RolloutStart) -> ExpandRequest:
     """Turn a choice into a request and put it in flight."""
     tree = state.tree
     allowance = state.allowance()

@@ -16,7 +16,7 @@ from .config import SearchConfig
 from .cost import Cost
 from .early_stop import stop_reason
 from .narrate import Narrator
-from .node import Candidate, Evaluation, Node, Rollout
+from .node import Candidate, Measurement, Rollout, SearchNode
 from .recorded import evaluation_from, evaluation_to
 from .request import Expand, ExpandRequest, Judge, Record
 from .schedule import dispatch, next_choice
@@ -27,7 +27,7 @@ from .worker import Workers
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    nodes: tuple[Node, ...]
+    nodes: tuple[SearchNode, ...]
     finished: tuple[Finish, ...]
     """Committed rollouts, in logical order."""
     candidates: tuple[Candidate, ...]
@@ -123,7 +123,7 @@ async def _judged(
     return final, ""
 
 
-def _recalled(record: Record, key: str) -> Evaluation:
+def _recalled(record: Record, key: str) -> Measurement:
     known = record.recall(Assessed, key)
     assert known is not None
     return evaluation_from(known.evaluation)
@@ -147,4 +147,4 @@ def _result(state: State, selection: Selection, stopped: str) -> SearchResult:
     )
 
 
-__all__ = ["Evaluation", "ExpandRequest", "Rollout", "SearchResult", "search"]
+__all__ = ["ExpandRequest", "Measurement", "Rollout", "SearchResult", "search"]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .agreement import Group, agree
+from .agreement import Agreement, agree
 from .node import Candidate, VerifierScore
 
 
@@ -70,15 +70,15 @@ def _fewest_regressions(candidates: list[Candidate]) -> list[Candidate]:
     return [candidate for candidate in candidates if _broken(candidate) == least]
 
 
-def _groups(candidates: list[Candidate]) -> list[Group]:
+def _groups(candidates: list[Candidate]) -> list[Agreement]:
     matrix = {candidate.node: candidate.evaluation.reproduction for candidate in candidates}
     priors = {test: weight for c in candidates for test, weight in c.evaluation.weights.items()}
     votes = {candidate.node: len(candidate.votes) for candidate in candidates}
-    merged: list[Group] = []
+    merged: list[Agreement] = []
     for group in agree(matrix, priors, votes):
         if merged and math.isclose(merged[-1].score, group.score, rel_tol=1e-9, abs_tol=1e-12):
             last = merged.pop()
-            group = Group(last.patches + group.patches, last.passed | group.passed, last.score)
+            group = Agreement(last.patches + group.patches, last.passed | group.passed, last.score)
         merged.append(group)
     return merged
 
@@ -117,7 +117,7 @@ def _order(candidate: Candidate) -> tuple[float, ...]:
 def _judge(
     ranking: tuple[Candidate, ...],
     kept: list[Candidate],
-    groups: list[Group],
+    groups: list[Agreement],
     threshold: float,
     assumed_sd: float,
     trusted: float,
@@ -160,7 +160,7 @@ def _judge(
     return Selection(ranking, confidence, seen.green, abstained, tuple(reasons))
 
 
-def _supported(candidate: Candidate, groups: list[Group], trusted: float) -> bool:
+def _supported(candidate: Candidate, groups: list[Agreement], trusted: float) -> bool:
     """Executed tests speak for it, or, where none could, independent votes or a high Critic's score do.
 
     A generated test may be wrong: one that the chosen patch fails does not count against it when most of
@@ -210,7 +210,7 @@ def _rejected(other: Candidate, kept: list[Candidate]) -> str:
     return f"best rejected alternative {other.node}: {why}"
 
 
-def _confidence(chosen: Candidate, groups: list[Group], assumed_sd: float) -> float | None:
+def _confidence(chosen: Candidate, groups: list[Agreement], assumed_sd: float) -> float | None:
     """How far the evidence carries, in [0, 1]: a stated rule, not a calibrated probability.
 
     Tests carry 0.6 (0.4 the reproduction tests, 0.2 a clean regression

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from .config import SearchConfig
 from .cost import NOTHING, Cost, typical
-from .node import Candidate, Evaluation, Rollout, Status
+from .node import Candidate, Measurement, Rollout, Status
 from .request import ExpandRequest, Sibling, Variant
 from .reward import reward
 from .tree import Tree
@@ -26,7 +26,7 @@ class Finish:
     order: int
     request: ExpandRequest
     rollout: Rollout
-    evaluation: Evaluation | None
+    evaluation: Measurement | None
     reward: float | None
     duplicate_of: str | None
     cost: Cost
@@ -182,7 +182,7 @@ class State:
             order=finish.order,
             patch=rollout.patch,
             normalised_hash=rollout.normalised_hash,
-            evaluation=finish.evaluation or Evaluation(),
+            evaluation=finish.evaluation or Measurement(),
             reward=finish.reward,
             votes=(finish.node,),
             voters=(finish.request.root,),

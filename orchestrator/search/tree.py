@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .config import Weights
-from .node import Node, Rollout
+from .node import Rollout, SearchNode
 from .request import ExpandRequest
 from .reward import reward
 
@@ -15,7 +15,7 @@ class Tree:
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
-        self.nodes: dict[str, Node] = {}
+        self.nodes: dict[str, SearchNode] = {}
         self.returns: list[float] = []
         """Every measured return, in logical order."""
         self.fresh: list[float] = []
@@ -23,7 +23,7 @@ class Tree:
         self.pending_roots = 0
         self._next_child: dict[str, int] = {}
 
-    def path(self, node: str | None) -> Iterator[Node]:
+    def path(self, node: str | None) -> Iterator[SearchNode]:
         """The node and its ancestors, upwards."""
         while node is not None:
             here = self.nodes[node]
@@ -55,14 +55,14 @@ class Tree:
 
     def grow(
         self, request: ExpandRequest, rollout: Rollout, final: float | None, *, solved: bool
-    ) -> list[Node]:
+    ) -> list[SearchNode]:
         """Add the rollout's turns below its parent. A solved finish is not worth debugging."""
-        grown: list[Node] = []
+        grown: list[SearchNode] = []
         parent = request.parent
         for turn, step in enumerate(rollout.steps):
             terminal = turn == len(rollout.steps) - 1
             value = final if terminal else reward(step.evaluation, self._weights)
-            node = Node(
+            node = SearchNode(
                 id=request.node_at(turn),
                 parent=parent,
                 root=request.root,

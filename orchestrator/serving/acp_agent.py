@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,8 +38,9 @@ from acp.schema import (
 
 from ... import __version__
 from ...tools.errors import SweAgentError
+from ..record.event import Line
 from .editor_session import EditorSession, FileChange, Turn
-from .solve_process import Outcome, SolveProcess
+from .solve_process import EndedRun, SolveProcess
 from .updates import Updates
 
 MODES = (
@@ -219,7 +220,7 @@ class AcpAgent(Agent):
         session.save()
         return PromptResponse(stop_reason="end_turn")
 
-    async def _run(self, session: EditorSession, arguments: Sequence[str]) -> Outcome:
+    async def _run(self, session: EditorSession, arguments: Sequence[str]) -> EndedRun:
         """Run with its events sent on in order."""
         updates = Updates(Path(session.cwd))
         queue: asyncio.Queue[Any] = asyncio.Queue()
@@ -228,8 +229,8 @@ class AcpAgent(Agent):
             while (update := await queue.get()) is not None:
                 await self._update(session, update)
 
-        def hear(type: str, event: Mapping[str, Any]) -> None:
-            for update in updates.of(type, event):
+        def hear(type: str, fields: Line) -> None:
+            for update in updates.of(type, fields):
                 queue.put_nowait(update)
 
         sender = asyncio.create_task(send())
@@ -244,7 +245,7 @@ class AcpAgent(Agent):
             with contextlib.suppress(asyncio.CancelledError):
                 await sender
 
-    async def _conclude(self, session: EditorSession, turn: Turn, outcome: Outcome) -> None:
+    async def _conclude(self, session: EditorSession, turn: Turn, outcome: EndedRun) -> None:
         result = outcome.result
         if result is None:
             turn.said = f"The run failed: {outcome.error}"

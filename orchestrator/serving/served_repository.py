@@ -17,7 +17,7 @@ from ...tools.toolbox.tool import ToolResult
 from ..solving.run_directory import cache_root
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ...tools.project.spec import Project
     from ...tools.workspace import Workspace
@@ -50,7 +50,7 @@ class ServedRepository:
                 shutil.rmtree(work, ignore_errors=True)
             self._open.clear()
 
-    def _call(self, name: str, arguments: dict[str, Any], patch: str) -> ToolResult:
+    def _call(self, name: str, arguments: Mapping[str, object], patch: str) -> ToolResult:
         from ...tools.testing.runner import TestRunner
         from ...tools.toolbox.toolbox import Toolbox
 

@@ -16,16 +16,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..record.event import Line
+
 LINE_BYTES = 256 << 20
 """Events hold whole files; a line may be long."""
 LAST_LINES = 20
 GRACE_S = 10.0
 
-OnEvent = Callable[[str, Mapping[str, Any]], None]
+OnEvent = Callable[[str, Line], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class EndedRun:
     """How a run ended. `result` is what `solve --json` prints; None: it ended without one, and `error` holds its
     last words."""
 
@@ -44,7 +46,7 @@ class SolveProcess:
     _process: asyncio.subprocess.Process | None = None
     _said: list[str] = field(default_factory=list[str])
 
-    async def run(self, on_event: OnEvent) -> Outcome:
+    async def run(self, on_event: OnEvent) -> EndedRun:
         """Run to the end; `on_event(type, fields)` hears every event of the run. A cancelled task stops the
         run with its best patch on disk."""
         command = [sys.executable, "-m", "swe_agent", "solve", *self.arguments, "--json", "--json-stream"]
@@ -66,7 +68,7 @@ class SolveProcess:
             words.cancel()
             self._stop_later(process)
             raise
-        return Outcome(code, result, "" if result is not None else self._last_words(code))
+        return EndedRun(code, result, "" if result is not None else self._last_words(code))
 
     async def _events(
         self, process: asyncio.subprocess.Process, on_event: OnEvent

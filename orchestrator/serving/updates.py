@@ -12,6 +12,10 @@ from typing import Any, Literal
 from acp import helpers
 from acp.schema import Cost, PlanEntry, SessionInfoUpdate, ToolCallLocation, UsageUpdate
 
+from ..record.event import Line, read
+from ..record.events import Called, RunStarted, Said
+from ..record.told import CandidateSeen, Notice
+
 ToolKind = Literal["read", "edit", "search", "execute", "think", "other"]
 KINDS: dict[str, ToolKind] = {
     "readFile": "read", "outline": "read", "listFiles": "search", "findFiles": "search", "search": "search",
@@ -41,15 +45,15 @@ class Updates:
     _open: dict[str, str] = field(default_factory=dict[str, str])
     """Call id of a model's answer → id of the tool call in the editor."""
 
-    def of(self, type: str, event: Mapping[str, Any]) -> Iterator[Any]:
-        """The updates that an event calls for."""
-        step = 3 if type == "progress" and event.get("line") == "final check" else _REACHED.get(type)
+    def of(self, type: str, fields: Line) -> Iterator[Any]:
+        """The updates that an event, or what else a listener is told, calls for."""
+        step = 3 if type == "progress" and fields.get("line") == "final check" else _REACHED.get(type)
         if step is not None and step > self._step:
             self._step = step
             yield self.plan()
         handler = getattr(self, f"_on_{type}", None)
         if handler is not None:
-            yield from handler(event)
+            yield from handler(read({"type": type, **fields}) or fields)
 
     def plan(self, *, ended: bool = False) -> Any:
         """The steps and where the run is."""
@@ -61,25 +65,24 @@ class Updates:
         )
         return helpers.plan_entry(text, priority="high" if at > 1 else "medium", status=status)
 
-    def _on_run_started(self, event: Mapping[str, Any]) -> Iterator[Any]:
-        issue = event.get("issue") or {}
+    def _on_run_started(self, event: RunStarted) -> Iterator[Any]:
         yield SessionInfoUpdate(
-            session_update="session_info_update", title=str(issue.get("title") or "")[:80]
+            session_update="session_info_update", title=str(event.issue.get("title") or "")[:80]
         )
 
-    def _on_message(self, event: Mapping[str, Any]) -> Iterator[Any]:
-        if event.get("role") == "tool":
+    def _on_message(self, event: Said) -> Iterator[Any]:
+        if event.role == "tool":
             yield from self._done(event)
-        elif event.get("sampled"):
+        elif event.sampled:
             yield from self._answer(event)
 
-    def _answer(self, event: Mapping[str, Any]) -> Iterator[Any]:
-        text = str(event.get("reasoning") or event.get("content") or "").strip()
+    def _answer(self, event: Said) -> Iterator[Any]:
+        text = (event.reasoning or event.content).strip()
         if text:
             yield helpers.update_agent_thought_text(f"{_role(event)}: {text}\n")
-        for call in event.get("tool_calls") or ():
+        for call in event.tool_calls:
             function = call.get("function") or {}
-            name, id = str(function.get("name") or ""), f"{event.get('id')}/{call.get('id')}"
+            name, id = str(function.get("name") or ""), f"{event.id}/{call.get('id')}"
             self._open[str(call.get("id"))] = id
             arguments = _arguments(function.get("arguments"))
             yield helpers.start_tool_call(
@@ -91,21 +94,21 @@ class Updates:
                 raw_input=arguments,
             )
 
-    def _done(self, event: Mapping[str, Any]) -> Iterator[Any]:
-        id = self._open.pop(str(event.get("tool_call_id")), None)
+    def _done(self, event: Said) -> Iterator[Any]:
+        id = self._open.pop(str(event.tool_call_id), None)
         if id is None:
             return
-        text = str(event.get("content") or "")[:_RESULT_CHARS]
+        text = event.content[:_RESULT_CHARS]
         yield helpers.update_tool_call(
             id,
-            status="failed" if event.get("error") else "completed",
+            status="failed" if event.error else "completed",
             content=[helpers.tool_content(helpers.text_block(text))],
         )
 
-    def _on_call(self, event: Mapping[str, Any]) -> Iterator[Any]:
-        usage = event.get("usage") or {}
+    def _on_call(self, event: Called) -> Iterator[Any]:
+        usage = event.usage
         cost = usage.get("cost_usd")
-        known = self._cost is not None and (cost is not None or not event.get("is_llm", True))
+        known = self._cost is not None and (cost is not None or not event.is_llm)
         self._cost = (self._cost or 0.0) + (cost or 0.0) if known else None
         self._used = sum(usage.get(name) or 0 for name in ("prompt_tokens", "completion_tokens"))
         if self.context_tokens:
@@ -114,24 +117,24 @@ class Updates:
                 session_update="usage_update", used=self._used, size=self.context_tokens, cost=spent
             )
 
-    def _on_candidate(self, event: Mapping[str, Any]) -> Iterator[Any]:
-        yield helpers.update_agent_message_text(f"Candidate {event.get('node')}: {event.get('summary')}\n\n")
+    def _on_candidate(self, told: CandidateSeen) -> Iterator[Any]:
+        yield helpers.update_agent_message_text(f"Candidate {told['node']}: {told['summary']}\n\n")
 
-    def _on_warning(self, event: Mapping[str, Any]) -> Iterator[Any]:
-        yield helpers.update_agent_message_text(f"Warning: {event.get('line')}\n\n")
+    def _on_warning(self, told: Notice) -> Iterator[Any]:
+        yield helpers.update_agent_message_text(f"Warning: {told['line']}\n\n")
 
-    def _locations(self, arguments: Mapping[str, Any]) -> list[ToolCallLocation] | None:
+    def _locations(self, arguments: Mapping[str, object]) -> list[ToolCallLocation] | None:
         path = arguments.get("path")
         if not isinstance(path, str) or not path:
             return None
         return [ToolCallLocation(path=str(self.root / path))]
 
 
-def _role(event: Mapping[str, Any]) -> str:
-    return str(event.get("agent") or "").partition(":")[0].capitalize()
+def _role(event: Said) -> str:
+    return event.agent.partition(":")[0].capitalize()
 
 
-def _arguments(raw: Any) -> dict[str, Any]:
+def _arguments(raw: Any) -> dict[str, object]:
     import json
 
     if isinstance(raw, Mapping):
@@ -143,7 +146,7 @@ def _arguments(raw: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _title(role: str, name: str, arguments: Mapping[str, Any]) -> str:
+def _title(role: str, name: str, arguments: Mapping[str, object]) -> str:
     what = " ".join(
         str(arguments[key]) for key in ("path", "query", "command", "tests") if arguments.get(key)
     )

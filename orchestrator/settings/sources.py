@@ -155,7 +155,7 @@ def variable_of(command: str, name: str, key: str) -> str:
 
 
 def collect(
-    kind: type[Group], command: str, given: Mapping[str, Any], files: Iterable[Setting]
+    kind: type[Group], command: str, given: Mapping[str, object], files: Iterable[Setting]
 ) -> dict[str, Value]:
     """What the sources say of the fields of a command, by field; `given` are the flags that were used."""
     values: dict[str, Value] = {}
@@ -173,7 +173,7 @@ def collect(
     return values
 
 
-def resolve(kind: type[S], command: str, given: Mapping[str, Any], files: Iterable[Setting]) -> S:
+def resolve(kind: type[S], command: str, given: Mapping[str, object], files: Iterable[Setting]) -> S:
     """The settings of a command from all sources. Raises: UsageError that names the source of what is wrong."""
     values = collect(kind, command, given, files)
     fields = kind.model_fields
@@ -191,7 +191,7 @@ _MODELS = ("model", "role_models", "fallback_models")
 
 
 def origin_of_model(
-    kind: type[Group], command: str, given: Mapping[str, Any], files: Iterable[Setting], said: str
+    kind: type[Group], command: str, given: Mapping[str, object], files: Iterable[Setting], said: str
 ) -> str | None:
     """Where a model that a message names comes from, unless a flag named it."""
     found = collect(kind, command, given, files)
@@ -244,7 +244,7 @@ def toml_of(name: str, value: object) -> str:
     return "..." if value is None else json.dumps(str(value), ensure_ascii=False)
 
 
-def schema(commands: Mapping[str, type[Group]]) -> dict[str, Any]:
+def schema(commands: Mapping[str, type[Group]]) -> dict[str, object]:
     """JSON Schema of config.toml."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -264,9 +264,9 @@ def schema(commands: Mapping[str, type[Group]]) -> dict[str, Any]:
     }
 
 
-def _properties(kind: type[Group]) -> dict[str, Any]:
+def _properties(kind: type[Group]) -> dict[str, object]:
     found = kind.model_json_schema()["properties"]
-    properties: dict[str, Any] = {}
+    properties: dict[str, object] = {}
     for name, field in fields_of(kind).items():
         flag = flag_of(field)
         if flag.once:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ...tools.patch import Patch
 from ...tools.testing.report import Baseline
+from ..record.totals import Spent
 from ..request import Ending, SolveResult
 from .check import Check
 from .judges import Judgement
@@ -79,7 +79,7 @@ def conclude(
     found: Found,
     *,
     run: Path,
-    totals: Mapping[str, Any] | None = None,
+    totals: Spent | None = None,
 ) -> SolveResult:
     """verified; no_patch; not_verified: a patch whose checks did not show it right; limit: either at a limit.
     "Passes the tests that were run" is all that is ever claimed."""

@@ -49,14 +49,14 @@ def recorded_flags(run: RunDirectory, *known: str) -> tuple[str, ...]:
 
 
 def _audited(events: Iterable[Mapping[str, Any]], packages: Collection[str]) -> dict[str, list[Flag]]:
-    calls: dict[str, list[tuple[str, Mapping[str, Any]]]] = defaultdict(list)
+    calls: dict[str, list[tuple[str, Mapping[str, object]]]] = defaultdict(list)
     for event in events:
         if event["type"] == "tool":
             calls[event["node"]].append((str(event.get("name", "")), _arguments(event.get("arguments"))))
     return {node: audit(made, packages=packages) for node, made in sorted(calls.items())}
 
 
-def _arguments(value: object) -> Mapping[str, Any]:
+def _arguments(value: object) -> Mapping[str, object]:
     if isinstance(value, str):
         try:
             value = json.loads(value)

@@ -147,7 +147,7 @@ class Kept:
 
     @property
     def weights(self) -> dict[str, float]:
-        """Test → prior weight: what `Evaluation.weights` takes."""
+        """Test → prior weight: what `Measurement.weights` takes."""
         return {test: cluster.weight for cluster in self.clusters for test in cluster.tests}
 
 

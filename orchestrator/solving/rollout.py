@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from ...agents.budget import Budget
 from ...agents.conversation import Conversation
@@ -177,7 +176,7 @@ async def _step(stage: Stage, plan: Plan, attempt: Attempt, turn: int, role: Rol
     """One writer's turn, then the check and, when green, the review. Updates `attempt`."""
     workspace = attempt.workspace
 
-    def accept(arguments: Mapping[str, Any]) -> str | None:
+    def accept(arguments: Mapping[str, object]) -> str | None:
         if arguments.get("gaveUp"):
             return None
         found = _candidate(stage, workspace)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from ... import __version__
@@ -211,7 +211,9 @@ class _Run:
         return self._conclude(prepared.base_commit, found)
 
     def _conclude(self, base: str, found: Found) -> SolveResult:
-        return conclude(base, found, run=self._run.path, totals=self._totals())
+        return conclude(
+            base, found, run=self._run.path, totals=self._recorder.totals.spent(self._budget.wall_s)
+        )
 
     def _left_s(self, final: bool = False) -> float | None:
         """Seconds of wall time that the run still has; its final check has some more."""
@@ -219,9 +221,6 @@ class _Run:
         if left is None or limit is None or not final:
             return left
         return max(left, Verify.of(self._request.verify).grace_s(limit))
-
-    def _totals(self) -> dict[str, Any]:
-        return {**asdict(self._recorder.totals), "wall_s": round(self._budget.wall_s, 3)}
 
     def _only_offline(self) -> bool:
         return self._request.models() == {OFFLINE}

@@ -20,7 +20,7 @@ from ..record.recorder import Recorder
 from ..request import SolveRequest
 from ..search.config import SearchConfig
 from ..search.cost import Cost
-from ..search.node import Candidate, CriticScore, Evaluation, Rollout, Status, Step
+from ..search.node import Candidate, CriticScore, Measurement, Rollout, Status, Step
 from ..search.request import ExpandRequest
 from ..search.search import search
 from ..settings import OFFLINE
@@ -180,7 +180,7 @@ class Expander:
             normalised_hash=attempt.patch.normalised_hash() if not attempt.patch.is_empty else None,
         )
 
-    async def judge(self, candidates: Sequence[Candidate]) -> dict[str, Evaluation]:
+    async def judge(self, candidates: Sequence[Candidate]) -> dict[str, Measurement]:
         """A last look before the choice: two more samples of the Tester, run on every candidate."""
         try:
             return await self._judge(candidates)
@@ -188,7 +188,7 @@ class Expander:
             self.unjudged = error
             raise
 
-    async def _judge(self, candidates: Sequence[Candidate]) -> dict[str, Evaluation]:
+    async def _judge(self, candidates: Sequence[Candidate]) -> dict[str, Measurement]:
         stage, known = self.stage, self.stage.reproduction
         if self.request.model_of("tester") == OFFLINE:
             return {}
@@ -199,7 +199,7 @@ class Expander:
         )
         if not added:
             return {}
-        found: dict[str, Evaluation] = {}
+        found: dict[str, Measurement] = {}
         for candidate in candidates:
             fork = await asyncio.to_thread(self._patched, candidate.patch, more.files)
             try:
@@ -219,7 +219,7 @@ class Expander:
             found[candidate.node] = await self._verified(after, candidate.patch) or after
         return found
 
-    async def _verified(self, evaluation: Evaluation | None, patch: Patch) -> Evaluation | None:
+    async def _verified(self, evaluation: Measurement | None, patch: Patch) -> Measurement | None:
         """With what the verifier says; where it cannot be asked, that, once on the screen: it ends no run."""
         if self.panel is None or evaluation is None or patch.is_empty:
             return evaluation
@@ -289,7 +289,7 @@ class Expander:
             forkable=not attempt.patch.is_empty,
         )
 
-    def _evaluation(self, attempt: Attempt) -> Evaluation | None:
+    def _evaluation(self, attempt: Attempt) -> Measurement | None:
         if attempt.check is None:
             return None
         review = attempt.review
@@ -300,7 +300,7 @@ class Expander:
             critic = CriticScore(review.score, review.sd, review.k, review.rationale)
         return self._measured(attempt.check, critic)
 
-    def _measured(self, check: Check, critic: CriticScore | None) -> Evaluation:
+    def _measured(self, check: Check, critic: CriticScore | None) -> Measurement:
         report = check.report
         results = report.results if report else {}
         bad = {
@@ -309,7 +309,7 @@ class Expander:
             if result.outcome.bad
         }
         relevant = check.comparison.broken | check.failed_targets
-        return Evaluation(
+        return Measurement(
             reproduction={test: test in check.passed_targets for test in sorted(check.targets)},
             broken=tuple(sorted(check.comparison.broken)) if report else None,
             critic=critic,

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ...agents.budget import Budget
 from ...agents.conversation import Conversation
@@ -19,7 +18,7 @@ from ...agents.roles import Role, finish_tool
 from ...prompts import render, render_text
 from ...tools.plugins import load
 from ...tools.project.spec import Project
-from ...tools.toolbox.run_tests import TestRunner
+from ...tools.toolbox.run_tests import RunsTests
 from ...tools.toolbox.tool import ToolPlugin
 from ...tools.toolbox.toolbox import NAMES, Toolbox
 from ...tools.workspace import Workspace
@@ -48,7 +47,7 @@ class Assignment:
     seed: int | None = None
     model: str | None = None
     """Overrides the role's model (a proposer)."""
-    accept: Callable[[Mapping[str, Any]], str | None] = lambda arguments: None
+    accept: Callable[[Mapping[str, object]], str | None] = lambda arguments: None
     reproduction_path: str = ""
     rank: int = 0
     """For a deterministic proposer: how many of its patches to pass over."""
@@ -63,7 +62,7 @@ class Team:
         self,
         request: SolveRequest,
         project: Project,
-        runner: TestRunner,
+        runner: RunsTests,
         recorder: Recorder,
         journal: Journal,
         budget: Budget,

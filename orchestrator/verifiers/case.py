@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ...tools.patch import Patch
-from ..search.node import Evaluation, VerifierScore
+from ..search.node import Measurement, VerifierScore
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class Case:
 
     issue: str
     patch: Patch
-    evaluation: Evaluation
+    evaluation: Measurement
 
 
 class Verifier(Protocol):

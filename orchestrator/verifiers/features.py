@@ -11,7 +11,7 @@ from ...tools.patch import Patch
 from ...tools.testing.test_files import is_test_file
 from ..record.schema import Evaluation as Recorded
 from ..record.schema import Node, Trajectory
-from ..search.node import Evaluation
+from ..search.node import Measurement
 
 Features = Mapping[str, float | None]
 """Name → value; None was not measured."""
@@ -28,7 +28,7 @@ NAMES = (
 """Counts are taken as log(1 + n)."""
 
 
-def features(evaluation: Evaluation, patch: Patch) -> Features:
+def features(evaluation: Measurement, patch: Patch) -> Features:
     """Of a candidate that the search measured."""
     passed = evaluation.reproduction
     broken = None if evaluation.broken is None else len(evaluation.broken)

@@ -11,7 +11,7 @@ from typing import Any
 from ...tools.errors import UsageError
 from ..record.schema import Trajectory
 from .features import NAMES, columns, recorded_features
-from .trained import SCHEMA, WIDTH, Member, Quality, TrainedVerifier
+from .trained import SCHEMA, WIDTH, HeldOutQuality, Member, TrainedVerifier
 
 LEAST_ROWS = 20
 LEAST_OF_A_CLASS = 5
@@ -125,7 +125,7 @@ def _platt(logits: Sequence[float], right: Sequence[bool]) -> tuple[float, float
     return 0.0, math.log(share / (1 - share))
 
 
-def _quality(rows: Sequence[Example], said: Sequence[float], instances: int) -> Quality:
+def _quality(rows: Sequence[Example], said: Sequence[float], instances: int) -> HeldOutQuality:
     """Of predictions for held-out instances."""
     right = [row.right for row in rows]
     rate = fmean(right)
@@ -135,7 +135,7 @@ def _quality(rows: Sequence[Example], said: Sequence[float], instances: int) -> 
     error = sum(
         abs(fmean(p for p, _ in part) - fmean(good for _, good in part)) * len(part) for part in bins.values()
     )
-    return Quality(
+    return HeldOutQuality(
         rows=len(rows),
         instances=instances,
         right=sum(right),

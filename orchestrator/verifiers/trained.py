@@ -38,7 +38,7 @@ class Member(_Data):
         return _sigmoid(self.slope * logit + self.offset)
 
 
-class Quality(_Data):
+class HeldOutQuality(_Data):
     """Of predictions for instances that the member did not see."""
 
     rows: int
@@ -64,7 +64,7 @@ class TrainedVerifier(_Data):
     most: Row
     disagreement: float
     """Standard deviation of the members' probabilities from which it abstains."""
-    quality: Quality
+    quality: HeldOutQuality
 
     @model_validator(mode="after")
     def _ours(self) -> TrainedVerifier:

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from swe_agent.orchestrator.batch.job import Job, Outcome
+from swe_agent.orchestrator.batch.job import Job, JobOutcome
 
 
 def knobs(job: Job) -> dict[str, Any]:
@@ -33,11 +33,11 @@ def _count(job: Job) -> int:
     return len(path.read_text())
 
 
-def _finished(job: Job, patch: str | None = None) -> Outcome:
+def _finished(job: Job, patch: str | None = None) -> JobOutcome:
     text = _patch(job) if patch is None else patch
     with (Path(job.directory) / "done").open("a") as file:
         file.write("x")
-    return Outcome(
+    return JobOutcome(
         job.id,
         "finished",
         "verified" if text else "no_patch",
@@ -51,26 +51,26 @@ def _finished(job: Job, patch: str | None = None) -> Outcome:
     )
 
 
-async def trivial(job: Job, progress: Any) -> Outcome:
+async def trivial(job: Job, progress: Any) -> JobOutcome:
     _count(job)
     progress({"doing": "nothing"})
     return _finished(job)
 
 
-async def slow(job: Job, progress: Any) -> Outcome:
+async def slow(job: Job, progress: Any) -> JobOutcome:
     _count(job)
     await asyncio.sleep(float(knobs(job).get("seconds", 1.0)))
     return _finished(job)
 
 
-async def faulty(job: Job, progress: Any) -> Outcome:
+async def faulty(job: Job, progress: Any) -> JobOutcome:
     """What goes wrong stands in the knobs, by instance and attempt."""
     begun = _count(job)
     faults = knobs(job)["faults"].get(job.id, [])
     fault = faults[begun - 1] if begun <= len(faults) else None
     match fault:
         case "model":
-            return Outcome(job.id, "infrastructure", "model", "the endpoint is gone")
+            return JobOutcome(job.id, "infrastructure", "model", "the endpoint is gone")
         case "raise":
             raise RuntimeError("a bug")
         case "kill":
@@ -78,7 +78,7 @@ async def faulty(job: Job, progress: Any) -> Outcome:
         case "disk":
             raise OSError(errno.ENOSPC, "No space left on device")
         case "credentials":
-            return Outcome(job.id, "fatal", "credentials", "the key was refused")
+            return JobOutcome(job.id, "fatal", "credentials", "the key was refused")
         case "slow":
             await asyncio.to_thread(time.sleep, 3600)  # a test run: nothing cancels a thread
         case "empty":
@@ -87,7 +87,7 @@ async def faulty(job: Job, progress: Any) -> Outcome:
     return _finished(job)
 
 
-async def kill_once(job: Job, progress: Any) -> Outcome:
+async def kill_once(job: Job, progress: Any) -> JobOutcome:
     """The first to see the marker missing kills its own process."""
     _count(job)
     if job.id == knobs(job)["victim"]:

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from swe_agent.orchestrator.batch.outputs import Outputs
-from swe_agent.orchestrator.batch.runner import Plan, Runner
+from swe_agent.orchestrator.batch.runner import BatchPlan, Runner
 from swe_agent.orchestrator.batch.screen import PlainScreen
 from swe_agent.orchestrator.batch.settings import InstanceSettings
 from swe_agent.orchestrator.batch.state import BatchState
 from swe_agent.orchestrator.benchmarks.instance import Instance
-from swe_agent.orchestrator.benchmarks.sealed import Evaluation
+from swe_agent.orchestrator.benchmarks.sealed import SealedGold
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
 COUNT = 200
@@ -28,7 +28,7 @@ def test_two_hundred_instances_with_a_killed_worker_are_all_done_once(
     from swe_agent.orchestrator.batch.ray_executor import RayExecutor
 
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    chosen = [Instance(f"i{n}", "a/b", "0" * 40, "x", Evaluation.poisoned(f"i{n}")) for n in range(COUNT)]
+    chosen = [Instance(f"i{n}", "a/b", "0" * 40, "x", SealedGold.poisoned(f"i{n}")) for n in range(COUNT)]
     state = BatchState(tmp_path)
     knobs = {"victim": "i90", "marker": str(tmp_path / "killed")}
     (tmp_path / "knobs.json").write_text(json.dumps(knobs))
@@ -36,7 +36,7 @@ def test_two_hundred_instances_with_a_killed_worker_are_all_done_once(
 
     async def main() -> str | None:
         executor = RayExecutor(None, cpus=1.0, workers=2)
-        plan = Plan(InstanceSettings(name="m"), workers=8, entry="batch_entries:kill_once")
+        plan = BatchPlan(InstanceSettings(name="m"), workers=8, entry="batch_entries:kill_once")
         runner = Runner(plan, chosen, state, executor, Outputs(state, chosen, "m"), watched)
         return (await runner.run()).why
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from swe_agent.orchestrator.batch.job import Job, Outcome
+from swe_agent.orchestrator.batch.job import Job, JobOutcome
 from swe_agent.orchestrator.batch.local import LocalExecutor
 from swe_agent.orchestrator.batch.outputs import Outputs
-from swe_agent.orchestrator.batch.runner import Ended, Plan, Runner
+from swe_agent.orchestrator.batch.runner import BatchPlan, Ended, Runner
 from swe_agent.orchestrator.batch.screen import PlainScreen
 from swe_agent.orchestrator.batch.settings import InstanceSettings
 from swe_agent.orchestrator.batch.state import BatchState
 from swe_agent.orchestrator.benchmarks.instance import Instance
-from swe_agent.orchestrator.benchmarks.sealed import Evaluation
+from swe_agent.orchestrator.benchmarks.sealed import SealedGold
 
 HERE = Path(__file__).parent
 
@@ -30,7 +30,7 @@ def entries_importable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def instances(count: int) -> list[Instance]:
     return [
-        Instance(f"acme__calc-{n}", "acme/calc", "0" * 40, "wrong", Evaluation.poisoned(f"acme__calc-{n}"))
+        Instance(f"acme__calc-{n}", "acme/calc", "0" * 40, "wrong", SealedGold.poisoned(f"acme__calc-{n}"))
         for n in range(count)
     ]
 
@@ -49,7 +49,7 @@ def go(
         executor = LocalExecutor(directory / "logs", processes=each, per_process=-(-workers // each))
         outputs = Outputs(state, chosen, "trivial")
         runner = Runner(
-            Plan(
+            BatchPlan(
                 InstanceSettings(name="trivial"),
                 workers,
                 entry=f"batch_entries:{entry}",
@@ -76,9 +76,9 @@ class Together:
     def __init__(self, count: int) -> None:
         self._barrier = asyncio.Barrier(count)
 
-    async def run(self, job: Job, on_progress: Any) -> Outcome:
+    async def run(self, job: Job, on_progress: Any) -> JobOutcome:
         await self._barrier.wait()
-        return Outcome(job.id, "finished", "verified", patch="p")
+        return JobOutcome(job.id, "finished", "verified", patch="p")
 
     async def stop(self, grace_s: float) -> None:
         pass
@@ -90,7 +90,7 @@ class Together:
 @pytest.mark.parametrize("workers", [2, 3, 8])
 def test_instances_that_end_at_once_end_the_batch(workers: int, tmp_path: Path) -> None:
     state, chosen = BatchState(tmp_path), instances(workers)
-    plan, outputs = Plan(InstanceSettings(name="m"), workers), Outputs(state, chosen, "m")
+    plan, outputs = BatchPlan(InstanceSettings(name="m"), workers), Outputs(state, chosen, "m")
     runner = Runner(plan, chosen, state, Together(workers), outputs, PlainScreen(workers, 0, quiet=True))
 
     async def main() -> Ended:
@@ -104,7 +104,7 @@ def test_a_worker_that_starts_while_the_batch_stops_gets_no_job(tmp_path: Path) 
     (tmp_path / "knobs.json").write_text(json.dumps({"seconds": 3600}))
     job = Job({"id": "a"}, str(tmp_path / "instances" / "a"), InstanceSettings(), entry="batch_entries:slow")
 
-    async def main() -> tuple[Outcome, list[int]]:
+    async def main() -> tuple[JobOutcome, list[int]]:
         executor = LocalExecutor(tmp_path / "logs", processes=1)
         running = asyncio.create_task(executor.run(job, lambda name, fields: None))
         await asyncio.sleep(0)

@@ -24,20 +24,20 @@ def _driver(tmp_path: Path, slow: range) -> str:
         from pathlib import Path
         from swe_agent.orchestrator.batch.local import LocalExecutor
         from swe_agent.orchestrator.batch.outputs import Outputs
-        from swe_agent.orchestrator.batch.runner import Plan, Runner, run_batch
+        from swe_agent.orchestrator.batch.runner import BatchPlan, Runner, run_batch
         from swe_agent.orchestrator.batch.screen import PlainScreen
         from swe_agent.orchestrator.batch.settings import InstanceSettings
         from swe_agent.orchestrator.batch.state import BatchState
         from swe_agent.orchestrator.benchmarks.instance import Instance
-        from swe_agent.orchestrator.benchmarks.sealed import Evaluation
+        from swe_agent.orchestrator.benchmarks.sealed import SealedGold
         directory = Path({str(tmp_path)!r})
-        chosen = [Instance(f"i{{n}}", "a/b", "0" * 40, "x", Evaluation.poisoned("i")) for n in range(6)]
+        chosen = [Instance(f"i{{n}}", "a/b", "0" * 40, "x", SealedGold.poisoned("i")) for n in range(6)]
         async def main():
             state = BatchState(directory)
             executor = LocalExecutor(directory / "logs", processes=2)
             knobs = {{"faults": {{f"i{{n}}": ["slow"] for n in {slow!r}}}}}
             (directory / "knobs.json").write_text(json.dumps(knobs))
-            runner = Runner(Plan(InstanceSettings(name="m"), 2, entry="batch_entries:faulty"), chosen,
+            runner = Runner(BatchPlan(InstanceSettings(name="m"), 2, entry="batch_entries:faulty"), chosen,
                             state, executor, Outputs(state, chosen, "m"), PlainScreen(6, 0, quiet=True))
             loop = asyncio.get_running_loop()
             print("ready", flush=True)

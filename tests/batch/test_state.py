@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from swe_agent.orchestrator.batch.job import Outcome
+from swe_agent.orchestrator.batch.job import JobOutcome
 from swe_agent.orchestrator.batch.state import BatchState, DiskFullError
 from swe_agent.tools.errors import UsageError
 
@@ -24,7 +24,7 @@ def test_two_processes_refuse_each_other(tmp_path: Path) -> None:
 def test_a_torn_last_line_is_cut_off(tmp_path: Path) -> None:
     state = BatchState(tmp_path)
     state.started("a")
-    state.ended(Outcome("a", "finished", "verified", patch="p"))
+    state.ended(JobOutcome("a", "finished", "verified", patch="p"))
     state.started("b")
     state.close()
     path = tmp_path / "state.jsonl"
@@ -46,7 +46,7 @@ def test_a_torn_last_line_is_cut_off(tmp_path: Path) -> None:
 )
 def test_a_damaged_line_is_named_and_nothing_is_thrown_away(line: bytes, tmp_path: Path) -> None:
     state = BatchState(tmp_path)
-    state.ended(Outcome("a", "finished", "verified", patch="p"))
+    state.ended(JobOutcome("a", "finished", "verified", patch="p"))
     state.close()
     path = tmp_path / "state.jsonl"
     whole = path.read_bytes()
@@ -76,7 +76,7 @@ def test_state_survives_a_full_disk(tmp_path: Path) -> None:
         for number in range(200):
             try:
                 state.started(f"i{number}")
-                state.ended(Outcome(f"i{number}", "finished", "verified", patch="x" * 4000))
+                state.ended(JobOutcome(f"i{number}", "finished", "verified", patch="x" * 4000))
             except DiskFullError:
                 full = True
                 break

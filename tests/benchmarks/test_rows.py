@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swe_agent.orchestrator.batch.job import instance_from_json, instance_to_json
-from swe_agent.orchestrator.benchmarks.dataset import Selection, ids_of, load_instances
+from swe_agent.orchestrator.benchmarks.dataset import InstanceFilter, ids_of, load_instances
 from swe_agent.orchestrator.benchmarks.rows import instance_of, reverse_diff
-from swe_agent.orchestrator.benchmarks.sealed import Evaluation, SealedError, grading
+from swe_agent.orchestrator.benchmarks.sealed import SealedError, SealedGold, grading
 from swe_agent.tools.errors import UsageError
 
 ROW: dict[str, Any] = {
@@ -149,7 +149,7 @@ def test_gold_is_sealed() -> None:
         pickle.dumps(sealed)
     assert "test_mean" not in repr(instance_of(ROW))
     with grading(), pytest.raises(SealedError, match="poisoned"):
-        Evaluation.poisoned("x").open()
+        SealedGold.poisoned("x").open()
 
 
 def test_a_job_carries_no_gold() -> None:
@@ -207,24 +207,24 @@ def test_a_damaged_file_and_a_double_id(tmp_path: Path) -> None:
 @given(st.integers(0, 30), st.integers(-12, 12), st.integers(-12, 12), st.integers(0, 5))
 def test_selection_is_a_slice_of_a_shuffle(count: int, start: int, stop: int, seed: int) -> None:
     instances = [instance_of(row) for row in rows(count)]
-    taken = Selection(shuffle=True, seed=seed, window=f"{start}:{stop}").take(instances)
-    everything = Selection(shuffle=True, seed=seed).take(list(reversed(instances)))
+    taken = InstanceFilter(shuffle=True, seed=seed, window=f"{start}:{stop}").take(instances)
+    everything = InstanceFilter(shuffle=True, seed=seed).take(list(reversed(instances)))
     assert taken == everything[start:stop]
     assert sorted(item.id for item in everything) == sorted(item.id for item in instances)
 
 
 def test_selection_by_id_and_pattern() -> None:
     instances = [instance_of(row) for row in rows(12)]
-    assert [item.id for item in Selection(ids=("acme__calc-3", "acme__calc-1")).take(instances)] == [
+    assert [item.id for item in InstanceFilter(ids=("acme__calc-3", "acme__calc-1")).take(instances)] == [
         "acme__calc-3",
         "acme__calc-1",
     ]
-    assert len(Selection(pattern=r"-1\d$").take(instances)) == 2
+    assert len(InstanceFilter(pattern=r"-1\d$").take(instances)) == 2
     for bad in (
-        Selection(ids=("nope",)),
-        Selection(pattern="("),
-        Selection(window="a:b"),
-        Selection(window="::0"),
+        InstanceFilter(ids=("nope",)),
+        InstanceFilter(pattern="("),
+        InstanceFilter(window="a:b"),
+        InstanceFilter(window="::0"),
     ):
         with pytest.raises(UsageError):
             bad.take(instances)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swe_agent.orchestrator.ci.actions import add_summary, annotate, set_outputs, without_commands
-from swe_agent.orchestrator.ci.event import Event, Ignored, Wanted, read_event
+from swe_agent.orchestrator.ci.event import ForgeEvent, Ignored, Wanted, read_event
 from swe_agent.orchestrator.report.patch_report import PatchReport, code
 
 REPOSITORY = {"full_name": "octo/demo"}
@@ -57,7 +57,7 @@ def comment(body: str, **issue_fields: Any) -> dict[str, Any]:
 )
 def test_what_counts_as_being_asked(name: str, payload: dict[str, Any], kind: str | None) -> None:
     found = read_event(name, payload, Wanted())
-    assert (found.kind if isinstance(found, Event) else None) == kind
+    assert (found.kind if isinstance(found, ForgeEvent) else None) == kind
 
 
 @pytest.mark.parametrize("fork", [True, False])

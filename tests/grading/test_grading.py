@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from swe_agent.orchestrator.benchmarks.instance import Instance
 from swe_agent.orchestrator.benchmarks.markers import END, EXIT_CODE, START
-from swe_agent.orchestrator.benchmarks.sealed import Evaluation, Gold
+from swe_agent.orchestrator.benchmarks.sealed import Gold, SealedGold
 from swe_agent.orchestrator.grading.evaluate import evaluate
 from swe_agent.orchestrator.grading.grader import Grade
 from swe_agent.orchestrator.grading.grading import grade_log
@@ -148,7 +148,7 @@ def test_plans_of_both_generations() -> None:
 
 
 def instance(repo: str, version: str | None) -> Instance:
-    return Instance("i", repo, "0" * 40, "x", Evaluation.poisoned("i"), version=version)
+    return Instance("i", repo, "0" * 40, "x", SealedGold.poisoned("i"), version=version)
 
 
 def test_specifications_are_found_by_version_or_by_the_nearest_older_one() -> None:
@@ -226,7 +226,7 @@ def test_evaluate_resumes_by_patch_and_flags_flaky_instances(tmp_path: Path) -> 
         return Grade(item.id, "infrastructure" if item.id == "infra" else "resolved", "why")
 
     instances = [
-        Instance(name, "a/b", "0" * 40, "x", Evaluation(name, Gold()))
+        Instance(name, "a/b", "0" * 40, "x", SealedGold(name, Gold()))
         for name in ("ok", "infra", "flaky", "none")
     ]
     predictions = {name: Prediction(name, "patch", "m/x") for name in ("ok", "infra", "flaky")}
@@ -246,13 +246,13 @@ def test_evaluate_resumes_by_patch_and_flags_flaky_instances(tmp_path: Path) -> 
     evaluate(instances, {"ok": Prediction("ok", "another patch", "m/x")}, grader, tmp_path, run_id="r")
     assert seen == ["ok"]
     seen.clear()
-    stricter = [replace(i, evaluation=Evaluation(i.id, Gold(fail_to_pass=("t",)))) for i in instances]
+    stricter = [replace(i, evaluation=SealedGold(i.id, Gold(fail_to_pass=("t",)))) for i in instances]
     evaluate(stricter, {"ok": Prediction("ok", "another patch", "m/x")}, grader, tmp_path, run_id="r")
     assert seen == ["ok"]
 
 
 def test_an_interrupt_waits_for_no_test_run_and_keeps_the_verdicts(tmp_path: Path) -> None:
-    chosen = [Instance(f"i{n}", "a/b", "0" * 40, "x", Evaluation(f"i{n}", Gold())) for n in range(2)]
+    chosen = [Instance(f"i{n}", "a/b", "0" * 40, "x", SealedGold(f"i{n}", Gold())) for n in range(2)]
     answers = {item.id: Prediction(item.id, "patch", "m") for item in chosen}
     end = threading.Event()
 

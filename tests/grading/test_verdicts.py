@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swe_agent.orchestrator.benchmarks.dataset import Selection
+from swe_agent.orchestrator.benchmarks.dataset import InstanceFilter
 from swe_agent.orchestrator.benchmarks.instance import Instance
 from swe_agent.orchestrator.benchmarks.rows import instance_of
-from swe_agent.orchestrator.benchmarks.sealed import Evaluation, Gold, ProJudge
+from swe_agent.orchestrator.benchmarks.sealed import Gold, ProJudge, SealedGold
 from swe_agent.orchestrator.grading.evaluate import evaluate
 from swe_agent.orchestrator.grading.grader import Grade, GraderOptions
 from swe_agent.orchestrator.grading.graders import choose_grader
@@ -37,7 +37,7 @@ ROW = {
 
 
 def _instance(name: str) -> Instance:
-    return Instance(name, "a/b", "0" * 40, "x", Evaluation(name, Gold()))
+    return Instance(name, "a/b", "0" * 40, "x", SealedGold(name, Gold()))
 
 
 def test_a_verdict_is_about_an_environment_and_can_be_forced(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_pro_is_judged_by_its_scripts(tmp_path: Path) -> None:
         'json.dump({"tests": tests}, open(sys.argv[3], "w"))\n'
     )
     judge = ProJudge("git reset --hard\necho new > test.txt", ("t1", "t2"))
-    sealed = Evaluation("pro-1", Gold(fail_to_pass=("t1",), pass_to_pass=("t2",), pro=judge))
+    sealed = SealedGold("pro-1", Gold(fail_to_pass=("t1",), pass_to_pass=("t2",), pro=judge))
     item = Instance("pro-1", "acme/calc", base, "x", sealed, image="x:1", judge="pro")
     options = GraderOptions(tmp_path / "m", None, tmp_path / "s", "namespace", timeout_s=60)
     with pytest.raises(UsageError, match=r"run_script\.sh and parser\.py"):
@@ -190,7 +190,7 @@ def test_a_sample_is_spread_over_versions_and_shown_by_repository() -> None:
     rows = [{**ROW, "instance_id": f"acme__calc-{n}", "version": f"1.{n}"} for n in range(11)]
     rows.append({**ROW, "repo": "a/b", "instance_id": "a__b-1", "version": "2"})
     instances = [instance_of(row) for row in rows]
-    taken = Selection(sample=3).take(list(reversed(instances)))
+    taken = InstanceFilter(sample=3).take(list(reversed(instances)))
     assert sorted(item.id for item in taken) == ["a__b-1", "acme__calc-0", "acme__calc-10", "acme__calc-5"]
     grades = {
         "acme__calc-0": Grade("acme__calc-0", "resolved", seconds={"build": 2.0, "tests": 1.0}),

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from swe_agent.orchestrator.batch.job import Outcome
+from swe_agent.orchestrator.batch.job import JobOutcome
 from swe_agent.orchestrator.batch.state import BatchState
 from swe_agent.orchestrator.request import SolveRequest, SolveResult
 from swe_agent.orchestrator.solving.issue import Issue
@@ -95,7 +95,7 @@ def write_batch(path: Path, *, count: int = 40, better: bool = False, words: str
         state.started(name)
         if number < count - 1:
             state.ended(
-                Outcome(name, "finished", reasons[number % 4], words, 0, "p", words, 0.01 * number, 10, 5, 12.0,
+                JobOutcome(name, "finished", reasons[number % 4], words, 0, "p", words, 0.01 * number, 10, 5, 12.0,
                         (words,) if number % 5 == 0 else ())
             )  # fmt: skip
     state.close()

@@ -13,7 +13,7 @@ from swe_agent.orchestrator.record.event import Event
 from swe_agent.orchestrator.record.journal import Journal
 from swe_agent.orchestrator.search.config import SearchConfig
 from swe_agent.orchestrator.search.cost import Cost
-from swe_agent.orchestrator.search.node import CriticScore, Evaluation, Node, Rollout, Status, Step
+from swe_agent.orchestrator.search.node import CriticScore, Measurement, Rollout, SearchNode, Status, Step
 from swe_agent.orchestrator.search.policy import score
 from swe_agent.orchestrator.search.request import ExpandRequest
 from swe_agent.orchestrator.search.schedule import dispatch, next_choice
@@ -38,9 +38,9 @@ class Quiet:
         return self.journal.recall(kind, *name)
 
 
-GREEN = Evaluation(reproduction={"t": True}, broken=(), critic=CriticScore(0.95, 0.02, 3))
-DOUBTED = Evaluation(reproduction={"t": True}, broken=(), critic=CriticScore(0.6, 0.1, 3))
-RED = Evaluation(
+GREEN = Measurement(reproduction={"t": True}, broken=(), critic=CriticScore(0.95, 0.02, 3))
+DOUBTED = Measurement(reproduction={"t": True}, broken=(), critic=CriticScore(0.6, 0.1, 3))
+RED = Measurement(
     reproduction={"t": False}, broken=(), critic=CriticScore(0.5, 0.1, 3), failures={"t": "1 != 2"}
 )
 
@@ -75,8 +75,8 @@ def run(world: World, **config: Any) -> SearchResult:
     return asyncio.run(search(world.expand, SearchConfig(**config), Quiet()))
 
 
-def node(**values: Any) -> Node:
-    base = Node("n0", None, "n0", 0, "root", Step(), terminal=False, value=0.5, forkable=True)
+def node(**values: Any) -> SearchNode:
+    base = SearchNode("n0", None, "n0", 0, "root", Step(), terminal=False, value=0.5, forkable=True)
     return replace(base, **values)
 
 
@@ -175,7 +175,7 @@ def test_two_green_independent_trajectories_end_it() -> None:
 
 
 def test_the_same_change_twice_ends_it_unless_something_speaks_against_it() -> None:
-    blank = Evaluation()
+    blank = Measurement()
     assert "agree on the same change" in run(World(lambda r: ("same", blank)), samples=8).stopped
     wrong = run(World(lambda r: ("same", RED)), samples=8, patience=None)
     assert wrong.stopped == "all samples are done"
@@ -316,13 +316,13 @@ def test_nonsense_is_refused_in_one_line(bad: dict[str, Any]) -> None:
 
 
 def test_the_last_look_may_change_the_choice_and_its_failure_does_not() -> None:
-    blank = Evaluation(broken=(), critic=CriticScore(0.5, 0.1, 3))
+    blank = Measurement(broken=(), critic=CriticScore(0.5, 0.1, 3))
     config = SearchConfig(kind="best-of-n", samples=3, early_stop=False)
 
-    async def sees(candidates: Any) -> dict[str, Evaluation]:
+    async def sees(candidates: Any) -> dict[str, Measurement]:
         return {c.node: replace(c.evaluation, reproduction={"late": c.node == "n1.0"}) for c in candidates}
 
-    async def fails(candidates: Any) -> dict[str, Evaluation]:
+    async def fails(candidates: Any) -> dict[str, Measurement]:
         raise ModelError("503")
 
     def go(judge: Any, log: Quiet) -> SearchResult:
@@ -343,7 +343,7 @@ def test_the_last_look_may_change_the_choice_and_its_failure_does_not() -> None:
 
 
 def test_the_repositorys_own_tests_are_enough_where_no_critic_can_be_asked() -> None:
-    own = Evaluation(reproduction={"t": True}, broken=())
-    written = Evaluation(reproduction={"t": True}, broken=(), generated=frozenset({"t"}))
+    own = Measurement(reproduction={"t": True}, broken=())
+    written = Measurement(reproduction={"t": True}, broken=(), generated=frozenset({"t"}))
     assert len(run(World(lambda r: (r.node, own)), samples=6).finished) == 1
     assert len(run(World(lambda r: (r.node, written)), samples=6).finished) == 2

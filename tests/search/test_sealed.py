@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from swe_agent.orchestrator.benchmarks.sealed import Evaluation as Sealed
 from swe_agent.orchestrator.benchmarks.sealed import Gold, SealedError
+from swe_agent.orchestrator.benchmarks.sealed import SealedGold as Sealed
 from swe_agent.orchestrator.request import SolveRequest
 from swe_agent.orchestrator.search.config import SearchConfig
-from swe_agent.orchestrator.search.node import Evaluation
+from swe_agent.orchestrator.search.node import Measurement
 from swe_agent.orchestrator.search.request import ExpandRequest
 from swe_agent.orchestrator.search.search import search
 from swe_agent.orchestrator.solving.issue import Issue
@@ -87,7 +87,7 @@ def test_running_a_search_loads_nothing_that_judges() -> None:
 
 
 def test_what_the_search_hands_out_has_no_place_for_gold() -> None:
-    names = {field.name for kind in (ExpandRequest, Evaluation, Issue) for field in fields(kind)} | set(
+    names = {field.name for kind in (ExpandRequest, Measurement, Issue) for field in fields(kind)} | set(
         SolveRequest.model_fields
     )
     assert not names & {"evaluation", "gold", "test_patch", "fail_to_pass", "pass_to_pass", "eval_script"}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from swe_agent.orchestrator.search.agreement import agree, telling_tests
 from swe_agent.orchestrator.search.config import Weights
-from swe_agent.orchestrator.search.node import Candidate, CriticScore, Evaluation, VerifierScore
+from swe_agent.orchestrator.search.node import Candidate, CriticScore, Measurement, VerifierScore
 from swe_agent.orchestrator.search.reward import components, reward
 from swe_agent.orchestrator.search.selection import select
 
@@ -37,7 +37,7 @@ def candidate(
     body = "".join(f"+{order}.{i}\n" for i in range(lines))
     patch = patch_of(order)
     patch = type(patch)(f"--- a/f\n+++ b/f\n@@ -1 +1,{lines} @@\n-old\n{body}")
-    evaluation = Evaluation(
+    evaluation = Measurement(
         reproduction={f"t{i}": mark == "+" for i, mark in enumerate(tests)},
         broken=None if broken is None else tuple(f"suite::{i}" for i in range(broken)),
         critic=None if critic is None else CriticScore(critic, 0.05, 3),
@@ -262,8 +262,8 @@ def test_the_reward(tests: str, broken: int | None, critic: float | None, other:
         assert loved is not None
         assert unloved is not None
         assert loved <= unloved + 1e-12, "no opinion lifts a patch that breaks a test"
-    assert reward(Evaluation(applies=False), Weights()) == 0
-    assert reward(Evaluation(parses=False, reproduction={"t": True}), Weights()) == 0
+    assert reward(Measurement(applies=False), Weights()) == 0
+    assert reward(Measurement(parses=False, reproduction={"t": True}), Weights()) == 0
 
 
 def test_a_generated_test_can_be_outvoted_and_the_repositorys_own_cannot() -> None:

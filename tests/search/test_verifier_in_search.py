@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from swe_agent.orchestrator.search.config import Weights
-from swe_agent.orchestrator.search.node import Evaluation, VerifierScore
+from swe_agent.orchestrator.search.node import Measurement, VerifierScore
 from swe_agent.orchestrator.search.recorded import evaluation_from, evaluation_to
 from swe_agent.orchestrator.search.reward import reward
 
@@ -26,14 +26,14 @@ from .test_policy import World, run
 def test_a_verifier_that_is_sure_ends_the_search_on_top_of_green_tests(
     said: VerifierScore, rollouts: int
 ) -> None:
-    written = Evaluation(reproduction={"t": True}, broken=(), generated=frozenset({"t"}), verifier=said)
+    written = Measurement(reproduction={"t": True}, broken=(), generated=frozenset({"t"}), verifier=said)
     assert len(run(World(lambda r: (r.node, written)), samples=6).finished) == rollouts
     red = replace(written, reproduction={"t": False})
     assert len(run(World(lambda r: (r.node, red)), samples=3).finished) == 3, "never without the tests"
 
 
 def test_a_verifier_has_a_part_in_the_value_of_what_breaks_nothing() -> None:
-    half = Evaluation(reproduction={"a": True, "b": False}, broken=())
+    half = Measurement(reproduction={"a": True, "b": False}, broken=())
     values = [
         reward(replace(half, verifier=VerifierScore("v", probability)), Weights())
         for probability in (0.1, None, 0.9)

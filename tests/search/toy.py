@@ -22,7 +22,7 @@ from swe_agent.orchestrator.record.log import EventLog, read_events
 from swe_agent.orchestrator.record.recorder import Recorder
 from swe_agent.orchestrator.search.config import SearchConfig
 from swe_agent.orchestrator.search.cost import Cost
-from swe_agent.orchestrator.search.node import CriticScore, Evaluation, Rollout, Status, Step
+from swe_agent.orchestrator.search.node import CriticScore, Measurement, Rollout, Status, Step
 from swe_agent.orchestrator.search.request import ExpandRequest, Record
 from swe_agent.orchestrator.search.search import SearchResult, search
 from swe_agent.tools.errors import SandboxError
@@ -96,9 +96,9 @@ class Toy:
         return Rollout(status, patch_of(kind), steps=steps, cost=cost, evaluation=measured)
 
 
-def _measured(rng: random.Random) -> Evaluation:
+def _measured(rng: random.Random) -> Measurement:
     tests = {f"t{i}": rng.random() < 0.6 for i in range(3)}
-    return Evaluation(
+    return Measurement(
         reproduction=tests,
         broken=() if rng.random() < 0.7 else ("suite::x",),
         critic=CriticScore(rng.random(), rng.random() / 4, 3),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from servers.json_server import JsonServer
 
-from swe_agent.orchestrator.search.node import Evaluation, VerifierScore
+from swe_agent.orchestrator.search.node import Measurement, VerifierScore
 from swe_agent.orchestrator.verifiers.case import Case
 from swe_agent.orchestrator.verifiers.endpoint import EndpointVerifier
 from swe_agent.tools.errors import VerifierError
@@ -30,7 +30,7 @@ def said_by(tokens: dict[str, float]) -> VerifierScore:
     try:
         verifier = EndpointVerifier(f"{server.origin}/v1")
         verifier.model = "orm"
-        said = asyncio.run(verifier.score(Case("hours are wrong", PATCH, Evaluation())))
+        said = asyncio.run(verifier.score(Case("hours are wrong", PATCH, Measurement())))
     finally:
         server.close()
     (message,) = bodies[0]["messages"]
@@ -55,17 +55,17 @@ def test_what_cannot_be_asked_says_so() -> None:
     server = JsonServer(lambda body: [])
     try:
         with pytest.raises(VerifierError, match="no object"):
-            asyncio.run(EndpointVerifier(server.origin).score(Case("x", PATCH, Evaluation())))
+            asyncio.run(EndpointVerifier(server.origin).score(Case("x", PATCH, Measurement())))
     finally:
         server.close()
     with pytest.raises(VerifierError):
-        asyncio.run(EndpointVerifier(server.origin).score(Case("x", PATCH, Evaluation())))
+        asyncio.run(EndpointVerifier(server.origin).score(Case("x", PATCH, Measurement())))
 
 
 def test_an_answer_has_a_size() -> None:
     server = JsonServer(lambda body: {"score": 0.5, "more": "x" * (65 << 20)})
     try:
         with pytest.raises(VerifierError, match="larger than 64 MiB"):
-            asyncio.run(EndpointVerifier(server.origin).score(Case("x", PATCH, Evaluation())))
+            asyncio.run(EndpointVerifier(server.origin).score(Case("x", PATCH, Measurement())))
     finally:
         server.close()

@@ -15,7 +15,7 @@ from .installer import Installer, last_lines
 from .manifest import Manifest
 from .requirements import Requirements
 from .resolve import declared_dependencies, requirement_inputs
-from .room import BuildRoom, Outcome, RoomSpec
+from .room import BuildOutcome, BuildRoom, RoomSpec
 from .spec import Inference
 
 _FORMAT = 3
@@ -128,7 +128,7 @@ class Build:
         self.room.sandbox.write_bytes(path, ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape"))
         return str(path)
 
-    def in_sandbox(self, command: str, *, quiet: bool = False) -> Outcome:
+    def in_sandbox(self, command: str, *, quiet: bool = False) -> BuildOutcome:
         self.log.append(f"$ {command}")
         if not quiet:
             self.plan.on_line(f"$ {self.installer.shown(command)}")

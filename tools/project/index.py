@@ -254,9 +254,9 @@ class PackageIndex:
 
 def page_json(name: str, files: Iterable[IndexFile]) -> str:
     """A project's page (PEP 691 and 700)."""
-    entries: list[dict[str, Any]] = []
+    entries: list[dict[str, object]] = []
     for file in files:
-        entry: dict[str, Any] = {"filename": file.name, "url": file.url, "yanked": file.yanked}
+        entry: dict[str, object] = {"filename": file.name, "url": file.url, "yanked": file.yanked}
         entry["hashes"] = {"sha256": file.sha256} if file.sha256 else {}
         entry["core-metadata"] = file.metadata
         entry |= {"requires-python": file.requires_python} if file.requires_python else {}

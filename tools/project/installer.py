@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..errors import ProjectError
 from .interpreters import Interpreter
-from .room import Outcome
+from .room import BuildOutcome
 
 INSTALL_TIMEOUT_S = 1500.0
 
@@ -108,12 +108,12 @@ class Installer:
                 "install uv, or name another interpreter with --python"
             )
 
-    def _bootstrap_pip(self) -> Outcome:
+    def _bootstrap_pip(self) -> BuildOutcome:
         """Put the pip that this program runs with into the environment, offline and without ensurepip."""
         major, minor = self.interpreter.minor
         site = self.target / "lib" / f"python{major}.{minor}" / "site-packages"
         if not copy_own_pip(site):
-            return Outcome(1, "neither uv nor pip is installed")
+            return BuildOutcome(1, "neither uv nor pip is installed")
         check = self._host([str(self.python), "-m", "pip", "--version"])
         if not check.ok:
             shutil.rmtree(site / "pip", ignore_errors=True)
@@ -151,7 +151,7 @@ class Installer:
 
         return {"PATH": f"{self.target / 'bin'}:{SYSTEM_PATH}", "VIRTUAL_ENV": str(self.target)}
 
-    def _host(self, argv: Sequence[str], cwd: Path | None = None) -> Outcome:
+    def _host(self, argv: Sequence[str], cwd: Path | None = None) -> BuildOutcome:
         env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
         try:
             done = subprocess.run(
@@ -166,10 +166,10 @@ class Installer:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return Outcome(1, f"{shlex.join(argv[:3])} took longer than {INSTALL_TIMEOUT_S:.0f} s")
+            return BuildOutcome(1, f"{shlex.join(argv[:3])} took longer than {INSTALL_TIMEOUT_S:.0f} s")
         except OSError as error:
-            return Outcome(1, f"{argv[0]}: {error.strerror}")
-        return Outcome(done.returncode, done.stdout + done.stderr)
+            return BuildOutcome(1, f"{argv[0]}: {error.strerror}")
+        return BuildOutcome(done.returncode, done.stdout + done.stderr)
 
 
 def last_lines(output: str, count: int = 6) -> str:

@@ -46,6 +46,21 @@ class Interpreter:
         return release[0], release[1]
 
     @property
+    def short(self) -> str:
+        """`3.11`."""
+        return "{}.{}".format(*self.minor)
+
+    @property
+    def release(self) -> tuple[int, int, int]:
+        major, minor, micro = (*Version(self.version).release, 0, 0)[:3]
+        return major, minor, micro
+
+    @property
+    def prefix(self) -> Path:
+        """Installation directory, which a sandbox must show."""
+        return self.prefixes[0]
+
+    @property
     def outside_usr(self) -> tuple[Path, ...]:
         return tuple(p for p in self.prefixes if p != Path("/") and not p.is_relative_to("/usr"))
 

@@ -44,7 +44,7 @@ class Manifest:
         return bool((self.repository / path).is_file())
 
     @cached_property
-    def pyproject(self) -> Mapping[str, Any]:
+    def pyproject(self) -> Mapping[str, object]:
         try:
             return tomllib.loads(self.text("pyproject.toml"))
         except (tomllib.TOMLDecodeError, RecursionError):
@@ -87,15 +87,15 @@ class Manifest:
         return self.cfg(self.setup_cfg, "tool:pytest", key)
 
     @cached_property
-    def setup_arguments(self) -> Mapping[str, Any]:
+    def setup_arguments(self) -> Mapping[str, object]:
         """Literal keyword arguments of the `setup()` call of setup.py; names bound to literals at module
         level are followed, anything computed is left out."""
         try:
             tree = ast.parse(self.text("setup.py"))
         except (SyntaxError, ValueError, RecursionError):
             return {}
-        names: dict[str, Any] = {}
-        found: dict[str, Any] = {}
+        names: dict[str, object] = {}
+        found: dict[str, object] = {}
         for node in ast.walk(tree):
             if (
                 isinstance(node, ast.Assign)
@@ -183,7 +183,7 @@ def _call_name(call: ast.Call) -> str:
     return call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
 
 
-def _literal(node: ast.expr, names: Mapping[str, Any]) -> Any:
+def _literal(node: ast.expr, names: Mapping[str, object]) -> Any:
     if isinstance(node, ast.Name):
         return names.get(node.id)
     if isinstance(node, ast.Dict):

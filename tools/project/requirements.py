@@ -164,7 +164,7 @@ def _groups(manifest: Manifest, found: Requirements) -> None:
             )
 
 
-def _expand_group(groups: Mapping[str, Any], name: str, seen: set[str]) -> list[str]:
+def _expand_group(groups: Mapping[str, object], name: str, seen: set[str]) -> list[str]:
     """Requirements of a dependency group with `include-group` followed (PEP 735)."""
     key = name.lower().replace("_", "-")
     spelled = {other.lower().replace("_", "-").replace(".", "-"): other for other in groups}

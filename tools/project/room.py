@@ -40,7 +40,7 @@ _LOOK_S, _LOOK_SHARE = 2.0, 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class BuildOutcome:
     """What one command of a build did."""
 
     exit_code: int
@@ -135,7 +135,7 @@ class BuildRoom:
         cwd: str | PurePosixPath | None = None,
         until: str | None = None,
         timeout: float = BUILD_TIMEOUT_S,
-    ) -> Outcome:
+    ) -> BuildOutcome:
         """Run a command (a string: by bash) that may install packages, none uploaded after the date `until`.
 
         Raises: ProjectError when the disk limit is hit or the index cannot be reached; BudgetExceeded when the
@@ -169,7 +169,7 @@ class BuildRoom:
             )
         if done.exit_code != 0 and self.index.unreachable:
             raise ProjectError(f"the package index cannot be reached ({self.index.unreachable})")
-        return Outcome(done.exit_code, done.output)
+        return BuildOutcome(done.exit_code, done.output)
 
     def archive(self, paths: Collection[str]) -> bytes:
         """A tar archive, made inside, of files below the root; to be read as data. Raises: ProjectError."""

@@ -19,7 +19,7 @@ from typing import Literal
 from ..errors import SandboxError
 from .base import Limits, Sandbox, SandboxSpec
 from .factory import open_sandbox
-from .probe_programs import PROGRAMS, Program
+from .probe_programs import PROGRAMS, ProbeProgram
 
 Verdict = Literal["held", "limited", "not held", "not tried"]
 _LIMITS = Limits(
@@ -101,7 +101,7 @@ def _open(kind: str, image: str | None, folder: Path) -> Sandbox:
     return open_sandbox(kind, spec)
 
 
-def _try(base: Sandbox, program: Program, host: _Host) -> Tried:
+def _try(base: Sandbox, program: ProbeProgram, host: _Host) -> Tried:
     if program.harmful and not base.walls:
         return Tried(program.attack, base.kind, "not held", "not tried: it would harm this machine")
     python = "python3"

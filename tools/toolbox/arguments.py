@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ToolError
+from .tool_schema import JsonSchema
 
 _NAMES = {
     "string": "a string",
@@ -19,7 +20,7 @@ _NAMES = {
 }
 
 
-def check_arguments(schema: Mapping[str, Any], arguments: object) -> dict[str, Any]:
+def check_arguments(schema: JsonSchema, arguments: object) -> dict[str, object]:
     """The arguments as the schema wants them.
 
     Understands the subset that tools use: type, properties, required, items, enum, minimum, maximum,
@@ -37,11 +38,11 @@ def check_arguments(schema: Mapping[str, Any], arguments: object) -> dict[str, A
 
 
 def _object(
-    schema: Mapping[str, Any], value: Mapping[Any, Any], where: str, problems: list[str]
-) -> dict[str, Any]:
-    properties: Mapping[str, Any] = schema.get("properties", {})
+    schema: JsonSchema, value: Mapping[Any, Any], where: str, problems: list[str]
+) -> dict[str, object]:
+    properties = schema.get("properties", {})
     required = schema.get("required", ())
-    result: dict[str, Any] = {}
+    result: dict[str, object] = {}
     for name in required:
         if value.get(name) is None:
             problems.append(f"missing argument {where}{name}")
@@ -55,7 +56,7 @@ def _object(
     return result
 
 
-def _value(schema: Mapping[str, Any], value: Any, where: str, problems: list[str]) -> Any:
+def _value(schema: JsonSchema, value: Any, where: str, problems: list[str]) -> Any:
     kind = schema.get("type")
     value = _coerce(kind, value)
     if not _is(kind, value):
@@ -69,8 +70,8 @@ def _value(schema: Mapping[str, Any], value: Any, where: str, problems: list[str
         if "maximum" in schema and value > schema["maximum"]:
             problems.append(f"{where} must be at most {schema['maximum']}, not {value}")
     if kind == "array":
-        if len(value) < schema.get("minItems", 0):
-            problems.append(f"{where} must hold at least {schema['minItems']} item(s)")
+        if len(value) < (least := schema.get("minItems", 0)):
+            problems.append(f"{where} must hold at least {least} item(s)")
         items = schema.get("items", {})
         return [_value(items, item, f"{where}[{n}]", problems) for n, item in enumerate(value)]
     if kind == "object":
@@ -130,7 +131,7 @@ def _describe(value: Any) -> str:
             return type(value).__name__
 
 
-def _signature(schema: Mapping[str, Any]) -> str:
+def _signature(schema: JsonSchema) -> str:
     required = schema.get("required", ())
     parts = [
         f"{name}{'' if name in required else '?'}: {item.get('type', 'any')}"

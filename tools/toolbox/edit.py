@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from ..errors import ToolError
 from ..workspace import Workspace
@@ -52,12 +51,23 @@ def edit_tool(files: Files) -> Tool:
     )
 
 
-def _edit_file(files: Files, arguments: Mapping[str, Any]) -> ToolResult:
+class Replacement(TypedDict):
+    oldText: str
+    newText: str
+    replaceAll: NotRequired[bool]
+
+
+class EditArguments(TypedDict):
+    path: str
+    edits: list[Replacement]
+
+
+def _edit_file(files: Files, arguments: EditArguments) -> ToolResult:
     place, before = files.read(arguments["path"])
     files.check_may_write(place)
     old = TextFile.decode(before, place.path)
     new = old
-    edits: list[Mapping[str, Any]] = arguments["edits"]
+    edits = arguments["edits"]
     for number, edit in enumerate(edits, 1):
         try:
             new = replace_text(new, edit["oldText"], edit["newText"], bool(edit.get("replaceAll")))

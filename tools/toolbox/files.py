@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from ..errors import ToolError
 from ..excerpt import clip_line
@@ -23,12 +23,23 @@ MAX_WINDOW_CHARS = 30_000
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class FileChange:
     """One file as an editing call found it and left it; None: it did not exist."""
 
     path: str
     before: bytes | None
     after: bytes | None
+
+
+class ReadArguments(TypedDict):
+    path: str
+    startLine: NotRequired[int]
+    endLine: NotRequired[int]
+
+
+class WriteArguments(TypedDict):
+    path: str
+    content: str
 
 
 class Files:
@@ -43,7 +54,7 @@ class Files:
         self.workspace = workspace
         self._logs = logs or OutputLog(None)
         self._may_write = may_write
-        self._history: list[Change] = []
+        self._history: list[FileChange] = []
 
     @property
     def sandbox(self) -> Sandbox:
@@ -73,13 +84,13 @@ class Files:
             self.sandbox.write_bytes(place.real, data)
         except OSError as error:
             raise ToolError(f"cannot write {place.path}: {error.strerror or error}") from error
-        self._history.append(Change(place.real, before, data))
+        self._history.append(FileChange(place.real, before, data))
 
     def check_may_write(self, place: Location) -> None:
         if not (self._may_write(place.path) and self._may_write(place.real)):
             raise ToolError(f"this role may not write {place.path}; it may write test files only")
 
-    def undo(self) -> Change:
+    def undo(self) -> FileChange:
         """Take back the last write. Raises: ToolError when there is none, or the file changed since."""
         if not self._history:
             raise ToolError("there is no edit to undo")
@@ -149,8 +160,8 @@ class Files:
             ),
         ]
 
-    def _read_file(self, arguments: Mapping[str, Any]) -> ToolResult:
-        path: str = arguments["path"]
+    def _read_file(self, arguments: ReadArguments) -> ToolResult:
+        path = arguments["path"]
         if path.startswith("log:"):
             name, data = path, self._logs.read(path[4:], MAX_FILE_BYTES)
         else:
@@ -159,8 +170,8 @@ class Files:
         file = TextFile.decode(data, name)
         return ToolResult(window(name, file, arguments.get("startLine"), arguments.get("endLine")))
 
-    def _write_file(self, arguments: Mapping[str, Any]) -> ToolResult:
-        content: str = arguments["content"]
+    def _write_file(self, arguments: WriteArguments) -> ToolResult:
+        content = arguments["content"]
         place = locate(self.sandbox, arguments["path"])
         self.check_may_write(place)
         if place.kind == "missing":
@@ -182,7 +193,7 @@ class Files:
             text += f"\nwarning: it does not parse. {show_fault(fault, file.text)}"
         return ToolResult(text)
 
-    def _undo(self, arguments: Mapping[str, Any]) -> ToolResult:
+    def _undo(self, arguments: object) -> ToolResult:
         change = self.undo()
         return ToolResult(f"{'removed' if change.before is None else 'restored'} {change.path}")
 

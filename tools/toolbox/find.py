@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import difflib
 import posixpath
-from collections.abc import Mapping
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from ..errors import SandboxError, ToolError
 from .files import Files
@@ -43,9 +42,14 @@ def find_tool(files: Files) -> Tool:
     )
 
 
-def _find_files(files: Files, arguments: Mapping[str, Any]) -> ToolResult:
+class FindArguments(TypedDict):
+    pattern: str
+    path: NotRequired[str]
+
+
+def _find_files(files: Files, arguments: FindArguments) -> ToolResult:
     root = str(files.sandbox.root)
-    pattern: str = arguments["pattern"].strip().removeprefix(root.rstrip("/") + "/")
+    pattern = arguments["pattern"].strip().removeprefix(root.rstrip("/") + "/")
     if not pattern or "\0" in pattern:
         raise ToolError("pattern is empty; give a part of the name or a glob")
     if pattern.startswith("/") or ".." in pattern.split("/") or len(pattern) > 1000:

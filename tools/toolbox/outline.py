@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from ..errors import ToolError
 from ..excerpt import clip_line, excerpt
@@ -146,7 +146,11 @@ def outline_tool(files: Files) -> Tool:
     )
 
 
-def _file_map(files: Files, arguments: Mapping[str, Any]) -> ToolResult:
+class OutlineArguments(TypedDict):
+    path: NotRequired[str]
+
+
+def _file_map(files: Files, arguments: OutlineArguments) -> ToolResult:
     place = locate(files.sandbox, arguments.get("path") or ".")
     if place.kind == "directory":
         return ToolResult(excerpt(_directory(files, place.real), _MAX_CHARS, head_share=0.8))

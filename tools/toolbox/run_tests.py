@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import NotRequired, Protocol, TypedDict
 
 from ..errors import ToolError
 from ..excerpt import clip_line, excerpt, printable
@@ -19,7 +19,7 @@ _MESSAGE_CHARS = 1500
 _OUTPUT_CHARS = 4000
 
 
-class TestRunner(Protocol):
+class RunsTests(Protocol):
     """What runs the project's tests; see `run_tests`."""
 
     __test__ = False
@@ -38,7 +38,7 @@ class TestRunner(Protocol):
         ...
 
 
-def tests_tool(workspace: Workspace, runner: TestRunner, logs: OutputLog) -> Tool:
+def tests_tool(workspace: Workspace, runner: RunsTests, logs: OutputLog) -> Tool:
     """The runTests tool."""
     return Tool(
         "runTests",
@@ -63,8 +63,13 @@ def tests_tool(workspace: Workspace, runner: TestRunner, logs: OutputLog) -> Too
     )
 
 
+class TestArguments(TypedDict):
+    tests: NotRequired[list[str]]
+    timeout: NotRequired[int]
+
+
 def _run_tests(
-    workspace: Workspace, runner: TestRunner, logs: OutputLog, arguments: Mapping[str, Any]
+    workspace: Workspace, runner: RunsTests, logs: OutputLog, arguments: TestArguments
 ) -> ToolResult:
     selection = [test.strip() for test in arguments.get("tests") or ()]
     for test in selection:
@@ -74,8 +79,7 @@ def _run_tests(
     comparison = runner.against_base(report, partial=bool(selection))
     name = logs.save("tests", _whole_output(report))
     text = describe(report, comparison, log=f"readFile log:{name}" if name else None)
-    data: dict[str, Any] = {"report": report, "comparison": comparison, "selection": tuple(selection)}
-    return ToolResult(text, data=data)
+    return ToolResult(text, data={"report": report, "comparison": comparison, "selection": tuple(selection)})
 
 
 def _whole_output(report: TestReport) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from ..errors import ToolError
 from ..excerpt import clip_line
@@ -95,8 +95,16 @@ def search_tool(files: Files) -> Tool:
     )
 
 
-def _search(files: Files, arguments: Mapping[str, Any]) -> ToolResult:
-    query: str = arguments["query"].strip("\n")
+class SearchArguments(TypedDict):
+    query: str
+    mode: NotRequired[str]
+    path: NotRequired[str]
+    glob: NotRequired[str]
+    ignoreCase: NotRequired[bool]
+
+
+def _search(files: Files, arguments: SearchArguments) -> ToolResult:
+    query = arguments["query"].strip("\n")
     if not query.strip():
         raise ToolError("query is empty")
     if len(query) > 2000 or len(arguments.get("glob") or "") > 1000 or "\0" in query:

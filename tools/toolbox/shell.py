@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from ..errors import ToolError
 from ..excerpt import excerpt, printable
@@ -80,14 +80,19 @@ def shell_tool(
     )
 
 
+class ShellArguments(TypedDict):
+    command: str
+    timeout: NotRequired[int]
+
+
 def _shell(
     workspace: Workspace,
     logs: OutputLog,
-    arguments: Mapping[str, Any],
+    arguments: ShellArguments,
     scratch: bool,
     left_s: float | None,
 ) -> ToolResult:
-    command: str = arguments["command"]
+    command = arguments["command"]
     if not command.strip():
         raise ToolError("command is empty")
     if "\0" in command:

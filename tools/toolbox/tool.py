@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SweAgentError, ToolError
+from .tool_schema import JsonSchema, ToolSchema
 
 if TYPE_CHECKING:
     from ..workspace import Workspace
@@ -20,32 +21,31 @@ class ToolResult:
     text: str
     """What the model sees; never empty; bounded head and tail."""
     ok: bool = True
-    data: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    data: Mapping[str, object] = field(default_factory=dict[str, object])
     """What the orchestrator sees and the model does not (a TestReport, the finish message)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """One entry of a toolbox. `run` takes the parsed arguments; it checks them itself."""
+    """One entry of a toolbox. `run` takes the arguments as `check_arguments` leaves them: as `parameters` says."""
 
     name: str
     """Wire name, camelCase after the card: readFile, writeFile, runTests, ..."""
     description: str
-    parameters: Mapping[str, Any]
-    """JSON schema of the arguments (type object, additionalProperties false)."""
-    run: Callable[[Mapping[str, Any]], ToolResult]
+    parameters: JsonSchema
+    """Schema of the arguments (type object, additionalProperties false)."""
+    run: Callable[[Any], ToolResult]
     mutates: bool = False
     """May change the working tree."""
 
     @property
-    def schema(self) -> dict[str, Any]:
-        """The OpenAI function shape: {type, function {name, description, parameters}}."""
+    def schema(self) -> ToolSchema:
         return {
             "type": "function",
             "function": {
                 "name": self.name,
                 "description": self.description,
-                "parameters": dict(self.parameters),
+                "parameters": {**self.parameters},
             },
         }
 
@@ -55,8 +55,8 @@ class ToolPlugin:
     """A tool that an installed package offers (entry point `swe_agent.tools`, named as the model calls it)."""
 
     description: str
-    parameters: Mapping[str, Any]
-    """JSON schema of the arguments; what does not fit it never reaches `run`."""
+    parameters: JsonSchema
+    """Schema of the arguments; what does not fit it never reaches `run`."""
     run: Callable[[Workspace, Mapping[str, Any]], ToolResult]
     """On the role's workspace. Raise ToolError for what the model did wrong."""
     mutates: bool = False
@@ -65,7 +65,7 @@ class ToolPlugin:
     def on(self, workspace: Workspace, name: str) -> Tool:
         """The tool on a workspace. What else it raises is told to the model as its failure."""
 
-        def run(arguments: Mapping[str, Any]) -> ToolResult:
+        def run(arguments: Mapping[str, object]) -> ToolResult:
             try:
                 return self.run(workspace, arguments)
             except SweAgentError:

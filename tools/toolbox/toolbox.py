@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from ..errors import PatchError, SandboxError, ToolError
 from ..excerpt import excerpt
@@ -18,10 +17,11 @@ from .edit import edit_tool
 from .files import Files
 from .find import find_tool
 from .outline import outline_tool
-from .run_tests import TestRunner, tests_tool
+from .run_tests import RunsTests, tests_tool
 from .search import search_tool
 from .shell import OutputLog, shell_tool
 from .tool import Tool, ToolResult
+from .tool_schema import ToolSchema
 
 NAMES = (
     "readFile",
@@ -49,7 +49,7 @@ class Toolbox:
     def __init__(
         self,
         workspace: Workspace,
-        runner: TestRunner | None,
+        runner: RunsTests | None,
         *,
         allowed: Collection[str],
         may_write: Callable[[str], bool] = lambda path: True,
@@ -90,11 +90,11 @@ class Toolbox:
         """Name → tool, in the order offered."""
 
     @cached_property
-    def schemas(self) -> list[dict[str, Any]]:
-        """The tools as OpenAI function schemas; the same bytes for the same tools, so prompts stay cached."""
+    def schemas(self) -> list[ToolSchema]:
+        """The tools as they are offered; the same bytes for the same tools, so prompts stay cached."""
         return [tool.schema for tool in self.tools.values()]
 
-    def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
+    def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
         """Carry out one call. What the model did wrong comes back as `ok=False` with what to do instead.
 
         Raises: SandboxError when the sandbox failed.
@@ -138,7 +138,7 @@ def _half_character(value: object, where: str = "the arguments") -> str | None:
 
 
 def _diff_tool(workspace: Workspace, logs: OutputLog) -> Tool:
-    def run(arguments: Mapping[str, Any]) -> ToolResult:
+    def run(arguments: Mapping[str, object]) -> ToolResult:
         try:
             patch = workspace.diff()
         except SandboxError as error:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .chunk import Change, Chunk, SourceFile
+
+if TYPE_CHECKING:
+    from .shapes import Found, Job
 
 
 class Candidate(NamedTuple):
@@ -15,11 +18,10 @@ class Candidate(NamedTuple):
     line: int
     gained: int = 0
 
-    def job(self, number: int, limit: float, first: float) -> dict[str, Any]:
-        """What a worker is sent. `limit`: processor seconds; `first`: those of the failing tests."""
+    def job(self, number: int, limit: float, first: float) -> Job:
         return {
             "id": number,
-            "edits": [[chunk.path, chunk.start, text] for chunk, text in self.texts],
+            "edits": [(chunk.path, chunk.start, text) for chunk, text in self.texts],
             "limit": limit,
             "first": first,
         }
@@ -45,7 +47,7 @@ class Candidate(NamedTuple):
                 out[chunk.path] = file.with_chunk(chunk, text)
         return out
 
-    def to_json(self, files: dict[str, SourceFile], rank: int) -> dict[str, Any]:
+    def to_json(self, files: dict[str, SourceFile], rank: int) -> Found:
         return {
             "rank": rank,
             "templates": list(self.templates),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _MOST_CHECKS = 60
 
 
-class Call(NamedTuple):
+class WrittenCall(NamedTuple):
     """A call as it is written. `names`: what its arguments read."""
 
     positional: List[str]
@@ -35,7 +35,7 @@ class Donors:
 
     def __init__(self, file: "SourceFile") -> None:
         self._lines = file.data.split(b"\n")
-        self.calls: Dict[str, List[Call]] = {}
+        self.calls: Dict[str, List[WrittenCall]] = {}
         self.checks: List[Check] = []
         self.exceptions: List[str] = []
         self.strings: List[str] = []
@@ -80,7 +80,7 @@ class Donors:
         if all(len(text) <= 60 and "\n" not in text for text in (*texts, *keywords.values())):
             reads = [*node.args, *(k.value for k in node.keywords)]
             self.calls.setdefault(name, []).append(
-                Call(texts, keywords, frozenset().union(*map(names_read, reads)), starred)
+                WrittenCall(texts, keywords, frozenset().union(*map(names_read, reads)), starred)
             )
 
     def _check(self, node: ast.stmt) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .candidate import Candidate, ordered
 from .chunk import Change, Chunk, SourceFile
 from .spectrum import Spectrum
 from .templates import Context, mutants
+
+if TYPE_CHECKING:
+    from .shapes import Hints
 
 _UNSEEN = 0.3
 """Suspicion of a line that no failing test reached."""
@@ -18,10 +21,10 @@ _UNSEEN = 0.3
 class Edits:
     """Makes candidates. `hints`: see `agents/offline/hints.py`."""
 
-    def __init__(self, files: Mapping[str, SourceFile], spectrum: Spectrum, hints: Mapping[str, Any]) -> None:
+    def __init__(self, files: Mapping[str, SourceFile], spectrum: Spectrum, hints: Hints) -> None:
         self.files = files
         self.spectrum = spectrum
-        self.hints = dict(hints)
+        self.hints = hints
         self.seen: set[tuple[tuple[str, int, bool], Change]] = set()
 
     def at_lines(self, lines: Sequence[tuple[str, int]]) -> list[Candidate]:

@@ -12,11 +12,14 @@ import select
 import socket
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Dict
+from typing import TYPE_CHECKING, Any, Dict, Mapping
 
 from . import guard
 from .suite import wall_of
 from .worker import fresh_run, kill_group, quiet
+
+if TYPE_CHECKING:
+    from .shapes import FreshJob, SentFreshJob, Traced
 
 Outcomes = Dict[str, str]
 
@@ -60,9 +63,9 @@ def _tell(link: socket.socket, number: int) -> None:
 
 
 def _child(
-    link: socket.socket, number: int, job: dict[str, Any], arguments: list[str], root: str, scratch: str
+    link: socket.socket, number: int, job: SentFreshJob, arguments: list[str], root: str, scratch: str
 ) -> None:
-    out: dict[str, Any] = {}
+    out: Mapping[str, object] = {}
     try:
         os.setsid()
         link.close()
@@ -84,11 +87,11 @@ def _child(
         os._exit(0)
 
 
-def _traced(job: dict[str, Any], arguments: list[str], root: str) -> dict[str, Any]:
+def _traced(job: FreshJob, arguments: list[str], root: str) -> Traced:
     """Localise by tracing a whole run: for tests that cannot even be collected."""
     from .localise import Spectrum, Tracer
 
-    real = {os.path.realpath(os.path.join(root, path)): path for path in job["trace"]}
+    real = {os.path.realpath(os.path.join(root, path)): path for path in job.get("trace", ())}
     names: dict[str, str | None] = {}
 
     def path_of(filename: str) -> str | None:
@@ -116,7 +119,7 @@ class FreshRuns:
         self.count = 0
 
     def run(
-        self, jobs: Sequence[dict[str, Any]], out_of_time: Callable[[], bool] = lambda: False
+        self, jobs: Sequence[FreshJob], out_of_time: Callable[[], bool] = lambda: False
     ) -> list[Any | None]:
         """Answers in the order of the jobs; None for a run that crashed, hung or was not started."""
         waiting = list(enumerate(jobs))

@@ -10,9 +10,12 @@ import math
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, TextIO, Tuple
+from typing import TYPE_CHECKING, Any, Mapping, TextIO, Tuple
 
 from .suite import Suite, Unit
+
+if TYPE_CHECKING:
+    from .shapes import Traced
 
 Line = Tuple[str, int]
 _TYPE_SAMPLES = 40
@@ -56,14 +59,14 @@ class Spectrum:
         total = len(self.failing)
         return {line: count / math.sqrt(total * (count + ep.get(line, 0))) for line, count in ef.items()}
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Traced:
         return {
-            "scores": [[path, line, score] for (path, line), score in sorted(self.scores().items())],
-            "types": [[path, line, names] for (path, line), names in sorted(self.types.items())],
+            "scores": [(path, line, score) for (path, line), score in sorted(self.scores().items())],
+            "types": [(path, line, names) for (path, line), names in sorted(self.types.items())],
             "attributes": self.attributes,
-            "units": [len(self.failing), len(self.passing)],
+            "units": (len(self.failing), len(self.passing)),
             "events": self.events,
-            "reached": [[test, sorted(lines)] for test, lines in sorted(self.reached.items())],
+            "reached": [(test, sorted(lines)) for test, lines in sorted(self.reached.items())],
         }
 
 
@@ -118,7 +121,7 @@ class Tracer:
                 self.journal.write(f"{line[0]}:{line[1]}\n")
                 self.journal.flush()
 
-    def types(self, path: str, code: Any, variables: dict[str, Any]) -> None:
+    def types(self, path: str, code: Any, variables: Mapping[str, object]) -> None:
         table = self.spectrum.types.setdefault((path, code.co_firstlineno), {})
         for name, value in variables.items():
             kinds = table.setdefault(name, [])

@@ -8,13 +8,14 @@ import select
 import socket
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Dict
+from typing import TYPE_CHECKING, cast
 
 from .suite import wall_of
 from .worker import kill_group
 
-Job = Dict[str, Any]
-Answer = Dict[str, Any]
+if TYPE_CHECKING:
+    from .shapes import Job, JobAnswer
+
 _REFORK = 400
 """Candidates after which a reused worker is replaced, against slowly collected state."""
 
@@ -67,7 +68,7 @@ class Pool:
         if slot in self.slots:
             self.slots.remove(slot)
 
-    def map(self, jobs: Iterator[Job], deadline: float) -> Iterator[tuple[Job, Answer]]:
+    def map(self, jobs: Iterator[Job], deadline: float) -> Iterator[tuple[Job, JobAnswer]]:
         """Answers as they come (not in order), until the jobs or the time run out."""
         exhausted = False
         while True:
@@ -121,13 +122,13 @@ class Pool:
             slot.deadline = 0.0  # dead before it got the job; the loop reports it
 
     @staticmethod
-    def _receive(slot: _Slot) -> Answer | None:
+    def _receive(slot: _Slot) -> JobAnswer | None:
         try:
             data = slot.link.recv(1 << 22)
             answer = json.loads(data) if data else None
         except (OSError, ValueError):
             return None
-        return answer if isinstance(answer, dict) else None
+        return cast("JobAnswer", answer) if isinstance(answer, dict) else None
 
     def restart(self) -> None:
         """Replace every worker."""

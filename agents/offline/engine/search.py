@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .candidate import Candidate, combined, ordered
 from .chunk import SourceFile
@@ -21,6 +21,9 @@ from .plan import Numbered, Pace, Plan, keep_first, nothing, per_effort
 from .pool import Pool
 from .rank import rank, telling
 from .spectrum import Spectrum
+
+if TYPE_CHECKING:
+    from .shapes import FreshJob, Job, JobAnswer, RepairRequest
 
 _BATCHES = (60, 120, 250, 500, 1000, 2000)
 """Lines that are looked at together."""
@@ -45,7 +48,7 @@ class Search:
         pace: Pace, pristine: Checkout,
     ) -> None:  # fmt: skip
         self.session = session
-        self.request: dict[str, Any] = session.request
+        self.request: RepairRequest = session.request
         self.files: dict[str, SourceFile] = session.files
         self.pool = pool
         self.spectrum = spectrum
@@ -134,7 +137,7 @@ class Search:
             limit = max(first, limit)
         taken = 0
 
-        def jobs() -> Iterator[dict[str, Any]]:
+        def jobs() -> Iterator[Job]:
             nonlocal taken
             for candidate in candidates:
                 if self.over:
@@ -159,7 +162,7 @@ class Search:
         self.screened_s += time.monotonic() - start
         return taken
 
-    def sort_in(self, number: int, candidate: Candidate, answer: dict[str, Any], again: bool) -> None:
+    def sort_in(self, number: int, candidate: Candidate, answer: JobAnswer, again: bool) -> None:
         """Where a warm worker's answer puts a candidate."""
         status, key = answer["status"], answer.get("key", str(number))
         self.tried += 1
@@ -169,7 +172,7 @@ class Search:
             self.confirm(number, candidate, key)
         elif status == "ok" and gained > 0:
             self.best = max(self.best, gained)
-            keep_first(self.improved, key, number, candidate._replace(gained=gained - answer["lost"]))
+            keep_first(self.improved, key, number, candidate._replace(gained=gained - answer.get("lost", 0)))
         elif status == "ok" and number <= _LEADERS:
             keep_first(self.leaders, key, number, candidate)
         elif status == "timeout" and answer.get("slow") and not again:
@@ -209,7 +212,7 @@ class Search:
         for number, candidate in found:
             self.accept(number, candidate, key or str(number))
 
-    def fresh_job(self, candidate: Candidate, keep: Sequence[str]) -> dict[str, Any]:
+    def fresh_job(self, candidate: Candidate, keep: Sequence[str]) -> FreshJob:
         targets = [*self.failing, *keep]
         if len(targets) > _MOST_IDS and all("::" in test for test in targets):
             targets = sorted({test.partition("::")[0] for test in targets})

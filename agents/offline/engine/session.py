@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import guard
 from .candidate import Candidate
@@ -27,6 +27,9 @@ from .swap import Swapper
 from .unittests import collect
 from .worker import Goal, Worker
 
+if TYPE_CHECKING:
+    from .shapes import Probe, RepairRequest, Result, Seen, Traced
+
 _NEIGHBOURS_S = 8.0
 """Processor seconds for the tests beside the failing ones."""
 _TRACE_S = 20.0
@@ -44,9 +47,9 @@ def nearest(others: list[int], failing: list[int], ids: list[str]) -> list[int]:
 
 
 class Session:
-    """Lives in the process that collects the tests. See `main` for the request's fields."""
+    """Lives in the process that collects the tests."""
 
-    def __init__(self, request: dict[str, Any], fresh: FreshRuns, workers: int, memory: int) -> None:
+    def __init__(self, request: RepairRequest, fresh: FreshRuns, workers: int, memory: int) -> None:
         self.request = request
         self.workers = workers
         self.memory = memory
@@ -58,7 +61,7 @@ class Session:
         self.deadline = self.started + request["time_limit_s"]
         self.files: dict[str, SourceFile] = {}
         self.judge_in_fork: Callable[[Candidate, float], bool] = lambda candidate, limit: False
-        self.result: dict[str, Any] = {"status": "error", "message": "", "plausible": [], "stats": {}}
+        self.result: Result = {"status": "error", "message": "", "plausible": [], "stats": {}}
 
     def load(self, paths: list[str]) -> None:
         for path in paths:
@@ -90,7 +93,7 @@ class Session:
         if self.request.get("soft", True):
             self._soften(suite)
         fence = guard.Fence(self.root, self.request["scratch"])
-        probe = in_child(lambda: self._probe(suite, failing, others, fence), 120.0)
+        probe: Probe | None = in_child(lambda: self._probe(suite, failing, others, fence), 120.0)
         if probe is None:  # not even the alarm gets through: a call that never returns to the interpreter
             probe = {
                 "failing": failing, "passing": [], "red": [[test, 0, 0] for test in failing], "green": [],
@@ -104,10 +107,10 @@ class Session:
         self._search(suite, swapper, fence, probe, ids)
 
     def _search(
-        self, suite: Suite, swapper: Swapper, fence: guard.Fence, probe: dict[str, Any], ids: list[str]
+        self, suite: Suite, swapper: Swapper, fence: guard.Fence, probe: Probe, ids: list[str]
     ) -> None:
         failing, passing = probe["failing"], probe["passing"]
-        seen = in_child(lambda: self._spectrum(suite, failing, passing, swapper), 120.0)
+        seen: Traced | None = in_child(lambda: self._spectrum(suite, failing, passing, swapper), 120.0)
         spectrum = Spectrum.of(seen or self._journaled(), self.files)
         spectrum.errors = list(probe["errors"])
         if spectrum.types:
@@ -115,7 +118,7 @@ class Session:
         suite.keep_parameters()
         red, green = ({Unit(*unit) for unit in probe[name]} for name in ("red", "green"))
         reached = {
-            test: {(path, line) for path, line in lines} for test, lines in (seen or {}).get("reached", ())
+            test: {(path, line) for path, line in lines} for test, lines in (seen["reached"] if seen else ())
         }
         goal = Goal(failing, passing, red, green, reached)
         pool = Pool(
@@ -139,14 +142,16 @@ class Session:
         finally:
             pool.close()
         search.report()
-        self.result["stats"].update(
-            mode="reuse" if probe["reuse"] else "fork", forks=pool.forks, deaths=pool.deaths
-        )
+        stats = self.result["stats"]
+        stats["mode"] = "reuse" if probe["reuse"] else "fork"
+        stats["forks"], stats["deaths"] = pool.forks, pool.deaths
 
     def without_collection(self) -> None:
         """The failing tests cannot be collected: a fault at import time. Every candidate is a fresh run."""
         names = list(self.request["failing"])
-        seen = self.fresh.run([{"arguments": names, "trace": self.request["editable"], "limit": 60.0}])[0]
+        seen = self.fresh.run(
+            [{"arguments": names, "overrides": {}, "trace": self.request["editable"], "limit": 60.0}]
+        )[0]
         if not seen or not seen["scores"]:
             self.result["status"] = "not-collected"
             self.result["message"] = (
@@ -183,9 +188,7 @@ class Session:
         for path, functions in by_path.items():
             soften(path, functions)
 
-    def _probe(
-        self, suite: Suite, failing: list[int], others: list[int], fence: guard.Fence
-    ) -> dict[str, Any]:
+    def _probe(self, suite: Suite, failing: list[int], others: list[int], fence: guard.Fence) -> Probe:
         """Run the failing tests twice and their neighbours once on the unchanged code."""
         fence.install()
         fence.learning = True
@@ -241,9 +244,7 @@ class Session:
                 return False
         return all(suite.bounded(test, 10.0).passed for test in passing)
 
-    def _spectrum(
-        self, suite: Suite, failing: list[int], passing: list[int], swapper: Swapper
-    ) -> dict[str, Any]:
+    def _spectrum(self, suite: Suite, failing: list[int], passing: list[int], swapper: Swapper) -> Traced:
         start = time.process_time()
         with open(self._journal, "w", encoding="utf-8") as journal:
             spectrum = localise(
@@ -260,26 +261,24 @@ class Session:
     def _journal(self) -> str:
         return os.path.join(self.request["scratch"], "lines.txt")
 
-    def _journaled(self) -> dict[str, Any]:
+    def _journaled(self) -> Seen:
         """The lines that a run which never came back had reached."""
-        lines: list[list[Any]] = []
+        lines: list[tuple[str, int, float]] = []
         try:
             with open(self._journal, encoding="utf-8") as handle:
                 for entry in handle.read().rpartition("\n#\n")[2].splitlines():
                     path, _, line = entry.rpartition(":")
                     if line.isdigit():
-                        lines.append([path, int(line), 1.0])
+                        lines.append((path, int(line), 1.0))
         except OSError:
             pass
         return {"scores": lines, "types": [], "attributes": {}}
 
 
 def main(request_path: str) -> int:
-    """Run a request. Its fields: root, failing (test ids), editable and tracked (paths), time_limit_s, k,
-    effort (candidates), seed, workers, hints {files, functions, lines, words}, issue (text), arguments (for pytest), tops (folders, relative
-    to the root, that unittest imports tests from), scratch, result."""
+    """Run a `RepairRequest`, read from a file; the `Result` goes to the file that it names."""
     with open(request_path, encoding="utf-8") as handle:
-        request = json.load(handle)
+        request: RepairRequest = json.load(handle)
     if sys.version_info < (3, 8):
         message = f"the search needs Python 3.8 or newer, and the tests run with {sys.version.split()[0]}"
         _write(request, {"status": "old-python", "message": message, "plausible": [], "stats": {}})
@@ -338,7 +337,7 @@ def main(request_path: str) -> int:
         os._exit(0)
 
 
-def _write(request: dict[str, Any], result: dict[str, Any]) -> None:
+def _write(request: RepairRequest, result: Result) -> None:
     part = request["result"] + ".part"
     with open(part, "w", encoding="utf-8") as handle:
         json.dump(result, handle)

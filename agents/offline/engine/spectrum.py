@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Sequence, Tuple
+from typing import TYPE_CHECKING, Sequence, Tuple
 
 from .at_import import lines_behind
 from .chunk import Chunk, SourceFile
+
+if TYPE_CHECKING:
+    from .shapes import Hints, Seen
 
 Line = Tuple[str, int]
 
@@ -24,7 +27,7 @@ class Spectrum:
         """Names of the exceptions that ended the failing tests."""
 
     @classmethod
-    def of(cls, seen: dict[str, Any] | None, files: dict[str, SourceFile]) -> Spectrum:
+    def of(cls, seen: Seen | None, files: dict[str, SourceFile]) -> Spectrum:
         """From a child's answer; flat over all loaded files when it did not come to an end."""
         if not seen or not seen["scores"]:
             flat = {
@@ -38,7 +41,7 @@ class Spectrum:
         types = {(path, line): names for path, line, names in seen["types"]}
         return cls(scores, types, seen["attributes"])
 
-    def steer(self, hints: dict[str, Any], files: dict[str, SourceFile]) -> None:
+    def steer(self, hints: Hints, files: dict[str, SourceFile]) -> None:
         """Raise what the issue names: lines of a traceback, files, functions."""
         lines = {(path, line) for path, line in hints.get("lines", ())}
         functions, paths = set(hints.get("functions", ())), set(hints.get("files", ()))

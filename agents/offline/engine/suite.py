@@ -198,7 +198,7 @@ def told(item: Any, error: BaseException | None) -> None:
             item.ihook.pytest_runtest_makereport(item=item, call=seen)
 
 
-def _copied(table: dict[str, Any]) -> dict[str, Any]:
+def _copied(table: dict[str, object]) -> dict[str, object]:
     out = {}
     for key, value in table.items():
         try:

@@ -16,12 +16,15 @@ import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence, Set
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import guard
 from .chunk import Chunk, SourceFile
 from .suite import Stop, Suite, Unit
 from .swap import NeedsFreshImport, Swapper, restore
+
+if TYPE_CHECKING:
+    from .shapes import Job, JobAnswer
 
 
 class Goal:
@@ -85,7 +88,7 @@ class Worker:
                 if answer["status"] == "timeout" and self.reuse:
                     os._exit(0)  # a test torn off in the middle leaves fixtures half set up
 
-    def forked(self, job: dict[str, Any]) -> dict[str, Any] | None:
+    def forked(self, job: Job) -> JobAnswer | None:
         """The same in a grandchild, when tests cannot be repeated in one process."""
         pid = os.fork()
         if pid == 0:
@@ -94,9 +97,9 @@ class Worker:
         _, status = os.waitpid(pid, 0)
         return None if status == 0 else {"id": job["id"], "status": "crash"}
 
-    def answer(self, job: dict[str, Any]) -> dict[str, Any]:
+    def answer(self, job: Job) -> JobAnswer:
         start = time.perf_counter()
-        out: dict[str, Any] = {"id": job["id"], "status": "ok", "passed": False, "gained": 0, "lost": 0}
+        out: JobAnswer = {"id": job["id"], "status": "ok", "passed": False, "gained": 0, "lost": 0}
         undo: list[Any] = []
         try:
             chunks: list[Chunk] = []
@@ -136,7 +139,7 @@ class Worker:
         out["seconds"] = time.perf_counter() - start
         return out
 
-    def judge(self, out: dict[str, Any], passing: Sequence[int], limit: float) -> None:
+    def judge(self, out: JobAnswer, passing: Sequence[int], limit: float) -> None:
         """Failing tests first; stop where nothing gets better; then `passing`, within `limit` seconds."""
         seen: dict[Unit, bool] = {}
         bad = idle = 0
@@ -176,7 +179,7 @@ def code_bytes(code: Any) -> bytes:
     return digest.digest()
 
 
-def send(link: socket.socket, answer: dict[str, Any]) -> None:
+def send(link: socket.socket, answer: JobAnswer) -> None:
     try:
         link.send(json.dumps(answer).encode())
     except OSError:

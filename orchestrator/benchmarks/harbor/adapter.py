@@ -10,7 +10,7 @@ from ....tools.errors import UsageError
 from ..contract import Benchmark, Files, TaskSource, make_repository, safe_name
 from ..directories import read_tree
 from ..instance import Instance
-from ..sealed import Evaluation, Gold
+from ..sealed import Gold, SealedGold
 from .dockerfile import Copy, NativeImage, NotNative, native_image
 from .task import HarborTask, read_task, unsolvable
 
@@ -52,7 +52,7 @@ class Harbor(Benchmark):
             f"{self.name}/{name}",
             base,
             task.instruction(task.steps[0] if task.steps else None),
-            Evaluation(identity, Gold()),
+            SealedGold(identity, Gold()),
             benchmark=self.name,
             recipe=recipe,
             judge="harbor",

@@ -109,7 +109,7 @@ class AgentTable(_Phase):
     user: str | int | None = None
 
 
-class Verifier(_Phase):
+class VerifierPhase(_Phase):
     timeout_sec: float = 600.0
     env: dict[str, str] = Field(default_factory=dict)
     user: str | int | None = None
@@ -159,7 +159,7 @@ class Solution(_Table):
 class TaskStep(_Table):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$")]
     agent: AgentTable = Field(default_factory=AgentTable)
-    verifier: Verifier = Field(default_factory=Verifier)
+    verifier: VerifierPhase = Field(default_factory=VerifierPhase)
     min_reward: float | dict[str, float] | None = None
     healthcheck: Healthcheck | None = None
     artifacts: list[ArtifactEntry] = Field(default_factory=list)
@@ -190,7 +190,7 @@ class TaskConfig(_Table):
     metadata: dict[str, Any] = Field(default_factory=dict)
     environment: Environment = Field(default_factory=Environment)
     agent: AgentTable = Field(default_factory=AgentTable)
-    verifier: Verifier = Field(default_factory=Verifier)
+    verifier: VerifierPhase = Field(default_factory=VerifierPhase)
     solution: Solution = Field(default_factory=Solution)
     multi_step_reward_strategy: Literal["mean", "final"] | None = None
     steps: list[TaskStep] = Field(default_factory=list)

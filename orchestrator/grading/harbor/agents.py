@@ -81,7 +81,7 @@ class Oracle:
 
 
 @dataclass(frozen=True, slots=True)
-class Patched:
+class PredictedPatch:
     """Puts a prediction's files in place; the patch is applied here, so the box needs no git."""
 
     patch: str

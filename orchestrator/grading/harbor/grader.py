@@ -24,7 +24,7 @@ from ..grading import Verdict
 from ..mirror import find_mirror
 from ..official import docker_error
 from ..predictions import Prediction
-from .agents import Noop, Oracle, Patched, TrialAgent
+from .agents import Noop, Oracle, PredictedPatch, TrialAgent
 from .box import Box
 from .container_box import ContainerBox
 from .native_box import NativeBox
@@ -74,7 +74,7 @@ class HarborGrader:
     def _agent(self, instance: Instance, prediction: Prediction) -> TrialAgent:
         if prediction.probe:
             return Oracle() if prediction.agent == "oracle" else Noop()
-        return Patched(prediction.patch, find_mirror(instance.repo, self._options.mirrors))
+        return PredictedPatch(prediction.patch, find_mirror(instance.repo, self._options.mirrors))
 
     def _open(self, task: HarborTask, context: Path, environment: Environment, offline: bool) -> Box:
         label, env = f"harbor {task.name}", resolved_env(environment.env)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...benchmarks.harbor.schema import Environment, Healthcheck, TaskStep, Verifier
+from ...benchmarks.harbor.schema import Environment, Healthcheck, TaskStep, VerifierPhase
 from ...benchmarks.harbor.task import HarborTask, resolved_env
 from .agents import TrialAgent
 from .artifacts import all_artifacts, collect, hand_over
@@ -189,7 +189,7 @@ class _Run:
             box.close()
 
     def _verify(self, box: Box, step: TaskStep | None, directory: Path, *, bundled: bool) -> Rewards:
-        whole, own = self._task.config.verifier, step.verifier if step else Verifier()
+        whole, own = self._task.config.verifier, step.verifier if step else VerifierPhase()
         timeout = own.timeout_sec if "timeout_sec" in own.model_fields_set else whole.timeout_sec
         return verify(
             box,

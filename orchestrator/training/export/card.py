@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from .manifest import Manifest
 
 TRAINERS = {
     "sft": "SFTTrainer(assistant_only_loss=True); the chat template must mark generations",
@@ -21,7 +21,7 @@ TRAINERS = {
 }
 
 
-def card(manifest: dict[str, Any]) -> str:
+def card(manifest: Manifest) -> str:
     """Markdown with the YAML head that the Hugging Face Hub reads."""
     tables = [name for name in manifest["files"] if name.count("/") == 1 and name.endswith("/train.jsonl")]
     lines = ["---", "pretty_name: swe-agent trajectories", "tags:", "- code", "- agent", "- trajectories"]

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from .... import __version__
 from ....tools.errors import ExportError
@@ -20,6 +19,7 @@ from ..rewards.recompute import recompute
 from . import executed, imitation, preference, reinforcement, verifier
 from .atif import atif
 from .card import card
+from .manifest import Manifest
 from .options import FORMATS, ExportOptions, Tally
 from .predictions import PredictionWriter
 from .redact import Redactor
@@ -54,7 +54,7 @@ class Exported:
     """What an export came to."""
 
     folder: Path
-    manifest: dict[str, Any]
+    manifest: Manifest
 
     @property
     def rows(self) -> dict[str, int]:
@@ -103,7 +103,7 @@ def _write(
     out: Path,
     options: ExportOptions,
     losses: Sequence[str],
-) -> dict[str, Any]:
+) -> Manifest:
     writers = {kind: RowWriter(kind, out / kind, options) for kind in formats if kind in MAKERS}
     predictions = PredictionWriter(out / "preds") if "preds" in formats else None
     copies = RowFile(out / "trajectories.jsonl")
@@ -136,7 +136,7 @@ def _write(
     tallies: dict[str, Tally] = {kind: writer.tally for kind, writer in writers.items()}
     if predictions is not None:
         tallies["preds"] = predictions.tally
-    manifest = {
+    manifest: Manifest = {
         "schema": EXPORT_SCHEMA,
         "record_schema": SCHEMA,
         "generator": f"swe-agent {__version__}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from ..rewards.function import RewardFunction
 from ..rewards.spec import RewardSpec
@@ -45,7 +45,7 @@ class ExportOptions:
     include_offline: bool = False
     allow_benchmark: bool = False
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return {
             "only": self.only,
             "reward": self.reward.name,

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 from ...record.schema import Trajectory
+from .manifest import FileEntry
 from .options import Tally
 
 FINISHED = frozenset({None, 1, 6, 7, 8, 130, 143})
@@ -61,7 +61,7 @@ class PredictionWriter:
         self._dict.write(data)
         self._hashes[0].update(data)
 
-    def close(self) -> dict[str, dict[str, Any]]:
+    def close(self) -> dict[str, FileEntry]:
         self._put_dict(b"\n}\n")
         self._dict.close()
         self._lines.close()

@@ -11,7 +11,24 @@ from typing import Any
 from ....tools.errors import ExportError, RecordError
 from ...record.trajectory_file import load
 from .export import EXPORT_SCHEMA, MANIFEST
+from .manifest import FileEntry, Manifest
 from .redact import Redactor
+from .row_shapes import (
+    AcecoderRow,
+    CompletionRow,
+    CureRow,
+    DpoRow,
+    GrpoRow,
+    KtoRow,
+    OrmRow,
+    PredictionRow,
+    PrmRow,
+    RewardRow,
+    RolloutRow,
+    SftRow,
+    TokenRow,
+    WithTools,
+)
 
 PROBLEMS = 20
 """Problems named before the rest is only counted."""
@@ -27,7 +44,7 @@ def verify(folder: Path) -> dict[str, int]:
     return {name: file["rows"] for name, file in manifest["files"].items()}
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def _manifest(folder: Path) -> Manifest:
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -41,7 +58,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _problems(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
+def _problems(folder: Path, manifest: Manifest) -> Iterator[str]:
     for name, file in manifest["files"].items():
         path = folder / name
         if not path.is_file():
@@ -54,7 +71,7 @@ def _problems(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
             yield f"{path.relative_to(folder)} is not in the manifest"
 
 
-def _file(name: str, path: Path, file: dict[str, Any]) -> Iterator[str]:
+def _file(name: str, path: Path, file: FileEntry) -> Iterator[str]:
     digest = hashlib.sha256()
     rows = 0
     kind = name.split("/")[0]
@@ -115,25 +132,25 @@ def _answer(messages: Any, what: str) -> Iterator[str]:
         yield f"{what} is not one assistant message"
 
 
-def _tools(row: dict[str, Any]) -> Iterator[str]:
+def _tools(row: WithTools) -> Iterator[str]:
     if not isinstance(row["tools"], str) or not isinstance(json.loads(row["tools"]), list):
         yield "tools is not a JSON string of a list"
 
 
-def _sft(row: dict[str, Any]) -> Iterator[str]:
+def _sft(row: SftRow) -> Iterator[str]:
     yield from _conversation(row["messages"], "messages")
     yield from _tools(row)
     if not isinstance(row["metadata"], str):
         yield "metadata is not a JSON string"
 
 
-def _sft_pc(row: dict[str, Any]) -> Iterator[str]:
+def _sft_pc(row: CompletionRow) -> Iterator[str]:
     yield from _conversation(row["prompt"], "prompt")
     yield from _answer(row["completion"], "completion")
     yield from _tools(row)
 
 
-def _tokens(row: dict[str, Any]) -> Iterator[str]:
+def _tokens(row: TokenRow) -> Iterator[str]:
     ids, labels = row["input_ids"], row["labels"]
     if len(ids) != len(labels):
         yield f"{len(ids)} input_ids and {len(labels)} labels"
@@ -143,7 +160,7 @@ def _tokens(row: dict[str, Any]) -> Iterator[str]:
         yield "nothing enters the loss"
 
 
-def _dpo(row: dict[str, Any]) -> Iterator[str]:
+def _dpo(row: DpoRow) -> Iterator[str]:
     yield from _conversation(row["prompt"], "prompt")
     yield from _answer(row["chosen"], "chosen")
     yield from _answer(row["rejected"], "rejected")
@@ -152,13 +169,13 @@ def _dpo(row: dict[str, Any]) -> Iterator[str]:
         yield f"the margin is {row['margin']}"
 
 
-def _kto(row: dict[str, Any]) -> Iterator[str]:
+def _kto(row: KtoRow) -> Iterator[str]:
     yield from _sft_pc(row)
     if not isinstance(row["label"], bool):
         yield "label is not a bool"
 
 
-def _reward(row: dict[str, Any]) -> Iterator[str]:
+def _reward(row: RewardRow) -> Iterator[str]:
     yield from _conversation(row["chosen"], "chosen")
     yield from _conversation(row["rejected"], "rejected")
     yield from _tools(row)
@@ -166,34 +183,35 @@ def _reward(row: dict[str, Any]) -> Iterator[str]:
         yield f"the margin is {row['margin']}"
 
 
-def _orm(row: dict[str, Any]) -> Iterator[str]:
+def _orm(row: OrmRow) -> Iterator[str]:
     yield from _conversation(row["prompt"], "prompt")
     yield from _answer(row["completion"], "completion")
     if row["completion"][0]["content"] != ("YES" if row["label"] else "NO"):
         yield "the completion is not what the label says"
 
 
-def _prm(row: dict[str, Any]) -> Iterator[str]:
-    columns = ("completions", "labels", "values", "rewards", "advantages")
-    if len({len(row[name]) for name in columns}) != 1:
-        yield f"{', '.join(columns)} differ in length"
+def _prm(row: PrmRow) -> Iterator[str]:
+    columns = (row["completions"], row["labels"], row["values"], row["rewards"], row["advantages"])
+    if len({len(column) for column in columns}) != 1:
+        yield "completions, labels, values, rewards, advantages differ in length"
 
 
-def _grpo(row: dict[str, Any]) -> Iterator[str]:
+def _grpo(row: GrpoRow) -> Iterator[str]:
     yield from _conversation(row["prompt"], "prompt")
     if not isinstance(row["fail_to_pass"], list) or not isinstance(json.loads(row["test_files"]), dict):
         yield "fail_to_pass is not a list, or test_files not the JSON of an object"
 
 
-def _rollouts(row: dict[str, Any]) -> Iterator[str]:
-    lengths = {len(row[key]) for key in ("completion_ids", "env_mask", "logprobs") if row[key] is not None}
+def _rollouts(row: RolloutRow) -> Iterator[str]:
+    columns = (row["completion_ids"], row["env_mask"], row["logprobs"])
+    lengths = {len(column) for column in columns if column is not None}
     if len(lengths) != 1:
         yield "completion_ids, env_mask and logprobs differ in length"
     if not isinstance(row["reward"], int | float):
         yield "the reward is not a number"
 
 
-def _acecoder(row: dict[str, Any]) -> Iterator[str]:
+def _acecoder(row: AcecoderRow) -> Iterator[str]:
     yield from _conversation(row["prompt"], "prompt")
     yield from _answer(row["chosen"], "chosen")
     yield from _answer(row["rejected"], "rejected")
@@ -201,19 +219,19 @@ def _acecoder(row: dict[str, Any]) -> Iterator[str]:
         yield f"{row['chosen_rate']} is chosen before {row['rejected_rate']}"
 
 
-def _cure(row: dict[str, Any]) -> Iterator[str]:
+def _cure(row: CureRow) -> Iterator[str]:
     yield from _conversation(row["prompt"], "prompt")
     yield from _answer(row["completion"], "completion")
     if not -1 <= row["reward"] <= 1:
         yield f"the reward is {row['reward']}"
 
 
-def _preds(row: dict[str, Any]) -> Iterator[str]:
+def _preds(row: PredictionRow) -> Iterator[str]:
     if not isinstance(row["model_patch"], str):
         yield "model_patch is not a str"
 
 
-_CHECKS: dict[str, Callable[[dict[str, Any]], Iterator[str]]] = {
+_CHECKS: dict[str, Callable[[Any], Iterator[str]]] = {
     "sft": _sft,
     "sft_pc": _sft_pc,
     "sft_tokens": _tokens,

@@ -12,8 +12,8 @@ import random
 from array import array
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
+from .manifest import FileEntry
 from .options import ExportOptions, Tally
 from .rows import Row, compact
 
@@ -46,7 +46,7 @@ class RowFile:
         self._file.write(data)
         self.rows += 1
 
-    def close(self) -> dict[str, Any]:
+    def close(self) -> FileEntry:
         self._file.close()
         return {"rows": self.rows, "columns": self.columns, "sha256": self._sha256.hexdigest()}
 
@@ -82,9 +82,9 @@ class RowWriter:
         if self.kind in SHUFFLED:
             self._labels[name].append(bool(row.label))
 
-    def close(self) -> dict[str, dict[str, Any]]:
-        """Finish the files. Returns file name → {rows, columns, sha256}."""
-        done: dict[str, dict[str, Any]] = {}
+    def close(self) -> dict[str, FileEntry]:
+        """Finish the files; each by its path within the export."""
+        done: dict[str, FileEntry] = {}
         for name, file in self._files.items():
             columns = list(self._columns)
             if self._spooled:

@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 from ....agents.roles import SINGLE, finish_tool
 from ....tools.testing.runner import TestRunner
 from ....tools.toolbox.tool import ToolResult
+from ....tools.toolbox.tool_schema import ToolSchema
 from ....tools.toolbox.toolbox import NAMES, Toolbox
 from ....tools.workspace import Workspace
 
@@ -22,7 +23,7 @@ ACTIONS = (*(name for name in NAMES if name in SINGLE.tools), FINISH)
 
 
 @cache
-def tool_schemas() -> list[dict[str, Any]]:
+def tool_schemas() -> list[ToolSchema]:
     """The tools as OpenAI function schemas, as `solve` sends them to its writers."""
     nothing, finish = cast(Workspace, None), finish_tool(SINGLE, lambda arguments: None)
     runner = cast(TestRunner, object())  # schemas depend on neither
@@ -32,7 +33,7 @@ def tool_schemas() -> list[dict[str, Any]]:
 class Actions:
     """Public methods are tools; each answers what the tool says."""
 
-    def _act(self, tool: str, arguments: Mapping[str, Any]) -> ToolResult:
+    def _act(self, tool: str, arguments: Mapping[str, object]) -> ToolResult:
         raise NotImplementedError
 
     def _tell(self, tool: str, **arguments: Any) -> str:

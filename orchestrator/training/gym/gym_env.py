@@ -9,12 +9,14 @@ run, 0 while something is broken), so that an episode's rewards sum to its final
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypedDict
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import NDArray
 
+from ....tools.toolbox.tool_schema import ToolSchema
 from .actions import ACTIONS, tool_schemas
 from .session import OUTPUT_CHARS, IssueSession
 from .task import IssueTask
@@ -42,7 +44,21 @@ class AnyText(spaces.Text):
         return hash(self.max_length)
 
 
-class IssueEnv(gymnasium.Env[dict[str, Any], dict[str, Any]]):
+class Observed(TypedDict):
+    issue: str
+    output: str
+    pass_rate: NDArray[np.float32]
+    steps_left: NDArray[np.int64]
+
+
+class Action(TypedDict):
+    tool: int
+    """Place in `ACTIONS`."""
+    arguments: str
+    """A JSON object."""
+
+
+class IssueEnv(gymnasium.Env[Observed, Action]):
     """Keyword arguments are the fields of `IssueTask`, plus `max_steps` and `reward`."""
 
     metadata = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012 - Gymnasium's own declaration
@@ -68,7 +84,7 @@ class IssueEnv(gymnasium.Env[dict[str, Any], dict[str, Any]]):
             max_steps=max_steps,
             reward=reward,
         )
-        self.observation_space = spaces.Dict(
+        self.observation_space = spaces.Dict(  # type: ignore[assignment]  # the same, spelled as a TypedDict
             {
                 "issue": AnyText(ISSUE_CHARS),
                 "output": AnyText(OUTPUT_CHARS),
@@ -76,15 +92,15 @@ class IssueEnv(gymnasium.Env[dict[str, Any], dict[str, Any]]):
                 "steps_left": spaces.Box(0, max_steps, (1,), np.int64),
             }
         )
-        self.action_space = spaces.Dict(
+        self.action_space = spaces.Dict(  # type: ignore[assignment]
             {"tool": spaces.Discrete(len(ACTIONS)), "arguments": AnyText(OUTPUT_CHARS)}
         )
         self._issue = issue
         self._output = ""
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        self, *, seed: int | None = None, options: dict[str, object] | None = None
+    ) -> tuple[Observed, dict[str, object]]:
         """`options` may be a row of the grpo export. Raises: UsageError without a task; RepositoryError,
         ProjectError, SandboxError."""
         super().reset(seed=seed)
@@ -93,7 +109,7 @@ class IssueEnv(gymnasium.Env[dict[str, Any], dict[str, Any]]):
         self._output = ""
         return self._observation(), {"tools": ",".join(ACTIONS), "ok": True, "submitted": False}
 
-    def step(self, action: dict[str, Any]) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+    def step(self, action: Action) -> tuple[Observed, float, bool, bool, dict[str, object]]:
         """One tool call. Arguments that are not a JSON object are answered with an error observation."""
         before = self.session._potential
         tool = ACTIONS[int(action["tool"])]
@@ -120,7 +136,7 @@ class IssueEnv(gymnasium.Env[dict[str, Any], dict[str, Any]]):
         return self.session._messages()
 
     @property
-    def tools(self) -> list[dict[str, Any]]:
+    def tools(self) -> list[ToolSchema]:
         """The tools as OpenAI function schemas, as `solve` sends them."""
         return tool_schemas()
 
@@ -130,11 +146,11 @@ class IssueEnv(gymnasium.Env[dict[str, Any], dict[str, Any]]):
     def close(self) -> None:
         self.session._close()
 
-    def action(self, tool: str, **arguments: Any) -> dict[str, Any]:
+    def action(self, tool: str, **arguments: Any) -> Action:
         """An action by tool name: `env.step(env.unwrapped.action("readFile", path="a.py"))`."""
         return {"tool": ACTIONS.index(tool), "arguments": json.dumps(arguments)}
 
-    def _observation(self) -> dict[str, Any]:
+    def _observation(self) -> Observed:
         return {
             "issue": self._issue[:ISSUE_CHARS],
             "output": self._output,

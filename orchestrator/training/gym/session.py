@@ -136,7 +136,7 @@ class IssueSession(Actions):
         system = render(SINGLE.template, root=root, reproduction_path="")
         return [{"role": "system", "content": system}, {"role": "user", "content": task}]
 
-    def _why_not_done(self, arguments: Mapping[str, Any]) -> str | None:
+    def _why_not_done(self, arguments: Mapping[str, object]) -> str | None:
         assert self._workspace is not None
         patch = self._workspace.diff()
         if arguments.get("gaveUp") or (not patch.is_empty and set(patch.files) - self._given.keys()):
@@ -155,7 +155,7 @@ class IssueSession(Actions):
             self._graded = self._grade()
         return self._graded
 
-    def _act(self, tool: str, arguments: Mapping[str, Any]) -> ToolResult:
+    def _act(self, tool: str, arguments: Mapping[str, object]) -> ToolResult:
         """Carry out one action; after the end nothing happens any more. Raises: SandboxError."""
         if self._why_skipped:
             return ToolResult(f"The task is skipped; this call did nothing: {self._why_skipped}", ok=False)

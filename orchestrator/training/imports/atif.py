@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from .transcript import Object, Said, Transcript, opened_with, text_of
+from .transcript import ImportedMessage, Object, Transcript, opened_with, text_of
 
 
 def is_atif(data: Object) -> bool:
@@ -33,10 +33,10 @@ def from_atif(data: Object, name: str) -> Transcript:
     )
 
 
-def _step(step: Object) -> Iterator[Said]:
+def _step(step: Object) -> Iterator[ImportedMessage]:
     results = (step.get("observation") or {}).get("results") or ()
     if step.get("source") != "agent":
-        yield Said(str(step.get("source", "user")), text_of(step.get("message")))
+        yield ImportedMessage(str(step.get("source", "user")), text_of(step.get("message")))
         return
     metrics = step.get("metrics") or {}
     calls = tuple(
@@ -50,7 +50,7 @@ def _step(step: Object) -> Iterator[Said]:
     )
     ids, prompt = metrics.get("completion_token_ids"), metrics.get("prompt_token_ids")
     logprobs = metrics.get("logprobs")
-    yield Said(
+    yield ImportedMessage(
         "assistant",
         text_of(step.get("message")),
         calls,
@@ -65,4 +65,4 @@ def _step(step: Object) -> Iterator[Said]:
     )
     for result in results:
         answers = result.get("source_call_id")
-        yield Said("tool" if answers else "user", text_of(result.get("content")), answers=answers)
+        yield ImportedMessage("tool" if answers else "user", text_of(result.get("content")), answers=answers)

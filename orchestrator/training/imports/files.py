@@ -54,8 +54,9 @@ def read_files(
             by_instance.setdefault(talk.instance, []).append(talk)
     if silent and not by_instance:
         raise RecordError(f"{silent[0]} holds no message that a model sampled")
-    for where in silent if on_silence is not None else ():
-        on_silence(where)
+    if on_silence is not None:
+        for where in silent:
+            on_silence(where)
     for instance, talks in by_instance.items():
         rest = [talk for talk in talks if talk.resolved is None]
         said = verdicts.of_others.get(instance)

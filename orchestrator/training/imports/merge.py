@@ -7,14 +7,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
 
 from ...record.build import validated
+from ...record.draft import (
+    AgentDraft,
+    EvaluationDraft,
+    MessageDraft,
+    ModelCallDraft,
+    NodeDraft,
+    PartsDraft,
+    PatchDraft,
+    ToolsetDraft,
+)
 from ...record.invariants import check
 from ...record.schema import Trajectory
 from ...record.tokens import TokenLedger
 from ...record.tool_arguments import parsed
-from .transcript import Said, Transcript
+from .transcript import ImportedMessage, Transcript
 
 IMPORTED = "imported"
 """Kind of the nodes."""
@@ -53,13 +62,13 @@ class _Writer:
     """Collects the parts of one record."""
 
     def __init__(self) -> None:
-        self.agents: dict[str, dict[str, Any]] = {}
-        self.toolsets: dict[str, dict[str, Any]] = {}
-        self.messages: list[dict[str, Any]] = []
-        self.calls: list[dict[str, Any]] = []
-        self.nodes: list[dict[str, Any]] = []
-        self.patches: list[dict[str, Any]] = []
-        self.evaluations: list[dict[str, Any]] = []
+        self.agents: dict[str, AgentDraft] = {}
+        self.toolsets: dict[str, ToolsetDraft] = {}
+        self.messages: list[MessageDraft] = []
+        self.calls: list[ModelCallDraft] = []
+        self.nodes: list[NodeDraft] = []
+        self.patches: list[PatchDraft] = []
+        self.evaluations: list[EvaluationDraft] = []
         self.losses: list[str] = []
         self.tokens = TokenLedger()
 
@@ -81,7 +90,7 @@ class _Writer:
             self.patches.append({"id": f"p{number}", "node": node, "text": patch, "sha256": sha})
         if resolved is not None:
             verdict = {VERDICT: "passed" if resolved else "failed"}
-            found = {
+            found: EvaluationDraft = {
                 "node": node,
                 "kind": "hidden",
                 "f2p": (int(resolved), 1),
@@ -93,6 +102,7 @@ class _Writer:
             {
                 "id": node,
                 "kind": IMPORTED,
+                "depth": 0,
                 "agent": agent,
                 "tips": {agent: tip} if tip else {},
                 "patch": f"p{number}" if patch is not None else None,
@@ -123,7 +133,7 @@ class _Writer:
             role = said.role if said.role != "tool" or answers in open_calls else "user"
             answers = answers if role == "tool" else None
             open_calls.discard(answers or "")
-            message: dict[str, Any] = {
+            message: MessageDraft = {
                 "id": id,
                 "parent": parent,
                 "agent": agent,
@@ -146,7 +156,7 @@ class _Writer:
             parent = id
         return parent
 
-    def _call(self, id: str, model: str, said: Said) -> None:
+    def _call(self, id: str, model: str, said: ImportedMessage) -> None:
         usage = {
             "prompt_tokens": said.prompt_tokens,
             "completion_tokens": said.completion_tokens,
@@ -154,12 +164,12 @@ class _Writer:
         }
         self.calls.append({"message": id, "model": model, "is_llm": True, "usage": usage})
 
-    def parts(self) -> dict[str, Any]:
-        def total(name: str) -> Any:
+    def parts(self) -> PartsDraft:
+        def total(name: str) -> int | float | None:
             values = [call["usage"][name] for call in self.calls]
-            return sum(values) if values and None not in values else None
+            known = [value for value in values if value is not None]
+            return sum(known) if values and len(known) == len(values) else None
 
-        names = ("prompt_tokens", "completion_tokens", "cost_usd")
         return {
             "agents": list(self.agents.values()),
             "toolsets": list(self.toolsets.values()),
@@ -170,6 +180,11 @@ class _Writer:
             "patches": self.patches,
             "outcome": {},
             "provenance": {},
-            "totals": {"calls": len(self.calls), **{name: total(name) for name in names}},
+            "totals": {
+                "calls": len(self.calls),
+                "prompt_tokens": total("prompt_tokens"),
+                "completion_tokens": total("completion_tokens"),
+                "cost_usd": total("cost_usd"),
+            },
             "losses": self.losses,
         }

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .transcript import Object, Said, Transcript, calls_of, opened_with, raw, text_of
+from .transcript import ImportedMessage, Object, Transcript, calls_of, opened_with, raw, text_of
 
 
 def is_openhands(data: Object) -> bool:
@@ -30,7 +30,8 @@ def from_openhands(data: Object, name: str) -> Transcript:
         messages, tools = [_plain(message) for message in data.get("messages") or ()], []
     if not any(message.role == "user" for message in messages) and data.get("instruction"):
         messages.insert(
-            1 if messages and messages[0].role == "system" else 0, Said("user", data["instruction"])
+            1 if messages and messages[0].role == "system" else 0,
+            ImportedMessage("user", data["instruction"]),
         )
     config = (data.get("metadata") or {}).get("llm_config") or (data.get("metadata") or {}).get("llm") or {}
     report = result.get("report") or data.get("report")
@@ -50,9 +51,9 @@ def from_openhands(data: Object, name: str) -> Transcript:
     )
 
 
-def _plain(message: Object) -> Said:
+def _plain(message: Object) -> ImportedMessage:
     role = str(message.get("role"))
-    return Said(
+    return ImportedMessage(
         role,
         text_of(message.get("content")),
         calls_of(message),
@@ -61,8 +62,8 @@ def _plain(message: Object) -> Said:
     )
 
 
-def _history(history: list[Any]) -> tuple[list[Said], list[dict[str, Any]]]:
-    messages: list[Said] = []
+def _history(history: list[Any]) -> tuple[list[ImportedMessage], list[dict[str, Any]]]:
+    messages: list[ImportedMessage] = []
     tools: list[dict[str, Any]] = []
     seen: set[str] = set()
     for event in history:
@@ -75,22 +76,22 @@ def _history(history: list[Any]) -> tuple[list[Said], list[dict[str, Any]]]:
     return messages, tools
 
 
-def _event(event: Object, seen: set[str]) -> Iterator[Said]:
+def _event(event: Object, seen: set[str]) -> Iterator[ImportedMessage]:
     """An action or observation. One answer of the model may have become several actions: it is told once."""
     meta = event.get("tool_call_metadata") or {}
     arguments = event.get("args") or {}
     if "observation" in event:
         if meta.get("tool_call_id"):
-            yield Said("tool", text_of(event.get("content")), answers=str(meta["tool_call_id"]))
+            yield ImportedMessage("tool", text_of(event.get("content")), answers=str(meta["tool_call_id"]))
     elif event.get("action") == "system":
-        yield Said("system", text_of(arguments.get("content")))
+        yield ImportedMessage("system", text_of(arguments.get("content")))
     elif meta:
         response = meta.get("model_response") or {}
         if (id := str(response.get("id") or meta.get("tool_call_id"))) not in seen:
             seen.add(id)
             message = ((response.get("choices") or [{}])[0]).get("message") or {}
             usage = response.get("usage") or {}
-            yield Said(
+            yield ImportedMessage(
                 "assistant",
                 text_of(message.get("content")),
                 calls_of(message),
@@ -101,25 +102,27 @@ def _event(event: Object, seen: set[str]) -> Iterator[Said]:
             )
     elif event.get("action") == "message":
         mine = event.get("source") == "agent"
-        yield Said("assistant" if mine else "user", text_of(arguments.get("content")), sampled=mine)
+        yield ImportedMessage(
+            "assistant" if mine else "user", text_of(arguments.get("content")), sampled=mine
+        )
 
 
-def _sdk(event: Object, seen: set[str]) -> Iterator[Said]:
+def _sdk(event: Object, seen: set[str]) -> Iterator[ImportedMessage]:
     kind = event["kind"]
     if kind == "SystemPromptEvent":
         prompt = event.get("system_prompt")
-        yield Said("system", text_of(prompt.get("text") if isinstance(prompt, dict) else prompt))
+        yield ImportedMessage("system", text_of(prompt.get("text") if isinstance(prompt, dict) else prompt))
     elif kind == "MessageEvent":
         message = event.get("llm_message") or {}
         role = str(message.get("role", "user"))
-        yield Said(role, text_of(message.get("content")), sampled=role == "assistant")
+        yield ImportedMessage(role, text_of(message.get("content")), sampled=role == "assistant")
     elif kind == "ActionEvent":
         call = event.get("tool_call") or {}
         function = call.get("function") or call
         name = str(event.get("tool_name") or function.get("name") or "")
         arguments = raw(function.get("arguments") if "arguments" in function else event.get("action"))
         id = str(event.get("tool_call_id") or call.get("id") or "")
-        yield Said(
+        yield ImportedMessage(
             "assistant",
             text_of(event.get("thought")),
             ((id, name, arguments),),
@@ -129,4 +132,4 @@ def _sdk(event: Object, seen: set[str]) -> Iterator[Said]:
     elif kind in ("ObservationEvent", "AgentErrorEvent", "UserRejectObservation"):
         seen_by = event.get("observation")
         content = seen_by.get("content") if isinstance(seen_by, dict) else event.get("error")
-        yield Said("tool", text_of(content), answers=str(event.get("tool_call_id") or ""))
+        yield ImportedMessage("tool", text_of(content), answers=str(event.get("tool_call_id") or ""))

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import cast
 
-from .transcript import Object, Said, Transcript, calls_of, opened_with, text_of
+from .transcript import ImportedMessage, Object, Transcript, calls_of, opened_with, text_of
 
 _SENT = ("system", "user", "assistant", "tool")
 
@@ -67,14 +67,14 @@ def from_mini(data: Object, name: str) -> Transcript:
     )
 
 
-def _messages(history: list[Object]) -> Iterator[Said]:
+def _messages(history: list[Object]) -> Iterator[ImportedMessage]:
     for message in history:
         role = str(message.get("role"))
         if role not in _SENT:
             continue  # mini's `exit` was never sent to a model
         usage, cost = _usage(message)
         ids = message.get("tool_call_ids")
-        yield Said(
+        yield ImportedMessage(
             role,
             text_of(message.get("content")),
             calls_of(message),

@@ -11,7 +11,7 @@ Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ImportedMessage:
     """One message. What the file does not say is None."""
 
     role: str
@@ -36,7 +36,7 @@ class Transcript:
 
     format: str
     instance: str
-    messages: Sequence[Said]
+    messages: Sequence[ImportedMessage]
     model: str
     tools: Sequence[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     patch: str | None = None
@@ -76,6 +76,6 @@ def raw(arguments: Any) -> str:
     return arguments if isinstance(arguments, str) else json.dumps(arguments or {}, ensure_ascii=False)
 
 
-def opened_with(messages: Sequence[Said]) -> str:
+def opened_with(messages: Sequence[ImportedMessage]) -> str:
     """The first thing that a user says: where nothing else states the problem, it does."""
     return next((message.content for message in messages if message.role == "user"), "")

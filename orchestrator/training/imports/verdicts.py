@@ -91,14 +91,14 @@ def _object(file: Path) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class HarborVerdict:
     """What Harbor says beside a trajectory. `resolved`: the reward is at least 1; None where no verifier spoke."""
 
     task: str
     resolved: bool | None
 
 
-def trial_of(trajectory: Path) -> Trial | None:
+def trial_of(trajectory: Path) -> HarborVerdict | None:
     """Of the trial whose folder the trajectory is in, or one below."""
     for folder in (trajectory.parent, trajectory.parent.parent):
         try:
@@ -110,5 +110,5 @@ def trial_of(trajectory: Path) -> Trial | None:
             verified = data.get("verifier_result")
             rewards = verified.get("rewards") if isinstance(verified, dict) else None
             reward = rewards.get("reward") if isinstance(rewards, dict) else None
-            return Trial(task, reward >= 1 if isinstance(reward, int | float) else None)
+            return HarborVerdict(task, reward >= 1 if isinstance(reward, int | float) else None)
     return None

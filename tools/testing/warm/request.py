@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from pathlib import PurePosixPath
-from typing import Any, cast
+from typing import cast
 
 from ...errors import SandboxError
 from ...sandbox import Sandbox
@@ -34,7 +34,9 @@ def inside(name: str) -> bytes:
     return resources.files(package).joinpath("inside").joinpath(name).read_bytes()
 
 
-def place(sandbox: Sandbox, folder: str, request: Mapping[str, Any], names: Iterable[str]) -> PurePosixPath:
+def place(
+    sandbox: Sandbox, folder: str, request: Mapping[str, object], names: Iterable[str]
+) -> PurePosixPath:
     """Write a request and the modules it needs; returns the folder's absolute path."""
     for name in names:
         sandbox.write_bytes(f"{folder}/{name}", inside(name))
@@ -110,7 +112,7 @@ class Events:
         if forged:
             self.marks.append("the report holds lines that the test runner did not write")
 
-    def _take(self, event: Mapping[str, Any]) -> None:
+    def _take(self, event: Mapping[str, object]) -> None:
         if isinstance(test := event.get("test"), str):
             self._result(test, event)
         elif isinstance(start := event.get("start"), str):
@@ -135,7 +137,7 @@ class Events:
         elif isinstance(done := event.get("done"), int):
             self.done = done
 
-    def _result(self, test: str, event: Mapping[str, Any]) -> None:
+    def _result(self, test: str, event: Mapping[str, object]) -> None:
         try:
             outcome = Outcome(event.get("outcome"))
         except ValueError:
@@ -229,7 +231,7 @@ def _lines(data: bytes) -> Iterator[bytes]:
         at = end + 1
 
 
-def _message(event: Mapping[str, Any]) -> str:
+def _message(event: Mapping[str, object]) -> str:
     return str(event.get("message") or "")[:_MOST_CHARS]
 
 

@@ -144,7 +144,7 @@ class Zygote:
         """Do without preloaded installed modules from now on."""
         self._ask({"op": "forget"}, _GRACE_S)
 
-    def _ask(self, order: Mapping[str, Any], timeout: float) -> Mapping[str, Any]:
+    def _ask(self, order: Mapping[str, object], timeout: float) -> Mapping[str, Any]:
         assert self._session is not None
         try:
             self._session.send(json.dumps(order).encode())

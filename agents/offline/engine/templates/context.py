@@ -7,13 +7,16 @@ import builtins
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..chunk import Chunk, SourceFile
-from ..donors import Call, Check
+from ..donors import Check, WrittenCall
 from .kinds import base, elements, fits, kind_of
 from .precedence import level, needed
-from .usage import Usage, numbers_said, usage
+from .usage import NameUsage, numbers_said, usage
+
+if TYPE_CHECKING:
+    from ..shapes import Hints
 
 _INGREDIENTS = (ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.BinOp, ast.UnaryOp)
 
@@ -38,7 +41,7 @@ class Context:
         types: dict[str, list[str]],
         module_names: Iterable[str] = (),
         attributes: dict[str, list[str]] | None = None,
-        hints: dict[str, Any] | None = None,
+        hints: Hints | None = None,
         lines: Iterable[int] | None = None,
         file: SourceFile | None = None,
         errors: Iterable[str] = (),
@@ -48,9 +51,9 @@ class Context:
         self.module_names = list(module_names)
         self.attributes = attributes or {}
         hints = hints or {}
-        self.hints: dict[str, int] = hints.get("words", {})
-        self.issue_words: list[str] = hints.get("names", [])
-        self.issue_numbers: list[str] = hints.get("numbers", [])
+        self.hints = hints.get("words", {})
+        self.issue_words = hints.get("names", [])
+        self.issue_numbers = hints.get("numbers", [])
         self.lines = set(lines) if lines is not None else None
         self.file = file
         self.errors = [name for name in errors if name.isidentifier() and name not in ("Stop", "Failed")]
@@ -87,7 +90,7 @@ class Context:
         """The last part of the name of what is called."""
         return node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
 
-    def calls_of(self, name: str) -> list[Call]:
+    def calls_of(self, name: str) -> list[WrittenCall]:
         return self.file.donors.calls.get(name, [])[:40] if self.file is not None and name else []
 
     def file_names(self, items: list[ast.expr]) -> list[str]:
@@ -140,7 +143,7 @@ class Context:
             self.places.setdefault(text, []).append(node)
         self.doc = "" if whole else ast.get_docstring(self.root) or ""  # type: ignore[arg-type]
         self.said_numbers = numbers_said(self.doc, self.issue_numbers)
-        self.usage = Usage((), (), ()) if whole else usage(self.root, self.nodes)
+        self.usage = NameUsage((), (), ()) if whole else usage(self.root, self.nodes)
         self.pool: dict[str, tuple[str | None, int, int]] = {}
         for node in self.nodes:
             if isinstance(node, _INGREDIENTS) and node is not self.root:

@@ -14,7 +14,7 @@ _EXAMPLE = re.compile(r"\s*(>>>|\.\.\.|[\[({\d'\"])|.*(=>|==|->|➞)")
 _FILLING = ("append", "add", "extend", "insert", "update", "setdefault")
 
 
-class Usage(NamedTuple):
+class NameUsage(NamedTuple):
     unread: Tuple[str, ...]
     """Bound and never read; a table that is only filled counts as never read."""
     unchanged: Tuple[str, ...]
@@ -23,7 +23,7 @@ class Usage(NamedTuple):
     """Functions within the function that take one value."""
 
 
-def usage(root: ast.AST, nodes: Sequence[ast.AST]) -> Usage:
+def usage(root: ast.AST, nodes: Sequence[ast.AST]) -> NameUsage:
     """What becomes of the names of the function `root`, whose nodes are `nodes`."""
     inner = [n for n in nodes if isinstance(n, ast.FunctionDef) and n is not root]
     names = [n for n in nodes if isinstance(n, ast.Name)]
@@ -38,7 +38,7 @@ def usage(root: ast.AST, nodes: Sequence[ast.AST]) -> Usage:
         and isinstance(n.targets[0], ast.Name)
         and isinstance(n.value, ast.Constant)
     ]
-    return Usage(
+    return NameUsage(
         tuple(sorted(name for name in unread if not name.startswith("_"))),
         tuple(sorted(name for name in constant if stored.count(name) == 1 and name.islower())),
         tuple(n.name for n in inner if len(n.args.args) == 1)[:3],
@@ -55,10 +55,10 @@ def _filled(name: ast.Name) -> bool:
         owners = [target.value for target in targets if isinstance(target, ast.Subscript)]
         return len(owners) == len(targets) and all(_is(owner, name.id) for owner in owners)
     call = getattr(statement, "value", None)
-    filling = (
-        isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in _FILLING
-    )
-    return isinstance(statement, ast.Expr) and filling and _is(call.func.value, name.id)
+    function = call.func if isinstance(call, ast.Call) else None
+    if not isinstance(statement, ast.Expr) or not isinstance(function, ast.Attribute):
+        return False
+    return function.attr in _FILLING and _is(function.value, name.id)
 
 
 def _is(node: ast.AST, name: str) -> bool:
