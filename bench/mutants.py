@@ -27,7 +27,8 @@ from typing import Any
 from prepared import opened, rows_of
 from seeded_bugs import function_lines, mutations
 
-from swe_agent.orchestrator.solving.purchase import Durations, buy, chunks, file_of
+from swe_agent.orchestrator.solving.purchase import Durations, buy, chunks
+from swe_agent.orchestrator.solving.test_names import file_of
 from swe_agent.tools.testing.coverage_map import CoverageMap
 from swe_agent.tools.testing.impact.ranking import Impact
 from swe_agent.tools.testing.impact.source_tree import SourceTree

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from swe_agent.orchestrator.solving.check import Verify
-from swe_agent.orchestrator.solving.purchase import Durations, affordable, file_of
+from swe_agent.orchestrator.solving.purchase import Durations, affordable
+from swe_agent.orchestrator.solving.test_names import file_of
 from swe_agent.tools.patch import Patch
 from swe_agent.tools.testing.impact.change import Change
 from swe_agent.tools.testing.impact.ranking import Impact

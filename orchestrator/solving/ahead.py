@@ -14,7 +14,7 @@ from ...tools.errors import SandboxError
 from ...tools.testing.report import TestReport
 from ...tools.testing.runner import TestRunner
 from ...tools.workspace import Workspace
-from .purchase import file_of
+from .test_names import file_of
 
 MOST_FILES = 8
 """Files that are run ahead in one run of the product."""

@@ -23,12 +23,13 @@ from ...tools.testing.runner import TestRunner
 from ...tools.workspace import Workspace
 from .ahead import Ahead
 from .base_knowledge import BaseKnowledge, KnowledgeCache
-from .purchase import MOST_ASKED, Durations, buy, chunks, file_of, questions, without_cut
+from .purchase import MOST_ASKED, Durations, buy, chunks, questions, without_cut
 from .relevance import Belonging, Failing, belonging
+from .test_names import file_of, home_of
 
 CAP_S = 600.0
 """Longest run of a whole suite that nobody asked to be run whole."""
-LOOK_S = 2.5
+LOOK_S = 1.5
 """Longest run before the first model call."""
 SMALL_LOOK_S = 4.0
 """The same of a small suite, which is run whole."""
@@ -36,8 +37,10 @@ SMALL_TESTS = 300
 """A suite with so many test functions at most is run whole before anybody thinks."""
 LOOK_FILES = 3
 """Of a larger one, so many files that the issue's words point to."""
-AGAIN_S, SOON_AGAIN_S = 60.0, 4.0
-"""Longest run that asks again; the second where a model waits for its first call."""
+AGAIN_S = 60.0
+"""Longest run that asks again."""
+SOON_S = 3.0
+"""The first look and the run that asks again, together, where a model waits for its first call."""
 
 
 @dataclass
@@ -54,6 +57,7 @@ class BaseCommit:
     stop: threading.Event = field(default_factory=threading.Event)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _planned_by: dict[str, float] | None = None
+    _looked_s: float = 0.0
 
     @property
     def baseline(self) -> Baseline:
@@ -133,10 +137,13 @@ class BaseCommit:
             return self.baseline
         if self.small:
             return await self.measure(1, left_s=left_s, cap_s=max(longest_s, SMALL_LOOK_S))
-        wanted = [file for file in self.nearest(None)[:LOOK_FILES] if file not in self.known.files]
+        known = self.known.files | self.known.long
+        wanted = [file for file in self.nearest(None)[:LOOK_FILES] if file not in known]
         if wanted:
-            limit = longest_s if left_s is None else min(longest_s, max(1.0, left_s))
-            await asyncio.to_thread(self.learn, wanted, limit)
+            limit, began = min(longest_s, max(1.0, left_s or longest_s)), time.monotonic()
+            if not await asyncio.to_thread(self.learn, wanted, limit):
+                self.known.long |= set(wanted)
+            self._looked_s = time.monotonic() - began
         return self.baseline
 
     async def find_failing(
@@ -178,15 +185,19 @@ class BaseCommit:
             self.take(self.baseline, whole=True)
         return self.baseline
 
-    async def ask_again(self, tests: Collection[str], longest_s: float = AGAIN_S) -> frozenset[str]:
-        """Those of `tests` that fail on the base once more, or were not heard within `longest_s` seconds; the others
-        are flaky from here on."""
-        if not tests:
-            return frozenset()
-        asked = sorted(tests) if len(tests) <= MOST_ASKED else sorted({file_of(test) for test in tests})
+    async def ask_again(self, tests: Collection[str], *, soon: bool = False) -> frozenset[str]:
+        """Those of `tests` that fail on the base once more, or were not heard in time; the others are flaky from here
+        on. A test that did so in an earlier run is not asked a third time. `soon`: a model waits for its first call."""
+        longest_s = max(1.0, SOON_S - self._looked_s) if soon else AGAIN_S
+        open_ = set(tests) - self.known.steady
+        if not open_:
+            return frozenset(tests)
+        asked = sorted(open_) if len(open_) <= MOST_ASKED else sorted({file_of(test) for test in open_})
         report = without_cut(await asyncio.to_thread(self.run, self.workspace, asked, longest_s, True))
-        good = {test for test in tests if test in report.results and report.results[test].outcome.good}
-        self.note({test: result for test, result in report.results.items() if test in tests}, ())
+        heard = {test: result for test, result in report.results.items() if test in open_}
+        good = {test for test, result in heard.items() if result.outcome.good}
+        self.note(heard, ())
+        self.known.steady |= heard.keys() - good
         if good:
             self.take(replace(self.baseline, flaky=self.baseline.flaky | good), whole=self.whole)
         return frozenset(set(tests) - good)
@@ -235,10 +246,16 @@ class BaseCommit:
             return self.runner.run(fork, selection, timeout=timeout, cold=cold)
 
     def learn(self, names: Sequence[str], longest_s: float, runs: int = 1) -> bool:
-        """Run on the base and remember; whether it came to its end."""
+        """Run on the base (the whole suite, without `names`) and remember; whether it came to its end."""
+
+        def heard() -> TestReport:
+            if not names:
+                return self.run(self.workspace, (), longest_s, True)
+            wait = longest_s
+            return buy(self.runner, self.workspace, [names], wall_s=wait, least_s=wait, cold=True).report()
+
         with ThreadPoolExecutor(runs) as pool:
-            waiting = [pool.submit(self.run, self.workspace, names, longest_s, True) for _ in range(runs)]
-            reports = [future.result() for future in waiting]
+            reports = [future.result() for future in [pool.submit(heard) for _ in range(runs)]]
         ended = not any(report.timed_out for report in reports)
         reports = [without_cut(report) for report in reports]
         if not names:
@@ -326,18 +343,7 @@ class BaseCommit:
 
     def home(self, test: str) -> str | None:
         """The file of the base commit that a test is in; None: it is in none."""
-        if self.impact is None:
-            return file_of(test)
-        blobs = self.impact.tree.blobs
-        if "::" in test or "/" in test:
-            return file_of(test) if file_of(test) in blobs else None
-        parts = test.split(".")
-        for count in range(len(parts), 0, -1):
-            path = "/".join(parts[:count]) + ".py"
-            for folder in ("", "tests/", "test/"):
-                if folder + path in blobs:
-                    return folder + path
-        return None
+        return file_of(test) if self.impact is None else home_of(test, self.impact.tree.blobs)
 
     def has(self, test: str) -> bool:
         """Whether the base commit may have the test."""

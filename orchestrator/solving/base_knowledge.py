@@ -17,7 +17,7 @@ from pathlib import Path
 from ...tools.project.spec import Project
 from ...tools.testing.report import Baseline, Outcome, TestResult
 
-VERSION = 2
+VERSION = 3
 _MOST_FILES, _MOST_BYTES = 200, 128 << 20
 _MOST_CHARS = 4 << 20
 """Of failures of one commit; a failing test beyond that is forgotten, and so is that its file was run."""
@@ -36,6 +36,10 @@ class BaseKnowledge:
     """Whether the whole suite was run."""
     failures: dict[str, TestResult] = field(default_factory=dict[str, TestResult])
     """How the failing tests failed."""
+    long: set[str] = field(default_factory=set[str])
+    """Test files that are too long for a first look."""
+    steady: set[str] = field(default_factory=set[str])
+    """Tests that were asked again and failed again."""
 
 
 class KnowledgeCache:
@@ -67,7 +71,8 @@ class KnowledgeCache:
                 str(test): TestResult(outcomes[test], None, str(message))
                 for test, message in data["failures"].items()
             }
-            return BaseKnowledge(baseline, set(data["files"]), durations, bool(data["whole"]), failures)
+            files, long, steady = (set(map(str, data[name])) for name in ("files", "long", "steady"))
+            return BaseKnowledge(baseline, files, durations, bool(data["whole"]), failures, long, steady)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return BaseKnowledge()
 
@@ -91,6 +96,8 @@ class KnowledgeCache:
             "lacking": list(baseline.lacking),
             "files": sorted(ended),
             "failures": failures,
+            "long": sorted(knowledge.long & set(files)),
+            "steady": sorted(knowledge.steady & failures.keys()),
             "durations": {file: round(s, 3) for file, s in knowledge.durations.items() if file in files},
             "whole": knowledge.whole and not forgotten,
         }

@@ -24,8 +24,8 @@ from ...tools.testing.test_files import is_test_file
 from ...tools.workspace import Workspace
 from .check import Check
 from .marks import against, doubts
-from .purchase import file_of
 from .suite import Suite
+from .test_names import file_of
 
 _CONFIGURATION = frozenset(
     {

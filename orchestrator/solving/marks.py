@@ -15,8 +15,9 @@ from ...tools.patch import Patch
 from ...tools.testing.doubt import suspicions
 from ...tools.testing.report import ENDED_EARLY, TestReport
 from ...tools.workspace import Workspace
-from .purchase import buy, file_of
+from .purchase import buy
 from .suite import Suite
+from .test_names import file_of
 
 _PART = 4
 """Test files of one run on the base."""

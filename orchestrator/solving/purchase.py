@@ -16,6 +16,8 @@ from statistics import median
 from ...tools.testing.report import ENDED_EARLY, Outcome, TestReport, TestResult
 from ...tools.testing.runner import TestRunner
 from ...tools.workspace import Workspace
+from .blocked import blockers, is_blocked, reason
+from .test_names import file_of
 
 LANES = 2
 NEAR = 10
@@ -166,13 +168,14 @@ def buy(
     cold: bool,
     stop: threading.Event | None = None,
     on_part: Callable[[TestReport], bool] | None = None,
+    least_s: float = _LEAST_S,
 ) -> Bought:
     """Run the parts of `plan` (selections of files and ids), two at a time, each on a fork of `workspace`. The first
-    part is always run; after `wall_s` seconds no other is. `on_part` hears of each and may say that it is enough.
+    part is always run, for `least_s` seconds if need be; after `wall_s` seconds no other is. `on_part` hears of each and may say that it is enough.
     Blocking. Raises: SandboxError."""
     ends = time.monotonic() + wall_s
     left, lock, bought, done = deque(enumerate(plan)), threading.Lock(), Bought(), dict[int, list[str]]()
-    enough = threading.Event()
+    enough, reasons = threading.Event(), set[str]()
 
     def lane() -> None:
         while not enough.is_set() and not (stop and stop.is_set()):
@@ -180,7 +183,7 @@ def buy(
                 if not left or (left[0][0] > 0 and ends - time.monotonic() < _LEAST_S):
                     return
                 number, part = left.popleft()
-            for some, report in _heard(runner, workspace, part, ends, cold):
+            for some, report in _heard(runner, workspace, part, ends, cold, least_s, reasons):
                 with lock:
                     done.setdefault(number, []).extend(_add(bought, some, report))
                 if on_part is not None and on_part(report):
@@ -198,19 +201,35 @@ def buy(
 
 
 def _heard(
-    runner: TestRunner, workspace: Workspace, part: Sequence[str], ends: float, cold: bool
+    runner: TestRunner,
+    workspace: Workspace,
+    part: Sequence[str],
+    ends: float,
+    cold: bool,
+    least_s: float,
+    reasons: set[str],
 ) -> Iterator[tuple[Sequence[str], TestReport]]:
-    """One run; where nothing could be collected, its halves: a conftest that cannot be imported ends a run for all the
-    files that were asked for with it."""
-    room = max(_LEAST_S, ends - time.monotonic())
+    """One run; where no test was reached, what is blocked and a run of the others; where it cannot be told which are,
+    the halves."""
     with workspace.fork() as fork:
-        report = runner.run(fork, part, timeout=room, cold=cold)
-    if len(part) == 1 or report.timed_out or not set(part) <= set(report.unknown):
+        report = runner.run(fork, part, timeout=max(least_s, ends - time.monotonic()), cold=cold)
+    if not is_blocked(part, report):
         yield part, report
         return
-    middle = len(part) // 2
-    for half in (part[:middle], part[middle:]):
-        yield from _heard(runner, workspace, half, ends, cold)
+    kept = blockers(part, report, reasons)
+    if kept:
+        if len(part) == 1:
+            reasons |= {reason(result) for result in kept.values()}
+        mine = [name for name in part if file_of(name) in kept]
+        yield mine, replace(report, results=kept, unknown=(), ended=True)
+        parts = [[name for name in part if name not in mine]]
+    elif len(part) == 1:
+        yield part, report
+        return
+    else:
+        parts = [part[: len(part) // 2], part[len(part) // 2 :]]
+    for some in filter(None, parts):
+        yield from _heard(runner, workspace, some, ends, cold, least_s, reasons)
 
 
 def _add(bought: Bought, part: Sequence[str], report: TestReport) -> list[str]:
@@ -243,11 +262,6 @@ def is_cut(result: TestResult) -> bool:
     return (
         result.outcome is Outcome.ERROR and result.message.startswith(_CUT) and "time limit" in result.message
     )
-
-
-def file_of(test: str) -> str:
-    """The file of a pytest id; the whole id for other runners."""
-    return test.partition("::")[0]
 
 
 def without_cut(report: TestReport) -> TestReport:

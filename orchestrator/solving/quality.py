@@ -21,8 +21,8 @@ from ...tools.workspace import Workspace
 from ..record.decisions import Evaluated
 from ..record.recorder import Recorder
 from .judges import Judgement, is_judge, seat
-from .purchase import file_of
 from .rollout import Stage
+from .test_names import file_of
 
 COVERAGE_S = 20.0
 """Coverage is measured by the nearest test files that took so long together when they were last run."""

@@ -18,8 +18,10 @@ from .reproduction import failure_of
 
 ENOUGH = 0.5
 """Evidence that makes a test the issue's; a rare word of the issue in its name, or two in its body."""
-_CROWD, _COMMON = 8, 0.4
-"""Where more tests than that fail, words that are less telling than that are found in some of them by chance."""
+_CROWD = 8
+"""Where more tests than that fail, some have words of the issue by chance."""
+_COMMON, _CROWD_COMMON = 0.3, 0.4
+"""Words that are less telling than that are no evidence, however many; the second in a crowd."""
 _SHARE = 0.35
 """Of the best test's evidence, which another needs at least."""
 
@@ -52,6 +54,7 @@ _ANY = frozenset(
 """Names of examples that stand for any other."""
 _PATH = re.compile(r"[\w.-]*(?:/[\w.-]+)*/?[\w-]+\.(?:py|js|ts|go|rs|java|rb|c|h|cpp|toml|cfg|json|txt)\b")
 _VALUE = re.compile(r"'([^'\n]{2,60})'|\"([^\"\n]{2,60})\"|(?<![\w.])(\d[\d.:]*\d)(?![\w])")
+_FOREIGN = re.compile(r"(?<![\w.~+/-])/(?:[\w.+@~-]+/)+")
 _FRAME = re.compile(r"(?:File \"([^\"]+)\", line \d+, in (\w+))|^([^\s:]+\.py):\d+: (?:in (\w+))?", re.M)
 
 
@@ -94,7 +97,7 @@ def belonging(
     1 where few files have it, 0 where all or none do; None: every word is as good. An issue that names nothing the
     repository has (`it is broken`) excludes nothing but what the machine explains."""
     clues, tests = _clues(issue), list(failing)
-    weigh = _telling(rarity or (lambda stem: 1.0), _COMMON if len(tests) > _CROWD else 0.0)
+    weigh = _telling(rarity or (lambda stem: 1.0), _CROWD_COMMON if len(tests) > _CROWD else _COMMON)
     machine = {item.test: why for item in tests if (why := of_the_machine(item.result, issue))}
     left = [item for item in tests if item.test not in machine]
     scores = {item.test: round(_evidence(item, clues, weigh) * _share(item, issue), 3) for item in left}
@@ -169,7 +172,8 @@ def _offer(clues: _Clues, weigh: Callable[[str], float]) -> float:
 
 
 def _evidence(item: Failing, clues: _Clues, weigh: Callable[[str], float]) -> float:
-    text = f"{item.body}\n{item.result.message}"
+    said = _without_folders(item.result.message, clues.text)
+    text = f"{item.body}\n{said}"
     words = set(_NAME.findall(text))
     function = re.split(r"::|\.", item.test.partition("[")[0])[-1]
     score = 3.0 if re.search(rf"\b{re.escape(function)}\b", clues.text) and len(function) > 5 else 0.0
@@ -186,9 +190,15 @@ def _evidence(item: Failing, clues: _Clues, weigh: Callable[[str], float]) -> fl
         score += 1.0
     score += min(1.2, 0.4 * sum(1 for value in clues.values if value in text))
     own = stems_of(item.test.partition("[")[0])
-    inside = stems_of(f"{item.body}\n{_said(item.result.message)}") - own
+    inside = stems_of(f"{item.body}\n{_said(said)}") - own
     score += min(1.8, sum(0.6 * weigh(stem) for stem in clues.stems & own))
     return score + min(1.0, sum(0.3 * weigh(stem) for stem in clues.stems & inside))
+
+
+def _without_folders(message: str, issue: str) -> str:
+    """Without the folders of absolute paths: they are named by the machine (`/home/dev/verbose/venv/bin/python`),
+    unless the issue names them too."""
+    return _FOREIGN.sub(lambda found: found[0] if found[0] in issue else "", message)
 
 
 def _place(item: Failing) -> tuple[str, str] | None:

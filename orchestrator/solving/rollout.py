@@ -162,10 +162,11 @@ async def rollout(
             else:
                 role = SINGLE if single else DEBUGGER
                 task = _repair_task(attempt, plan.siblings if turn == 0 else "")
+            before = attempt.tree_hash
             await _step(stage, plan, attempt, turn, role, task)
             on_turn(attempt)
-            if attempt.done or attempt.status != "finished":
-                break
+            if attempt.done or attempt.status != "finished" or attempt.tree_hash == before:
+                break  # done, at an end, or told what is wrong and standing by it
         return attempt
     except BaseException:
         await asyncio.shield(asyncio.to_thread(workspace.close))
@@ -208,6 +209,7 @@ async def _step(stage: Stage, plan: Plan, attempt: Attempt, turn: int, role: Rol
     attempt.conversations = {**attempt.conversations, role.name: result.conversation}
     attempt.why = str(result.finish.get("summary", "")) or result.why
     attempt.review = None
+    before = attempt.tree_hash
     try:
         found = await asyncio.to_thread(_candidate, stage, workspace)
         attempt.tree_hash = await asyncio.to_thread(workspace.tree_hash)
@@ -220,7 +222,8 @@ async def _step(stage: Stage, plan: Plan, attempt: Attempt, turn: int, role: Rol
         attempt.status, attempt.check = ("limit" if result.status == "limit" else "failed"), None
         return
     attempt.status = "limit" if result.status == "limit" else "finished"
-    attempt.check = await stage.suite.check(workspace, attempt.patch, stage.reproduction.targets)
+    if attempt.check is None or attempt.check.unknown or attempt.tree_hash != before:
+        attempt.check = await stage.suite.check(workspace, attempt.patch, stage.reproduction.targets)
     stage.on_step(attempt)
     if attempt.check.green and result.status != "limit" and _wants_review(stage, attempt.check):
         await _review(stage, plan, attempt)

@@ -23,7 +23,7 @@ from ..record.recorder import Listener, Recorder
 from ..request import SolveRequest, SolveResult
 from ..settings import OFFLINE
 from ..verifiers.opening import check_verifier
-from .base_commit import AGAIN_S, CAP_S, LOOK_S, SOON_AGAIN_S
+from .base_commit import CAP_S, LOOK_S
 from .base_knowledge import KnowledgeCache
 from .check import Verify
 from .feedback import Feedback
@@ -263,8 +263,7 @@ class _Run:
             return reproduction_from(known)
         given = frozenset[str]()
         if self._request.roles != "team":
-            soon = not self._only_offline()
-            given = await suite.commit.ask_again(self._shown.tests, SOON_AGAIN_S if soon else AGAIN_S)
+            given = await suite.commit.ask_again(self._shown.tests, soon=not self._only_offline())
         if given or self._request.roles == "single":
             found = Reproduction(given)
         else:

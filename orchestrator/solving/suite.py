@@ -21,7 +21,8 @@ from .base_commit import CAP_S, BaseCommit
 from .base_knowledge import KnowledgeCache
 from .check import Check, Evidence, Verify
 from .plan import CheckPlan, NoPlans, Plans, check_key
-from .purchase import MOST_ASKED, NEAR, affordable, buy, chunks, file_of, patience, wall_of, without_cut
+from .purchase import MOST_ASKED, NEAR, affordable, buy, chunks, patience, wall_of, without_cut
+from .test_names import file_of
 
 ASK_S = 30.0
 """Longest the base is asked about what fails on one candidate; on the last check as long as that may take."""
@@ -115,6 +116,7 @@ class Suite:
         again = self._settle(workspace, comparison.broken, final)
         comparison = self._compared(report, files, partial) if again else comparison
         unknown -= self.baseline.flaky
+        files = [file for file in files if file not in comparison.still_failing]  # they cannot be collected
         evidence = self._evidence(report, files, patch, targets, whole, ranked)
         return Check(comparison, report, targets, targets & report.passing, evidence, frozenset(unknown))
 

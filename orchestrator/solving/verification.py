@@ -21,9 +21,9 @@ from .base_knowledge import KnowledgeCache
 from .check import Verify
 from .judges import Judgement, judge
 from .prepare import read_tests
-from .purchase import file_of
 from .run_directory import cache_root
 from .suite import Suite
+from .test_names import file_of
 
 LONGEST_LIST = 200
 

@@ -113,3 +113,16 @@ def test_names_of_examples_and_what_an_installed_package_raises_are_weak() -> No
     theirs = failing("tests/test_x.py::test_it", inside, "drops(text)")
     evidence = [belonging(ISSUE, [item]).evidence[item.test] for item in (own, theirs)]
     assert evidence[1] == evidence[0] / 2 > 0
+
+
+def test_folders_of_the_machine_are_no_words_of_a_test() -> None:
+    message = "E   AssertionError: ['/home/zones/parse_date/venv/bin/python', '-m', 'colours']"
+    item = failing("tests/test_colours.py::test_mix", message, "assert mix(RED, BLUE) == VIOLET")
+    assert not belonging(ISSUE, [item]).tests
+    assert belonging(f"{ISSUE}\nin /home/zones/parse_date/venv/bin/python", [item]).tests == {item.test}
+
+
+def test_many_common_words_are_no_evidence() -> None:
+    item = failing("tests/test_dates.py::test_text_with_a_zone", body="text, zone, parse, date, offset, utc")
+    assert not belonging(ISSUE, [item], rarity=lambda stem: 0.25).tests - {item.test}
+    assert belonging(ISSUE, [item], rarity=lambda stem: 0.9).tests == {item.test}

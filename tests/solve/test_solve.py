@@ -197,6 +197,19 @@ def test_a_wrong_patch_is_not_claimed(
     assert git(parking, "status", "--porcelain") == ""
 
 
+def test_who_stands_by_a_patch_is_told_once(
+    swe_agent: Run, parking: Path, script: Callable[..., str], tmp_path: Path
+) -> None:
+    wrong = [said(edit(WRONG, "return minutes // MINUTES_PER_HOUR")), said(call("finish", summary="done"))]
+    stands = [said(call("finish", summary="it is right"))]
+    model = script(coder=wrong, debugger=stands)
+    done = swe_agent(*SOLVE, parking, "--model", model, "--json", "--output", tmp_path / "r")
+    assert done.code == 4
+    calls = [e["agent"].partition(":")[0] for e in events(tmp_path / "r", "call")]
+    assert calls.count("debugger") == 1
+    assert done.json["broken"]
+
+
 def test_tests_that_the_patch_changes_are_said(
     swe_agent: Run, parking: Path, script: Callable[..., str], tmp_path: Path
 ) -> None:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from swe_agent.orchestrator.solving.base_commit import BaseCommit
 from swe_agent.orchestrator.solving.base_knowledge import KnowledgeCache
 from swe_agent.orchestrator.solving.check import Check, Verify
-from swe_agent.orchestrator.solving.purchase import file_of, questions
+from swe_agent.orchestrator.solving.purchase import buy, questions
 from swe_agent.orchestrator.solving.suite import Suite
+from swe_agent.orchestrator.solving.test_names import file_of
 from swe_agent.tools.project.spec import Project
 from swe_agent.tools.testing.impact.ranking import Impact
 from swe_agent.tools.testing.impact.source_tree import SourceTree
+from swe_agent.tools.testing.report import TestReport
 from swe_agent.tools.testing.runner import TestRunner
 from swe_agent.tools.workspace import Workspace
 
@@ -63,6 +67,109 @@ def test_how_a_test_failed_is_known_to_the_next_run(suite_of: Callable[..., Suit
     assert {test: result.message for test, result in kept.items()} == {
         test: result.message for test, result in known.items()
     }
+
+
+class CountedRunner(TestRunner):
+    """Remembers what it was asked to run."""
+
+    def __init__(self, project: Project) -> None:
+        super().__init__(project, warm=False)
+        self.asked = list[tuple[str, ...]]()
+
+    def run(self, workspace: Workspace, selection: Sequence[str] = (), **options: Any) -> TestReport:
+        self.asked.append(tuple(selection))
+        return super().run(workspace, selection, **options)
+
+
+def test_a_conftest_that_cannot_be_imported_costs_one_run_more(suite_of: Callable[..., Suite]) -> None:
+    broken = {
+        "ex/conftest.py": "import nosuch",
+        "ex/test_a.py": "def test_a(): pass",
+        "ex/more/test_b.py": "",
+    }
+    suite = suite_of({**RATES, **broken, "more/test_c.py": "def test_c(): pass"})
+    runner = CountedRunner(suite.runner.project)
+    part = ("test_rates.py", "ex/test_a.py", "more/test_c.py", "ex/more/test_b.py")
+    bought = buy(runner, suite.base, [part], wall_s=60, cold=True)
+    assert runner.asked == [part, ("test_rates.py", "more/test_c.py")]
+    kept = {name for name, result in bought.results.items() if result.outcome.bad}
+    assert kept == {"ex/test_a.py", "ex/more/test_b.py"}
+    assert bought.results.keys() - kept == {"test_rates.py::test_zero", "more/test_c.py::test_c"}
+    assert not bought.marks
+    assert not bought.unknown
+
+
+PLUGIN = {"pytest.ini": "[pytest]\naddopts = -p rates\n"}
+
+
+@pytest.mark.parametrize("how", ["folder", "root", "plugin"])
+def test_a_patch_that_keeps_tests_from_being_collected_breaks_them(
+    suite_of: Callable[..., Suite], how: str
+) -> None:
+    files = {
+        "rates.py": "R = 1\n",
+        "other.py": "O = 1\n",
+        "a/test_a.py": "def test_a(): pass\ndef test_sad(): assert 0\n",
+        "b/test_b.py": "import other\ndef test_b(): assert other.O\n",
+        **(PLUGIN if how == "plugin" else {"pytest.ini": "[pytest]\n"}),
+    }
+    if how != "plugin":
+        files["a/conftest.py" if how == "folder" else "conftest.py"] = "import rates\n"
+    suite = suite_of(files)
+    check = checked(suite, {"rates.py": ("R = 1", "R = nothing"), "other.py": ("O = 1", "O = 2")})
+    lost = {"a/test_a.py::test_a"} | ({"b/test_b.py::test_b"} if how != "folder" else set())
+    assert lost <= check.comparison.broken
+    assert not check.green
+    assert check.report is not None
+    assert not check.report.marks
+    assert ("b/test_b.py::test_b" in check.report.passing) is (how == "folder")
+
+
+def test_what_the_base_cannot_collect_either_is_not_the_patchs(suite_of: Callable[..., Suite]) -> None:
+    files = {
+        "other.py": "O = 1\n",
+        "a/conftest.py": "import nosuch\n",
+        "a/test_a.py": "import other\ndef test_a(): pass\n",
+        "b/test_b.py": "import other\ndef test_b(): assert other.O\n",
+        "pytest.ini": "[pytest]\n",
+    }
+    check = checked(suite_of(files), {"other.py": ("O = 1", "O = 2")})
+    assert check.green
+    assert check.comparison.still_failing == {"a/test_a.py"}
+    assert "a/test_a.py" not in check.evidence.files_run
+    assert check.evidence.reaching_run == 1
+
+
+def again(suite: Suite) -> tuple[BaseCommit, CountedRunner]:
+    """The base as a later run meets it, with what the first one left."""
+    suite.commit.save()
+    runner = CountedRunner(suite.runner.project)
+    return BaseCommit(runner, suite.base, suite.impact, suite.commit.issue, suite.commit.cache), runner
+
+
+def test_a_file_too_long_for_a_first_look_is_looked_at_once(suite_of: Callable[..., Suite]) -> None:
+    slow = "import time, rates\ntime.sleep(3)\ndef test_zero(): assert rates.rate(0) == 0\n"
+    suite = suite_of({**RATES, "test_rates.py": slow})
+    suite.commit.issue = "test_rates.py: `rate` of zero"
+    asyncio.run(suite.commit.look(longest_s=1.5))
+    assert "test_rates.py" in suite.commit.known.long
+    later, runner = again(suite)
+    asyncio.run(later.look(longest_s=1.5))
+    assert not runner.asked
+
+
+def test_a_test_that_failed_twice_is_not_asked_a_third_time(suite_of: Callable[..., Suite]) -> None:
+    sad = {"test_invoice.py::test_sad"}
+    suite = suite_of()
+    suite.runner = suite.commit.runner = runner = CountedRunner(suite.runner.project)
+    suite.commit.learn(sorted(sad), 30)
+    assert asyncio.run(suite.commit.ask_again(sad)) == sad
+    assert runner.asked == [tuple(sad)] * 2
+    later, runner = again(suite)
+    asyncio.run(later.look())
+    runner.asked.clear()
+    assert asyncio.run(later.ask_again(sad)) == sad
+    assert not runner.asked
 
 
 def test_a_regression_far_from_the_change_by_name(suite_of: Callable[..., Suite]) -> None:
