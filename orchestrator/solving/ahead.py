@@ -14,6 +14,7 @@ from ...tools.errors import SandboxError
 from ...tools.testing.report import TestReport
 from ...tools.testing.runner import TestRunner
 from ...tools.workspace import Workspace
+from .blocked import is_blocked
 from .test_names import file_of
 
 MOST_FILES = 8
@@ -116,6 +117,7 @@ class Ahead:
                     and report.ended
                     and report.exit_code in (0, 1)
                     and not report.timed_out
+                    and not is_blocked([file], report)
                 ):
                     self.heard[file] = report
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,9 +18,23 @@ from swe_agent.tools.project.runners import find_test_command
 from swe_agent.tools.project.spec import Project, TestCommand
 from swe_agent.tools.sandbox import SandboxSpec, open_sandbox
 from swe_agent.tools.sandbox.environment import SYSTEM_PATH
+from swe_agent.tools.testing.report import TestReport
+from swe_agent.tools.testing.runner import TestRunner
 from swe_agent.tools.workspace import Workspace
 
 Maker = Callable[..., tuple[Workspace, Project]]
+
+
+class CountedRunner(TestRunner):
+    """Remembers what it was asked to run, and runs it."""
+
+    def __init__(self, project: Project) -> None:
+        super().__init__(project, warm=False)
+        self.asked = list[tuple[str, ...]]()
+
+    def run(self, workspace: Workspace, selection: Sequence[str] = (), **options: Any) -> TestReport:
+        self.asked.append(tuple(selection))
+        return super().run(workspace, selection, **options)
 
 
 def write_tree(root: Path, files: Mapping[str, str]) -> None:

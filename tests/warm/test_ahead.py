@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,9 +15,10 @@ from swe_agent.orchestrator.solving.suite import Suite
 from swe_agent.tools.project.spec import Project
 from swe_agent.tools.testing.impact.ranking import Impact
 from swe_agent.tools.testing.impact.source_tree import SourceTree
-from swe_agent.tools.testing.report import TestReport
-from swe_agent.tools.testing.runner import TestRunner
+from swe_agent.tools.testing.report import Outcome, TestReport, TestResult
 from swe_agent.tools.workspace import Workspace
+
+from .conftest import CountedRunner
 
 Maker = Callable[..., tuple[Workspace, Project]]
 MANY = {f"test_far_{n}.py": "\n".join(f"def test_{k}(): pass" for k in range(200)) for n in range(2)}
@@ -28,16 +30,6 @@ FILES = {
 }
 
 
-class Counting(TestRunner):
-    """Keeps what it was asked."""
-
-    asked: list[tuple[str, ...]]
-
-    def run(self, workspace: Workspace, selection: Sequence[str] = (), **more: object) -> TestReport:
-        self.asked = [*getattr(self, "asked", []), tuple(selection)]
-        return super().run(workspace, selection, **more)  # type: ignore[arg-type]
-
-
 @pytest.fixture
 def suite_of(make: Maker, tmp_path: Path) -> Iterator[Callable[..., Suite]]:
     made: list[Suite] = []
@@ -45,11 +37,8 @@ def suite_of(make: Maker, tmp_path: Path) -> Iterator[Callable[..., Suite]]:
     def build(**files: str) -> Suite:
         workspace, project = make({**MANY, **FILES, **files})
         impact = Impact(SourceTree(next(tmp_path.glob("repo*")), workspace.base_commit))
-        made.append(
-            Suite(
-                Counting(project, warm=False), workspace, impact, issue="rate() is off", verify=Verify(60, 60)
-            )
-        )
+        runner = CountedRunner(project)
+        made.append(Suite(runner, workspace, impact, issue="rate() is off", verify=Verify(60, 60)))
         made[-1].commit.ahead.idle = lambda: True
         return made[-1]
 
@@ -82,8 +71,8 @@ def test_what_was_run_ahead_is_not_asked_again_and_changes_no_verdict(suite_of: 
     assert check_.comparison == without.comparison
     assert check_.comparison.broken == {"test_rates.py::test_rate"}
     assert check_.comparison.still_failing == {"test_rates.py::test_sad"}
-    assert isinstance(suite.runner, Counting)
-    assert isinstance(plain.runner, Counting)
+    assert isinstance(suite.runner, CountedRunner)
+    assert isinstance(plain.runner, CountedRunner)
     assert len(suite.runner.asked) < len(plain.runner.asked)
 
 
@@ -109,3 +98,23 @@ def test_the_files_are_those_that_the_issue_points_to(suite_of: Callable[..., Su
     until(lambda: "test_rates.py" in suite.commit.ahead.heard)
     suite.commit.save()
     assert suite.baseline.failing == {"test_rates.py::test_sad"}, "the next run of the commit knows it"
+
+
+class OldPytestRunner(CountedRunner):
+    """What pytest 7 says of a file below a conftest that cannot be imported."""
+
+    def run(self, workspace: Workspace, selection: Sequence[str] = (), **options: Any) -> TestReport:
+        self.asked.append(tuple(selection))
+        error = TestResult(Outcome.ERROR, None, "conftest.py:1: in <module>\nE   ModuleNotFoundError: nosuch")
+        return TestReport({"": error}, 1, 0.1, unknown=tuple(selection))
+
+
+def test_a_file_that_is_blocked_was_not_heard(suite_of: Callable[..., Suite]) -> None:
+    commit = suite_of().commit
+    commit.ahead.runner = runner = OldPytestRunner(commit.runner.project)
+    commit.run_ahead()
+    while len(runner.asked) < 1 and commit.ahead.files:
+        time.sleep(0.05)
+    commit.save()
+    assert not commit.ahead.heard
+    assert not commit.known.files

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,9 +19,10 @@ from swe_agent.orchestrator.solving.test_names import file_of
 from swe_agent.tools.project.spec import Project
 from swe_agent.tools.testing.impact.ranking import Impact
 from swe_agent.tools.testing.impact.source_tree import SourceTree
-from swe_agent.tools.testing.report import TestReport
 from swe_agent.tools.testing.runner import TestRunner
 from swe_agent.tools.workspace import Workspace
+
+from .conftest import CountedRunner
 
 Maker = Callable[..., tuple[Workspace, Project]]
 MANY = {f"test_far_{n}.py": "\n".join(f"def test_{k}(): pass" for k in range(200)) for n in range(2)}
@@ -67,18 +67,6 @@ def test_how_a_test_failed_is_known_to_the_next_run(suite_of: Callable[..., Suit
     assert {test: result.message for test, result in kept.items()} == {
         test: result.message for test, result in known.items()
     }
-
-
-class CountedRunner(TestRunner):
-    """Remembers what it was asked to run."""
-
-    def __init__(self, project: Project) -> None:
-        super().__init__(project, warm=False)
-        self.asked = list[tuple[str, ...]]()
-
-    def run(self, workspace: Workspace, selection: Sequence[str] = (), **options: Any) -> TestReport:
-        self.asked.append(tuple(selection))
-        return super().run(workspace, selection, **options)
 
 
 def test_a_conftest_that_cannot_be_imported_costs_one_run_more(suite_of: Callable[..., Suite]) -> None:
