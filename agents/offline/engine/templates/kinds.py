@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+import typing
 from typing import Dict, Optional
 
 _NUMERIC = ("int", "float", "bool", "complex")
@@ -46,7 +46,7 @@ def fits(one: str | None, other: str | None) -> bool:
     return one == other or (one in _NUMERIC and other in _NUMERIC) or "NoneType" in (one, other)
 
 
-Types = Mapping[str, Sequence[str]]
+Types = typing.Mapping[str, typing.Sequence[str]]  # noqa: UP006 (Python 3.8 has no other)
 """Recorded kinds by name."""
 
 
