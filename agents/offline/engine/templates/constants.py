@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import string
+import typing
 from collections.abc import Iterator
 from typing import Tuple
 
@@ -115,7 +116,7 @@ def _strings(ctx: Context, node: ast.Constant, value: str) -> Iterator[Edit | No
         yield ctx.edit(node, "None", "string constant", 0.05)
 
 
-_Options = Iterator[Tuple[str, float]]
+_Options = typing.Iterator[Tuple[str, float]]  # noqa: UP006 (Python 3.8 has no other)
 
 
 def _changed(value: str) -> _Options:
