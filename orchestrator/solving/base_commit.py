@@ -197,7 +197,7 @@ class BaseCommit:
         heard = {test: result for test, result in report.results.items() if test in open_}
         good = {test for test, result in heard.items() if result.outcome.good}
         self.note(heard, ())
-        self.known.steady |= heard.keys() - good
+        self.known.steady |= {test for test, result in heard.items() if result.outcome.bad}
         if good:
             self.take(replace(self.baseline, flaky=self.baseline.flaky | good), whole=self.whole)
         return frozenset(set(tests) - good)

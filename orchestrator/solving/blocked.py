@@ -18,6 +18,8 @@ def is_blocked(part: Sequence[str], report: TestReport) -> bool:
     """Whether no test of `part` (test files, and ids in them) was reached, and something failed."""
     if report.timed_out or report.exit_code in _NOTHING_TO_RUN:
         return False
+    if all(file_of(name) in report.results for name in part):  # each has an error of its own
+        return False
     if set(part) <= set(report.unknown):
         return True
     folders = {name for name in report.results if _is_above(name, part)}

@@ -16,19 +16,16 @@ from pathlib import Path
 
 import pytest
 from grading.test_native import git, patch
+from lacking import no_walls
 from project.test_prepare import BACKEND
 
 from swe_agent.orchestrator.benchmarks.rows import instance_of
 from swe_agent.orchestrator.grading.declared import new_requirements, with_requirements
 from swe_agent.orchestrator.grading.native import NativeEnvironment, prepare_environment
-from swe_agent.tools.sandbox.doctor import diagnose
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        any(not check.ok for check in diagnose() if check.name == "sandbox namespace"),
-        reason="no walls can be raised on this machine",
-    ),
+    pytest.mark.skipif(bool(no_walls()), reason=no_walls()),
 ]
 TOML = (
     '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'

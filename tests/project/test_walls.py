@@ -10,17 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from lacking import no_walls
 from project.test_prepare import BACKEND, FILES, repository
 
 from swe_agent.tools.errors import ProjectError
 from swe_agent.tools.project.prepare import prepare_project
 from swe_agent.tools.project.spec import Project
-from swe_agent.tools.sandbox.doctor import diagnose
 
-pytestmark = pytest.mark.skipif(
-    any(not check.ok for check in diagnose() if check.name == "sandbox namespace"),
-    reason="no walls can be raised on this machine",
-)
+pytestmark = pytest.mark.skipif(bool(no_walls()), reason=no_walls())
 
 
 def prepare(tmp_path: Path, prelude: str, more: Mapping[str, str] | None = None) -> Project:

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from lacking import no_walls
 from sandbox.walls import LIMITS, base, box
 
 from swe_agent.tools.errors import SandboxError
@@ -49,12 +50,8 @@ def opener(request: pytest.FixtureRequest, source: Path, tmp_path: Path) -> Iter
             try:
                 sandbox = open_sandbox(kind, spec)
             except SandboxError as error:
-                if kind == "namespace":
-                    from swe_agent.tools.sandbox.doctor import diagnose
-
-                    tried = {check.name: check for check in diagnose()}["sandbox namespace"]
-                    if not tried.ok:
-                        pytest.skip(f"this machine lacks: {tried.name} ({tried.detail})")
+                if kind == "namespace" and (why := no_walls()):
+                    pytest.skip(why)
                 raise error
             stack.callback(sandbox.close)
             return sandbox

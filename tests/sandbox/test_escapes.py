@@ -258,9 +258,8 @@ def test_no_process_exempts_itself_from_the_lack_of_memory(box: Sandbox) -> None
         assert box.exec(f"echo {value} > /proc/self/oom_score_adj").exit_code != 0
 
 
+@pytest.mark.parametrize("base", ["namespace"], indirect=True)
 def test_limits_of_other_processes_are_out_of_reach(box: Sandbox) -> None:
-    if box.kind != "namespace":
-        pytest.skip("only its shell would be met")
     program = (
         "import resource\n"
         "for pid in (1, 2):\n"

@@ -56,3 +56,5 @@ def test_what_is_not_blocked() -> None:
     assert not is_blocked(PART, TestReport({}, 0, 1.0))
     assert not is_blocked(PART, report(timed_out=True))
     assert not is_blocked(PART[:1], report("tests/test_a.py", "E   SyntaxError")), "its own error"
+    asked = ("tests/test_a.py::test_1", "tests/test_a.py::test_2")
+    assert not is_blocked(asked, report("tests/test_a.py", "E   SyntaxError", unknown=asked))
