@@ -96,7 +96,7 @@ def solve(task: Task, project: Project, arguments: argparse.Namespace) -> dict[s
 
 def _judged(task: Task, proposal: Proposal, seed: int) -> dict[str, Any]:
     """A patch held against the reference."""
-    seen = check(task, proposal.patch.after[task.source] or "", seed=seed)
+    seen = check(task, proposal.patch.after.get(task.source) or task.files[task.source], seed=seed)
     return {
         "patch": proposal.patch.text,
         "template": proposal.template,
