@@ -239,9 +239,22 @@ def test_cleaning_twice_is_cleaning_once(
 def test_test_files() -> None:
     for path in ("tests/x.py", "a/test_b.py", "b_test.go", "src/x.spec.ts", "conftest.py", "spec/a_spec.rb"):
         assert is_test_file(path)
-    for path in ("python_testcases/node.py", "Unit-Tests/helper.py", "a/functional_tests/base.py", "x.tests/y.py"):
+    for path in (
+        "python_testcases/node.py",
+        "Unit-Tests/helper.py",
+        "a/functional_tests/base.py",
+        "x.tests/y.py",
+    ):
         assert is_test_file(path)
-    for path in ("src/testing_tools.py", "contest.py", "latest.py", "a/b.py", "ab_test/b.py", "latests/a.py", ""):
+    for path in (
+        "src/testing_tools.py",
+        "contest.py",
+        "latest.py",
+        "a/b.py",
+        "ab_test/b.py",
+        "latests/a.py",
+        "",
+    ):
         assert not is_test_file(path)
 
 
