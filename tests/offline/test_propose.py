@@ -215,3 +215,17 @@ def test_unittest_ids_relative_to_a_folder(make_workspace, project: Project, wit
     )
     assert found.patches, found
     assert found.patches[0].files == ("stats.py",)
+
+
+def test_a_test_that_hangs_spoils_no_other(make_workspace, project: Project):
+    """The alarm tears it off in the middle; what is set up for its module must be there for the next one."""
+    source = "def halvings(n):\n    count = 0\n    while n != 1:\n        n //= 2\n        count += 1\n    return count\n"
+    tests = (
+        "import pytest\nfrom halves import halvings\n\n@pytest.fixture(scope='module')\ndef table():\n"
+        "    return {0: 0, 1: 0, 8: 3, 9: 3}\n\n@pytest.mark.parametrize('n', [0, 1, 8, 9])\n"
+        "def test_halvings(n, table):\n    assert halvings(n) == table[n]\n"
+    )
+    workspace = make_workspace({"halves.py": source, "test_halves.py": tests})
+    found = propose(workspace, project, ["test_halves.py::test_halvings"], k=1)
+    assert found.patches and "while n > 1:" in found.patches[0].patch.text
+    assert found.statistics["mode"] == "reuse"

@@ -33,6 +33,20 @@ def test_a_fork_bomb_is_bounded(box: Sandbox) -> None:
     assert int(output) <= 64
 
 
+def test_orphans_that_have_ended_are_no_processes(box: Sandbox) -> None:
+    """A runner that daemonises again and again, slowly, must not fill the table of processes with the dead."""
+    program = (
+        "import os, time\n"
+        "for n in range(5 * 64):\n"
+        "    if (child := os.fork()) == 0:\n"
+        "        if os.fork() == 0: time.sleep(0.01)\n"
+        "        os._exit(0)\n"
+        "    os.waitpid(child, 0); time.sleep(0.02)\n"
+        "print('all')"
+    )
+    assert python(box, program) == (0, "all\n")
+
+
 def test_memory_is_bounded_for_one_process(box: Sandbox) -> None:
     code, output = python(box, "x = bytearray(10 << 30); x[::4096] = b'1' * len(x[::4096]); print('got it')")
     assert code != 0

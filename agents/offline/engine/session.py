@@ -30,6 +30,10 @@ from .worker import Goal, Worker
 if TYPE_CHECKING:
     from .shapes import Probe, RepairRequest, Result, Seen, Traced
 
+_HANG_S = 6.0
+"""Processor seconds after which a failing test is taken for one that does not end."""
+_LONG_S = 0.5
+"""Failing tests that take longer come last: most candidates fail before."""
 _NEIGHBOURS_S = 8.0
 """Processor seconds for the tests beside the failing ones."""
 _TRACE_S = 20.0
@@ -213,7 +217,7 @@ class Session:
         reuse = self._repeatable(suite, first, steady, passing[:50] if seconds < 5 else [])
         red = [unit for test in bad for unit, good in first[test].units.items() if not good]
         green += [unit for test in bad for unit, good in first[test].units.items() if good]
-        bad.sort(key=lambda test: (test in hung, test))
+        bad.sort(key=lambda test: (test in hung, first[test].seconds > _LONG_S, test))
         errors = [first[test].error.partition(":")[0] for test in bad] + met
         return {
             "failing": bad, "passing": passing, "red": red, "green": green, "seconds": seconds + spent,
@@ -224,7 +228,7 @@ class Session:
     def _first(suite: Suite, failing: list[int]) -> dict[int, Verdict]:
         """What the failing tests come to; once some have hung, the others are given less time."""
         first: dict[int, Verdict] = {}
-        hang, wasted = 2.0, 0.0
+        hang, wasted = _HANG_S, 0.0
         for test in failing:
             if wasted > 8.0:
                 first[test] = Verdict(False, False, {Unit(test, 0, 0): False}, "Stop", hang)

@@ -106,10 +106,21 @@ class Suite:
         try:
             return self.run(test)
         except Stop:
-            units = self._units(test, Stop())
-            return Verdict(False, False, units, "Stop", time.process_time() - start)
+            disarm()
+            stopped = Verdict(False, False, self._units(test, Stop()), "Stop", time.process_time() - start)
+            self._torn_down(self.items[test])
+            return stopped
         finally:
             disarm()
+
+    @staticmethod
+    def _torn_down(item: Any) -> None:
+        """After a test that was torn off in the middle, lest the next one finds things half set up."""
+        arm(1.0)
+        with contextlib.suppress(BaseException):  # a teardown may raise anything, outcomes of pytest included
+            item.ihook.pytest_runtest_teardown(item=item, nextitem=None)
+        disarm()
+        item._request, item.funcargs = False, None
 
     def run(self, test: int) -> Verdict:
         """One test; everything set up is torn down. Raises: Stop."""

@@ -7,6 +7,7 @@ import fcntl
 import os
 import select
 import time
+from collections.abc import Callable
 from typing import Any
 
 from . import protocol
@@ -43,7 +44,15 @@ def run_command(
         os.close(write_end)
     exited = os.pidfd_open(pid)
     try:
-        reason = _follow(sock, read_end, exited, output, start + request["timeout"], watch)
+        reason = _follow(
+            sock,
+            read_end,
+            exited,
+            output,
+            start + request["timeout"],
+            watch,
+            lambda: processes.bury_orphans(pid),
+        )
         status = processes.sweep(pid)
         reason = reason or watch.killed()
         if reason and reason != "timeout":
@@ -65,7 +74,13 @@ def run_command(
 
 
 def _follow(
-    sock: _socket.socket, pipe: int, exited: int, output: BoundedOutput, deadline: float, watch: Watch
+    sock: _socket.socket,
+    pipe: int,
+    exited: int,
+    output: BoundedOutput,
+    deadline: float,
+    watch: Watch,
+    bury: Callable[[], None],
 ) -> str | None:
     """Wait for the command's own process to end; return the reason why it has to be killed instead."""
     poll = select.poll()
@@ -77,6 +92,7 @@ def _follow(
         if now >= deadline:
             return "timeout"
         if now >= watch.due:
+            bury()
             reason = watch.check()
             if reason:
                 return reason

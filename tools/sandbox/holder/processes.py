@@ -101,6 +101,15 @@ class Processes:
                 return status
             time.sleep(0.0005)  # killed processes take a moment to end
 
+    def bury_orphans(self, running: int) -> None:
+        """Reap what the command left to process 1 and what has ended, lest it counts as processes until the command
+        (pid `running`, whose status is kept) is over."""
+        while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
+            if ended.si_pid == running:
+                return
+            os.waitpid(ended.si_pid, 0)
+            self._forget(ended.si_pid)
+
     def _reap(self, wanted: int) -> tuple[int, int, bool]:
         """Reap what has ended: the status of `wanted`, 0 or `wanted` if it lives, and whether the group says that
         nothing is left. To kill everything would kill the launcher too, and the next command would wait for one."""
