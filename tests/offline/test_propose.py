@@ -227,5 +227,6 @@ def test_a_test_that_hangs_spoils_no_other(make_workspace, project: Project):
     )
     workspace = make_workspace({"halves.py": source, "test_halves.py": tests})
     found = propose(workspace, project, ["test_halves.py::test_halvings"], k=1)
-    assert found.patches and "while n > 1:" in found.patches[0].patch.text
+    assert found.patches
+    assert "while n > 1:" in found.patches[0].patch.text
     assert found.statistics["mode"] == "reuse"
