@@ -11,7 +11,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...tools.errors import SandboxError
@@ -101,6 +101,7 @@ def propose(
     may_edit: Callable[[str], bool] = may_edit_sources,
     workers: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    within: Mapping[str, Sequence[Sequence[int]]] | None = None,
 ) -> Proposals:
     """Search for at most `k` patches that turn `failing_tests` green; the workspace is left as it is.
 
@@ -108,7 +109,7 @@ def propose(
     is measured in candidates: `effort` at most, of which one that needs fresh imports counts for several, so
     that the same request gives the same answer however busy the machine is. `time_limit_s` wall seconds end it
     only where the caller has no more. The order is the same on every run with the same `seed`, whatever the number
-    of `workers` (default: the processors).
+    of `workers` (default: the processors). `within` (path → first and last lines) confines the edits.
 
     Raises: SandboxError when the sandbox failed.
     """
@@ -137,6 +138,7 @@ def propose(
         "arguments": runner_options(project.test_command.command),
         "tops": unittest_tops(project.test_command.command),
         "effort": effort,
+        "within": {path: [list(span) for span in spans] for path, spans in (within or {}).items()},
     }
     found: list[Found] = []
     answer: Result = {"status": "", "message": "", "plausible": [], "stats": {}}

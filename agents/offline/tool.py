@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import NotRequired, TypedDict
 
 from ...tools.project.spec import Project
@@ -45,10 +45,11 @@ def make_propose_tool(
     workers: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     skip: int = 0,
+    within: Mapping[str, Sequence[Sequence[int]]] | None = None,
 ) -> Tool:
     """The proposeRepairs tool over one workspace. Its text is a JSON object {proposals, statistics}; each
     proposal holds `edits` in the shape that editFile takes. The first `skip` proposals go last, so that a
-    second search from the same place tries another patch."""
+    second search from the same place tries another patch. `within`: see `propose`."""
 
     def run(arguments: ProposeArguments) -> ToolResult:
         tests = [test.strip() for test in arguments["failingTests"] if test.strip()]
@@ -64,6 +65,7 @@ def make_propose_tool(
             may_edit=may_edit,
             workers=workers,
             on_progress=on_progress,
+            within=within,
         )
         text = json.dumps(_as_json(found, skip), ensure_ascii=False, indent=1)
         return ToolResult(text, ok=bool(found.patches or found.tried), data={"proposals": found})

@@ -69,6 +69,8 @@ class BaselineMeasured(Event):
     unrelated: dict[str, str] = field(
         default_factory=dict[str, str]
     )  # Failing test → why it is not the issue's
+    within: dict[str, list[list[int]]] = field(default_factory=dict[str, list[list[int]]])
+    """Path → first and last lines that alone may be edited: see `solving.relevance.Belonging`."""
 
 
 @event("reproduction", key=())

@@ -31,7 +31,14 @@ def baseline_event(suite: Suite, shown: Belonging) -> BaselineMeasured:
         files=sorted(suite.commit.known.files),
         durations={file: round(seconds, 3) for file, seconds in suite.commit.durations.known.items()},
         unrelated=dict(shown.unrelated),
+        within={path: [list(span) for span in spans] for path, spans in shown.within.items()},
     )
+
+
+def belonging_from(event: BaselineMeasured) -> Belonging:
+    failing = baseline_from(event).failing
+    within = {path: [(first, last) for first, last in spans] for path, spans in event.within.items()}
+    return Belonging(failing - event.unrelated.keys(), {}, event.unrelated, within)
 
 
 def baseline_from(event: BaselineMeasured) -> Baseline:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...tools.testing.impact.words import STOP, stems_of
 from ...tools.testing.report import TestResult
 from .reproduction import failure_of
 
+Spans = Mapping[str, Sequence[tuple[int, int]]]
+
+NOTHING = "nothing of the issue is in it"
 ENOUGH = 0.5
 """Evidence that makes a test the issue's; a rare word of the issue in its name, or two in its body."""
 _CROWD = 8
@@ -77,6 +80,9 @@ class Belonging:
     """Test → how much speaks for it."""
     unrelated: Mapping[str, str] = field(default_factory=dict[str, str])
     """Test → why it does not count, in plain words."""
+    within: Spans = field(default_factory=dict[str, tuple[tuple[int, int], ...]])
+    """Path → first and last lines of what the issue names, where `tests` were chosen for running it alone: nothing but
+    an edit there that turns them green shows that they are the issue's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +115,7 @@ def belonging(
     chosen = {test for test, score in scores.items() if score >= bar and score > 0}
     places = {_place(item) for item in left if item.test in chosen} - {None}
     chosen |= {item.test for item in left if _place(item) in places}
-    other = dict.fromkeys(scores.keys() - chosen, "nothing of the issue is in it")
+    other = dict.fromkeys(scores.keys() - chosen, NOTHING)
     return Belonging(frozenset(chosen), scores, {**machine, **other})
 
 
@@ -155,14 +161,16 @@ def _said(message: str) -> str:
     return "\n".join(marked or [line for line in lines if line[:1] not in (" ", ">", "\t")])
 
 
+def code_names(issue: str) -> frozenset[str]:
+    """Identifiers that an issue writes as code."""
+    found = {name for groups in _CODE.findall(issue) for text in groups for name in _NAME.findall(text)}
+    return frozenset(name for name in found if name.lower() not in STOP and len(name) > 2)
+
+
 def _clues(issue: str) -> _Clues:
-    names = set[str]()
-    for groups in _CODE.findall(issue):
-        for text in groups:
-            names |= {name for name in _NAME.findall(text) if name.lower() not in STOP and len(name) > 2}
     values = {value for groups in _VALUE.findall(issue) for value in groups if value}
     return _Clues(
-        issue, frozenset(names), stems_of(issue), frozenset(values), frozenset(_PATH.findall(issue))
+        issue, code_names(issue), stems_of(issue), frozenset(values), frozenset(_PATH.findall(issue))
     )
 
 

@@ -26,6 +26,7 @@ from ..verifiers.opening import check_verifier
 from .base_commit import CAP_S, LOOK_S
 from .base_knowledge import KnowledgeCache
 from .check import Verify
+from .executed import shown_by
 from .feedback import Feedback
 from .instructions import tell_instructions
 from .judges import Judgement, judge
@@ -37,6 +38,7 @@ from .recalled import (
     RecordedPlans,
     baseline_event,
     baseline_from,
+    belonging_from,
     reproduction_event,
     reproduction_from,
     started_event,
@@ -169,6 +171,7 @@ class _Run:
             logs=self._run.logs,
             mask=self._mask,
             instructions=told,
+            within=self._shown.within,
         )
         try:
             return await self._search(prepared, suite, team)
@@ -238,14 +241,13 @@ class _Run:
             suite.commit.adopt(
                 baseline_from(known), whole=known.whole, files=known.files, durations=known.durations
             )
-            self._shown = Belonging(suite.baseline.failing - known.unrelated.keys(), {}, known.unrelated)
+            self._shown = belonging_from(known)
         else:
             self._say("progress", {"line": "tests on the base commit"})
             room = self._budget.room().wall_s
             alone = self._only_offline()
-            await suite.commit.look(
-                whole=suite.verify.whole, left_s=room, longest_s=CAP_S if alone else LOOK_S
-            )
+            longest_s = CAP_S if alone else LOOK_S
+            await suite.commit.look(whole=suite.verify.whole, left_s=room, longest_s=longest_s)
             if alone:
                 await suite.commit.find_failing(
                     lambda: bool(suite.commit.belonging().tests),
@@ -253,7 +255,7 @@ class _Run:
                     left_s=self._budget.room().wall_s,
                 )
             self._budget.check()  # what the time limit cut short is no baseline to work from
-            self._shown = await asyncio.to_thread(suite.commit.belonging)
+            self._shown = await asyncio.to_thread(shown_by, suite.commit, self._progress if alone else None)
         self._recorder.append(baseline_event(suite, self._shown))
         if not self._only_offline():
             await asyncio.to_thread(suite.commit.run_ahead)

@@ -41,6 +41,8 @@ class Question(_Asked, total=False):
     """For pytest."""
     tops: List[str]
     """Folders, relative to the root, that unittest imports tests from."""
+    within: Dict[str, List[List[int]]]
+    """Path → first and last lines that alone may be edited; empty: all."""
     skip: int
     """Candidates that an earlier engine has judged."""
     soft: bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Sequence, Tuple
+from typing import TYPE_CHECKING, Mapping, Sequence, Tuple
 
 from .at_import import lines_behind
 from .chunk import Chunk, SourceFile
@@ -90,6 +90,15 @@ class Spectrum:
             for chunk in file.chunks:
                 if getattr(chunk.function, "name", "") in wanted:
                     self.scores.setdefault((path, chunk.line(chunk.function)), 0.3 * best)
+
+    def confine(self, within: Mapping[str, Sequence[Sequence[int]]]) -> None:
+        """Forget the lines outside of these; where that leaves none, each of them counts the same."""
+        spans = [(path, span[0], span[1]) for path, part in within.items() for span in part]
+        self.scores = {
+            (path, line): score
+            for (path, line), score in self.scores.items()
+            if any(path == p and first <= line <= last for p, first, last in spans)
+        }
 
     def ranked(self) -> list[Line]:
         return sorted(self.scores, key=lambda line: (-self.scores[line], line))
