@@ -230,3 +230,17 @@ def test_a_test_that_hangs_spoils_no_other(make_workspace, project: Project):
     assert found.patches
     assert "while n > 1:" in found.patches[0].patch.text
     assert found.statistics["mode"] == "reuse"
+
+
+def test_subtests(make_workspace, project: Project):
+    """They are reported one by one and raise nothing: an edit that mends one of them is not enough."""
+    source = "def plain(path):\n    if path.startswith('./'):\n        path = path[1:]\n    return path\n"
+    tests = (
+        "import unittest\nfrom paths import plain\n\nclass PlainTest(unittest.TestCase):\n"
+        "    def test_plain(self):\n        for path in ('a', './a', './a/b', '/a'):\n"
+        "            with self.subTest(path):\n                self.assertEqual(plain(path), path.removeprefix('./'))\n"
+    )
+    workspace = make_workspace({"paths.py": source, "test_paths.py": tests})
+    found = propose(workspace, project, ["test_paths.py::PlainTest::test_plain"], k=1)
+    assert found.patches
+    assert "path[2:]" in found.patches[0].patch.text

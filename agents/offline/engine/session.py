@@ -77,12 +77,12 @@ class Session:
             except (OSError, SyntaxError, ValueError, RecursionError):
                 continue
 
-    def run(self, session: Any) -> None:
+    def run(self, session: Any, parts: list[str]) -> None:
         """pytest's run loop. Everything that touches the project happens in forks of this process."""
         self.collect_s = time.process_time() - self.cpu
         recorder = Recorder()
         install(recorder)
-        suite = Suite(session.items, recorder)
+        suite = Suite(session.items, recorder, parts)
         ids = [item.nodeid for item in suite.items]
         failing = [i for i, node in enumerate(ids) if any(matches(t, node) for t in self.request["failing"])]
         if not failing:

@@ -82,10 +82,12 @@ def pytest_arguments(files: Sequence[str], extra: Sequence[str] = ()) -> list[st
 class Suite:
     """Items of one collection. `tests` are indices into `items`."""
 
-    def __init__(self, items: Sequence[Any], recorder: Recorder) -> None:
+    def __init__(self, items: Sequence[Any], recorder: Recorder, parts: list[str] | None = None) -> None:
         self.items = list(items)
         self.recorder = recorder
         self.parameters: dict[int, list[Any]] = {}
+        self.parts = [] if parts is None else parts
+        """What failed subtests of the running test said: they are reported one by one, and raise nothing."""
         # The runner of a doctest empties the names that its examples see.
         doctests = {index: getattr(item, "dtest", None) for index, item in enumerate(self.items)}
         self.names = {index: (test.globs, dict(test.globs)) for index, test in doctests.items() if test}
@@ -133,6 +135,7 @@ class Suite:
             names.clear()
             names.update(whole)
         self.recorder.reset()
+        self.parts.clear()
         start = time.process_time()
         error: BaseException | None = None
         skipped = False
@@ -161,9 +164,9 @@ class Suite:
         except BaseException as caught:  # as above
             error = error or caught
         item._request, item.funcargs = False, None
-        units = self._units(test, error)
+        units = self._units(test, error or (self.parts and AssertionError()) or None)
         passed = units[Unit(test, 0, 0)] and not skipped
-        text = f"{type(error).__name__}: {str(error)[:200]}" if error is not None else ""
+        text = f"{type(error).__name__}: {str(error)[:200]}" if error is not None else "".join(self.parts[:1])
         return Verdict(passed, skipped, units, text, time.process_time() - start)
 
     def _units(self, test: int, error: BaseException | None) -> dict[Unit, bool]:
@@ -257,8 +260,10 @@ def matches(test_id: str, node_id: str) -> bool:
 class CollectPlugin:
     """Hands the collected items to `run` instead of pytest's own loop."""
 
-    def __init__(self, run: Callable[[Any], None]) -> None:
+    def __init__(self, run: Callable[[Any, list[str]], None]) -> None:
         self.run = run
+        self.parts: list[str] = []
+        """See `Suite.parts`."""
         self.called = False
         self.errors: list[str] = []
 
@@ -268,8 +273,14 @@ class CollectPlugin:
 
     def pytest_runtestloop(self, session: Any) -> bool:
         self.called = True
-        self.run(session)
+        self.run(session, self.parts)
         return True
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Nobody but a subtest reports while a `Suite` runs tests."""
+        if report.failed:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            self.parts.append(str(getattr(crash, "message", report.longrepr))[:200])
 
     pytest_runtestloop.tryfirst = True  # type: ignore[attr-defined]
 
