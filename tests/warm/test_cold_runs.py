@@ -218,6 +218,10 @@ def test_unittest_with_subtests_and_failed_imports(make: Maker) -> None:
             "    def test_sub(self):\n"
             "        for i in range(3):\n"
             "            with self.subTest(i=i): self.assertNotEqual(i, 1)\n"
+            "    def test_sub_skipped(self):\n"
+            "        for i in range(3):\n"
+            "            with self.subTest(i=i):\n"
+            "                if i == 1: self.skipTest('not here')\n"
             "class B(unittest.TestCase):\n"
             "    @classmethod\n"
             "    def setUpClass(cls): raise RuntimeError('no class')\n"
@@ -237,12 +241,13 @@ def test_unittest_with_subtests_and_failed_imports(make: Maker) -> None:
         "test_skip": "skipped",
         "test_expected": "xfailed",
         "test_sub": "failed",
+        "test_sub_skipped": "passed",
     }
     assert "error" in {v for k, v in found.items() if "B" in k}
     assert any("no_such_module_anywhere" in error for error in report.collection_errors)
     for name in ("tests.test_a.A.test_ok", "tests/test_a.py::A::test_ok"):
         assert outcomes(runner.run(workspace, [name])) == {"tests.test_a.A.test_ok": "passed"}
-    assert len(runner.run(workspace, ["tests/test_a.py"]).results) == 7
+    assert len(runner.run(workspace, ["tests/test_a.py"]).results) == 8
     assert runner.run(workspace, ["tests.test_a.A.test_gone"]).unknown == ("tests.test_a.A.test_gone",)
 
 
@@ -291,3 +296,25 @@ def test_bytecode_of_the_base_serves_later_runs_and_that_of_a_candidate_does_not
         fork.exec("touch -d '2020-01-01' test_it.py")
         assert "test_it.py::test_value" in runner.run(fork, cold=True).failing
     assert "test_it.py::test_value" in runner.run(workspace, cold=True).passing
+
+
+def test_a_skipped_subtest_skips_no_test(make: Maker) -> None:
+    """Here with pytest, which tells of subtests one by one since its ninth version."""
+    body = (
+        "import unittest\n"
+        "class A(unittest.TestCase):\n"
+        "    def test_sub(self):\n"
+        "        for i in range(3):\n"
+        "            with self.subTest(i=i):\n"
+        "                if i == 1: self.skipTest('not here')\n"
+        "    def test_bad(self):\n"
+        "        for i in range(3):\n"
+        "            with self.subTest(i=i):\n"
+        "                if i == 1: self.skipTest('not here')\n"
+        "                self.assertNotEqual(i, 2)\n"
+    )
+    workspace, project = make({"test_it.py": body, "pytest.ini": "[pytest]\n"})
+    found = {
+        test.rpartition("::")[2]: said for test, said in outcomes(TestRunner(project).run(workspace)).items()
+    }
+    assert found == {"test_sub": "passed", "test_bad": "failed"}

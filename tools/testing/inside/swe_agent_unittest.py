@@ -79,11 +79,15 @@ def _patch():
             failed = issubclass(error[0], test.failureException)
             _say(test, "failed" if failed else "error", "%s\n%s" % (sub, _error_text(error)))
 
+    def skipped(test, reason):
+        part = hasattr(test, "test_case")  # a subtest that is skipped skips no test
+        _say(test, "passed" if part else "skipped", "" if part else str(reason))
+
     wrap("startTest", started)
     wrap("addSuccess", lambda test: _say(test, "passed"))
     wrap("addFailure", lambda test, error: _say(test, "failed", _error_text(error)))
     wrap("addError", lambda test, error: _say(test, "error", _error_text(error)))
-    wrap("addSkip", lambda test, reason: _say(test, "skipped", str(reason)))
+    wrap("addSkip", skipped)
     wrap("addExpectedFailure", lambda test, error: _say(test, "xfailed", _error_text(error)))
     wrap("addUnexpectedSuccess", lambda test: _say(test, "xpassed"))
     wrap("addSubTest", subtest)
