@@ -18,6 +18,9 @@ BETTER = {
     "a name that would be read no more": ("return [{} for i in range(d)]", "i", "i + m", "d + m"),
     "the bound of a range": ("return [i for i in range({}) if i < m]", "d", "d + 1", "d + m"),
     "the bound of a slice": ("return m[:{}]", "d - 1", "d", "d - m"),
+    "a slice that leaves something out": ("m = m[{}:]\n    return m", "1", "2", "0"),
+    "not by adding nothing": ("return {}", "1 + d", "d", "0 + d"),
+    "not by assigning a name to itself": ("m = {}\n    return m", "m[1:]", "m[2:]", "m"),
     "no special case": ("return d + {}", "1", "2", "47"),
 }  # fmt: skip
 

@@ -29,7 +29,7 @@ _CHARACTERS: Dict[str, str] = {
     ".": r"\b(dots?|periods?|points?)\b", "\n": r"\b(newlines?|line breaks?)\b", ":": r"\bcolons?\b",
     "/": r"\bslash(es)?\b",
 }  # fmt: skip
-_SAID, _SIGN_SAID, _UNREAD, _BOUND = 0.7, 0.5, 1.5, 1.0
+_SAID, _SIGN_SAID, _UNREAD, _BOUND, _IDLE = 0.7, 0.5, 1.5, 1.0, 1.5
 _PLAIN = ("0", "1", "2")
 """Numbers that texts are full of."""
 
@@ -49,7 +49,8 @@ def evidence(base: Chunk, text: str, issue: str = "") -> float:
         edited = base.with_text(text).function
     except (SyntaxError, IndexError, AttributeError):
         return total
-    return total + _of_unread(function, edited) + _BOUND * _bounded(function, edited)
+    idle = _idle(edited) > _idle(function)
+    return total + _of_unread(function, edited) + _BOUND * _bounded(function, edited) - _IDLE * idle
 
 
 def _of_numbers(added: Counter[str], removed: Counter[str], said: FrozenSet[str], old: Counter[str]) -> float:
@@ -83,6 +84,44 @@ def _of_unread(one: ast.AST, two: ast.AST) -> float:
     """Names that are bound and never read: fewer of them speak for an edit, more of them against it."""
     before, after = (set(usage(function, list(ast.walk(function))).unread) for function in (one, two))
     return _UNREAD * (bool(before - after) - bool(after - before))
+
+
+def _idle(function: ast.AST) -> int:
+    """How many parts do nothing (`x + 0`, `x[0:]`, `x = x`): an edit that makes one takes something back under the
+    name of doing it otherwise."""
+    return sum(map(_does_nothing, ast.walk(function)))
+
+
+def _does_nothing(node: ast.AST) -> bool:
+    if isinstance(node, ast.Assign):
+        value = node.value
+        if (
+            isinstance(value, ast.Subscript)
+            and isinstance(value.slice, ast.Slice)
+            and not _bounds(value.slice)
+        ):
+            value = value.value
+        target = node.targets[0]
+        return len(node.targets) == 1 and isinstance(target, ast.Name) and _named(value) == target.id
+    if isinstance(node, ast.Slice):
+        return isinstance(node.lower, ast.Constant) and not _bounds(node)
+    if not isinstance(node, ast.BinOp):
+        return False
+    neutral = {ast.Add: 0, ast.Sub: 0, ast.Mult: 1, ast.FloorDiv: 1, ast.Pow: 1}.get(type(node.op))
+    sides = (node.left, node.right) if isinstance(node.op, (ast.Add, ast.Mult)) else (node.right,)
+    return any(
+        isinstance(side, ast.Constant) and type(side.value) is int and side.value == neutral for side in sides
+    )
+
+
+def _bounds(node: ast.Slice) -> bool:
+    """Whether it leaves anything out."""
+    from_start = node.lower is None or (isinstance(node.lower, ast.Constant) and node.lower.value == 0)
+    return not from_start or node.upper is not None or node.step is not None
+
+
+def _named(node: ast.AST) -> str:
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _bounded(one: ast.AST, two: ast.AST) -> bool:
