@@ -66,7 +66,7 @@ def disarm() -> None:
 
 def pytest_arguments(files: Sequence[str], extra: Sequence[str] = ()) -> list[str]:
     """Arguments of a quiet run in one process, whatever the project's own options ask for."""
-    args = ["-s", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:faulthandler"]
+    args = ["-s", "-q", "-p", "no:randomly", "-p", "no:faulthandler"]
     args += ["--continue-on-collection-errors", "-W", "ignore::pytest.PytestConfigWarning"]
     for module, options in (
         ("xdist", ["-n", "0"]),
