@@ -30,6 +30,7 @@ EFFORT = 8_000
 """Candidates of one search, unless the caller says otherwise."""
 LONGEST_S = 3600.0
 _GRACE_S = 300.0
+_MOST_ALSO = 30
 _RESTARTS = 5
 
 
@@ -102,6 +103,7 @@ def propose(
     workers: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     within: Mapping[str, Sequence[Sequence[int]]] | None = None,
+    also: Sequence[str] = (),
 ) -> Proposals:
     """Search for at most `k` patches that turn `failing_tests` green; the workspace is left as it is.
 
@@ -109,7 +111,8 @@ def propose(
     is measured in candidates: `effort` at most, of which one that needs fresh imports counts for several, so
     that the same request gives the same answer however busy the machine is. `time_limit_s` wall seconds end it
     only where the caller has no more. The order is the same on every run with the same `seed`, whatever the number
-    of `workers` (default: the processors). `within` (path → first and last lines) confines the edits.
+    of `workers` (default: the processors). `within` (path → first and last lines) confines the edits. Of several patches
+    those go first that turn more of `also` green: tests that fail too, and need not be of the same cause.
 
     Raises: SandboxError when the sandbox failed.
     """
@@ -138,6 +141,7 @@ def propose(
         "arguments": runner_options(project.test_command.command),
         "tops": unittest_tops(project.test_command.command),
         "effort": effort,
+        "also": sorted(set(also) - set(failing_tests))[:_MOST_ALSO],
         "within": {path: [list(span) for span in spans] for path, spans in (within or {}).items()},
     }
     found: list[Found] = []

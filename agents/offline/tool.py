@@ -46,10 +46,11 @@ def make_propose_tool(
     on_progress: Callable[[Progress], None] | None = None,
     skip: int = 0,
     within: Mapping[str, Sequence[Sequence[int]]] | None = None,
+    also: Sequence[str] = (),
 ) -> Tool:
     """The proposeRepairs tool over one workspace. Its text is a JSON object {proposals, statistics}; each
     proposal holds `edits` in the shape that editFile takes. The first `skip` proposals go last, so that a
-    second search from the same place tries another patch. `within`: see `propose`."""
+    second search from the same place tries another patch. `within`, `also`: see `propose`."""
 
     def run(arguments: ProposeArguments) -> ToolResult:
         tests = [test.strip() for test in arguments["failingTests"] if test.strip()]
@@ -66,6 +67,7 @@ def make_propose_tool(
             workers=workers,
             on_progress=on_progress,
             within=within,
+            also=also,
         )
         text = json.dumps(_as_json(found, skip), ensure_ascii=False, indent=1)
         return ToolResult(text, ok=bool(found.patches or found.tried), data={"proposals": found})

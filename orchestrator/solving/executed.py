@@ -16,7 +16,7 @@ from ...tools.errors import ToolError
 from ...tools.testing.impact.ranking import Impact
 from ...tools.testing.test_files import is_test_file
 from .base_commit import BaseCommit
-from .relevance import NOTHING, Belonging, Spans, code_names
+from .relevance import Belonging, Spans, code_names
 
 MOST_TESTS = 60
 """Failing tests that are traced."""
@@ -33,7 +33,7 @@ def shown_by(commit: BaseCommit, say: Callable[[str], None] | None) -> Belonging
 
 
 def _by_execution(commit: BaseCommit, shown: Belonging, say: Callable[[str], None]) -> Belonging:
-    silent = sorted(test for test, why in shown.unrelated.items() if why == NOTHING)
+    silent = shown.silent
     if shown.tests or not silent or commit.impact is None:
         return shown
     spans = named_spans(commit.issue, commit.impact)

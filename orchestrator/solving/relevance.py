@@ -84,6 +84,12 @@ class Belonging:
     """Path → first and last lines of what the issue names, where `tests` were chosen for running it alone: nothing but
     an edit there that turns them green shows that they are the issue's."""
 
+    @property
+    def silent(self) -> tuple[str, ...]:
+        """Failing tests that the machine does not explain and that say nothing of the issue: its fault may show in
+        them all the same."""
+        return tuple(sorted(test for test, why in self.unrelated.items() if why == NOTHING))
+
 
 @dataclass(frozen=True, slots=True)
 class _Clues:

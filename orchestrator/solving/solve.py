@@ -171,7 +171,7 @@ class _Run:
             logs=self._run.logs,
             mask=self._mask,
             instructions=told,
-            within=self._shown.within,
+            shown=self._shown,
         )
         try:
             return await self._search(prepared, suite, team)

@@ -31,7 +31,7 @@ from ..settings import OFFLINE
 from ..settings.role_file import changed
 from .instructions import Instructions
 from .pictures import Pictures, load_pictures
-from .relevance import Spans
+from .relevance import Belonging
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +71,13 @@ class Team:
         logs: Path,
         mask: Callable[[str], str] = str,
         instructions: Sequence[Instructions] = (),
-        within: Spans | None = None,
+        shown: Belonging | None = None,
     ) -> None:
         self.request = request
         self.instructions = instructions
         """What the repository tells agents; data for every first task."""
-        self.within = within or {}
-        """Lines that the offline model may edit; empty: all."""
+        self.shown = shown or Belonging()
+        """What is known of the failing tests."""
         self.project = project
         self.runner = runner
         self.recorder = recorder
@@ -203,7 +203,8 @@ class Team:
                 time_limit_s=self.budget.room().wall_s or LONGEST_S,
                 on_progress=paced(self.recorder.tell),
                 skip=work.rank,
-                within=self.within,
+                within=self.shown.within,
+                also=self.shown.silent,
             )
             extra = [tool, *extra]
         return Toolbox(

@@ -244,3 +244,21 @@ def test_subtests(make_workspace, project: Project):
     found = propose(workspace, project, ["test_paths.py::PlainTest::test_plain"], k=1)
     assert found.patches
     assert "path[2:]" in found.patches[0].patch.text
+
+
+def test_a_patch_that_mends_more_goes_first(make_workspace, project: Project):
+    """Of the tests that fail, one is known to be the issue's, and many edits satisfy it."""
+    source = "def ends(text, tail):\n    return text[len(text) - len(tail) - 1:] == tail\n"
+    tests = (
+        "from ends import ends\n\ndef test_pdf():\n    assert ends('a.pdf', '.pdf')\n\n"
+        "def test_other():\n    assert not ends('a.pdf.txt', '.pdf')\n    assert not ends('b', 'a')\n"
+        "    assert ends('xx.txt', 't')\n\ndef test_alone():\n    assert not ends('a', 'b')\n"
+    )
+    workspace = make_workspace({"ends.py": source, "test_ends.py": tests})
+    named = ["test_ends.py::test_pdf"]
+    found = propose(workspace, project, named, k=3, also=["test_ends.py::test_other"])
+    assert found.patches
+    with workspace.fork() as fork:
+        fork.apply(found.patches[0].patch)
+        done = fork.exec("python -m pytest -q test_ends.py")
+    assert done.exit_code == 0, found.patches[0].patch.text

@@ -31,6 +31,8 @@ _PER_LINE = 40
 """Candidates of a batch for each of its lines; those that stand further behind wait for the next batch."""
 _BEAM = 12
 _LEADERS = 400
+_FINALISTS = 4
+"""Times `k` patches are looked at where something says which is better."""
 """Candidates that change nothing for the better are seeds of second edits when they stand so near the front."""
 _MOST_IDS = 300
 """Tests that an ordinary run is given by name; where there are more it is given their files."""
@@ -214,8 +216,10 @@ class Search:
         for number, candidate in found:
             self.accept(number, candidate, key or str(number))
 
-    def fresh_job(self, candidate: Candidate, keep: Sequence[str]) -> FreshJob:
-        targets = [*self.failing, *keep]
+    def fresh_job(
+        self, candidate: Candidate, keep: Sequence[str], failing: Sequence[str] | None = None
+    ) -> FreshJob:
+        targets = [*(self.failing if failing is None else failing), *keep]
         if len(targets) > _MOST_IDS and all("::" in test for test in targets):
             targets = sorted({test.partition("::")[0] for test in targets})
         return {
@@ -290,18 +294,28 @@ class Search:
             os.replace(path + ".part", path)
 
     def finalists(self, ranked: list[Candidate]) -> list[Candidate]:
-        """The first k that also pass a fresh run of the tests as they are written, in order."""
+        """The first k that also pass a fresh run of the tests as they are written, in order; those first that turn more
+        green than they must."""
         if self.pool is None or self.request["k"] == 1 or self.session.result["status"] == "damaged":
             return ranked
         kept: list[Candidate] = []
+        also = self.request.get("also", [])
+        most = self.request["k"] * (_FINALISTS if also else 1)
         size = max(1, self.session.workers)
         for at in range(0, len(ranked), size):
             part = ranked[at : at + size]
             answers = self.session.fresh.run([self.fresh_job(c, self.keep) for c in part], lambda: False)
             kept += [c for c, seen in zip(part, answers) if seen and green(seen, self.failing, self.keep)]
-            if len(kept) >= self.request["k"]:
+            if len(kept) >= most:
                 break
-        return kept
+        return self.mending_most(kept, also) if also and len(kept) > 1 else kept
+
+    def mending_most(self, kept: Sequence[Candidate], also: Sequence[str]) -> list[Candidate]:
+        """Those first that turn more of `also` green: one fault fails many tests, and a patch for some is none for it."""
+        jobs = [self.fresh_job(candidate, also, ()) for candidate in kept]
+        answers = self.session.fresh.run(jobs, lambda: False)
+        more = [sum(green(seen, [test], []) for test in also) if seen else 0 for seen in answers]
+        return [kept[at] for at in sorted(range(len(kept)), key=lambda at: (-more[at], at))]
 
     def report(self) -> None:
         result = self.session.result

@@ -41,6 +41,8 @@ class Question(_Asked, total=False):
     """For pytest."""
     tops: List[str]
     """Folders, relative to the root, that unittest imports tests from."""
+    also: List[str]
+    """Tests that fail too: which of several patches mends more of them?"""
     within: Dict[str, List[List[int]]]
     """Path → first and last lines that alone may be edited; empty: all."""
     skip: int
