@@ -246,19 +246,17 @@ def test_subtests(make_workspace, project: Project):
     assert "path[2:]" in found.patches[0].patch.text
 
 
-def test_a_patch_that_mends_more_goes_first(make_workspace, project: Project):
-    """Of the tests that fail, one is known to be the issue's, and many edits satisfy it."""
-    source = "def ends(text, tail):\n    return text[len(text) - len(tail) - 1:] == tail\n"
+@pytest.mark.parametrize("wanted", ["middle", "last"])
+def test_a_patch_that_mends_more_goes_first(make_workspace, project: Project, wanted: str):
+    """One test is known to be the issue's, and two edits satisfy it; another that fails knows which is right."""
+    source = "def pick(first, middle, last):\n    return first\n"
+    right = {"middle": "assert pick(1, 2, 3) == 2", "last": "assert pick(1, 2, 3) == 3"}[wanted]
     tests = (
-        "from ends import ends\n\ndef test_pdf():\n    assert ends('a.pdf', '.pdf')\n\n"
-        "def test_other():\n    assert not ends('a.pdf.txt', '.pdf')\n    assert not ends('b', 'a')\n"
-        "    assert ends('xx.txt', 't')\n\ndef test_alone():\n    assert not ends('a', 'b')\n"
+        "from pick import pick\n\ndef test_known():\n    assert pick(1, 2, 2) == 2\n\n"
+        f"def test_exactly():\n    {right}\n\ndef test_of_the_machine():\n    raise OSError\n"
     )
-    workspace = make_workspace({"ends.py": source, "test_ends.py": tests})
-    named = ["test_ends.py::test_pdf"]
-    found = propose(workspace, project, named, k=3, also=["test_ends.py::test_other"])
-    assert found.patches
-    with workspace.fork() as fork:
-        fork.apply(found.patches[0].patch)
-        done = fork.exec("python -m pytest -q test_ends.py")
-    assert done.exit_code == 0, found.patches[0].patch.text
+    workspace = make_workspace({"pick.py": source, "test_pick.py": tests})
+    others = ["test_pick.py::test_of_the_machine", "test_pick.py::test_exactly"]
+    found = propose(workspace, project, ["test_pick.py::test_known"], k=3, also=others)
+    added = [line for line in found.patches[0].patch.text.splitlines() if line.startswith("+ ")]
+    assert any(wanted in line for line in added), added
