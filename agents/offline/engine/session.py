@@ -308,9 +308,7 @@ def main(request_path: str) -> int:
         return 1
     files = sorted({f for f in (file_of(t, root) for t in request["failing"]) if f})
     # Ids are relative to the root of the repository, whatever a project below it says.
-    # A cache there must be: plugins ask the configuration for it.
-    cache = f"--override-ini=cache_dir={request['scratch']}/pytest_cache"
-    arguments = [*request.get("arguments", ()), f"--rootdir={root}", cache]
+    arguments = [*request.get("arguments", ()), f"--rootdir={root}"]
     options = pytest_arguments((), arguments) if pytest is not None else []
     if pytest is not None:
         preload(root)

@@ -12,8 +12,10 @@ import importlib.util
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from .soften import Recorder
@@ -66,7 +68,7 @@ def disarm() -> None:
 
 def pytest_arguments(files: Sequence[str], extra: Sequence[str] = ()) -> list[str]:
     """Arguments of a quiet run in one process, whatever the project's own options ask for."""
-    args = ["-s", "-q", "-p", "no:randomly", "-p", "no:faulthandler"]
+    args = ["-s", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:faulthandler"]
     args += ["--continue-on-collection-errors", "-W", "ignore::pytest.PytestConfigWarning"]
     for module, options in (
         ("xdist", ["-n", "0"]),
@@ -257,7 +259,32 @@ def matches(test_id: str, node_id: str) -> bool:
     )
 
 
-class CollectPlugin:
+class NoCache:
+    """pytest's cache, for plugins that ask the configuration for it: it remembers nothing."""
+
+    def get(self, key: str, default: object) -> object:
+        return default
+
+    def set(self, key: str, value: object) -> None:
+        pass
+
+    def mkdir(self, name: str) -> Path:
+        return Path(tempfile.mkdtemp(prefix=name))
+
+    makedir = mkdir
+
+
+class QuietPlugin:
+    """What every run of the engine has."""
+
+    def pytest_configure(self, config: Any) -> None:
+        if not hasattr(config, "cache"):
+            config.cache = NoCache()
+
+    pytest_configure.tryfirst = True  # type: ignore[attr-defined]
+
+
+class CollectPlugin(QuietPlugin):
     """Hands the collected items to `run` instead of pytest's own loop."""
 
     def __init__(self, run: Callable[[Any, list[str]], None]) -> None:
@@ -285,7 +312,7 @@ class CollectPlugin:
     pytest_runtestloop.tryfirst = True  # type: ignore[attr-defined]
 
 
-class ResultPlugin:
+class ResultPlugin(QuietPlugin):
     """Outcomes of an ordinary run: node id to `passed`, `failed` or `skipped`."""
 
     def __init__(self) -> None:
