@@ -93,7 +93,7 @@ def fetch(release: Release, folder: Path) -> Path:
     pattern = f"{release.name}-{release.version}.tar.gz"
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / pattern).exists():
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:",
+        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", release.name,
                    "-d", str(folder), f"{release.name}=={release.version}"]  # fmt: skip
         subprocess.run(command, check=True)
     digest = hashlib.sha256((folder / pattern).read_bytes()).hexdigest()
