@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+LATE = "\0timeout"
+"""Stands among the outcomes of a run whose time was over."""
+
 
 def green(outcomes: dict[str, str], failing: Sequence[str], keep: Sequence[str]) -> bool:
     """Whether every failing test passes and none of `keep` fails or is gone."""

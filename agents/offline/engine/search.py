@@ -16,7 +16,7 @@ from .candidate import Candidate, combined, ordered
 from .chunk import SourceFile
 from .edits import Edits
 from .guard import Checkout
-from .outcomes import green
+from .outcomes import LATE, green
 from .plan import Numbered, Pace, Plan, keep_first, nothing, per_effort
 from .pool import Pool
 from .rank import rank, telling
@@ -30,9 +30,11 @@ _BATCHES = (60, 120, 250, 500, 1000, 2000)
 _PER_LINE = 40
 """Candidates of a batch for each of its lines; those that stand further behind wait for the next batch."""
 _BEAM = 12
-_LEADERS = 400
 _FINALISTS = 4
 """Times `k` patches are looked at where something says which is better."""
+_ALSO_S = 10.0
+"""Processor seconds of one such look; where it takes longer nobody looks."""
+_LEADERS = 400
 """Candidates that change nothing for the better are seeds of second edits when they stand so near the front."""
 _MOST_IDS = 300
 """Tests that an ordinary run is given by name; where there are more it is given their files."""
@@ -312,8 +314,12 @@ class Search:
 
     def mending_most(self, kept: Sequence[Candidate], also: Sequence[str]) -> list[Candidate]:
         """Those first that turn more of `also` green: one fault fails many tests, and a patch for some is none for it."""
-        jobs = [self.fresh_job(candidate, also, ()) for candidate in kept]
-        answers = self.session.fresh.run(jobs, lambda: False)
+        limit = min(self.fresh_limit, _ALSO_S)
+        jobs: list[FreshJob] = [{**self.fresh_job(candidate, also, ()), "limit": limit} for candidate in kept]
+        answers = self.session.fresh.run(jobs[:1], lambda: False)
+        if not answers[0] or LATE in answers[0]:
+            return list(kept)
+        answers += self.session.fresh.run(jobs[1:], lambda: self.time_up)
         more = [sum(green(seen, [test], []) for test in also) if seen else 0 for seen in answers]
         return [kept[at] for at in sorted(range(len(kept)), key=lambda at: (-more[at], at))]
 

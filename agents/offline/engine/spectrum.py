@@ -92,7 +92,7 @@ class Spectrum:
                     self.scores.setdefault((path, chunk.line(chunk.function)), 0.3 * best)
 
     def confine(self, within: Mapping[str, Sequence[Sequence[int]]]) -> None:
-        """Forget the lines outside of these; where that leaves none, each of them counts the same."""
+        """Forget the lines outside of these."""
         spans = [(path, span[0], span[1]) for path, part in within.items() for span in part]
         self.scores = {
             (path, line): score

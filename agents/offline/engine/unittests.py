@@ -8,6 +8,7 @@ import unittest
 from typing import Any, Dict, List, Sequence
 
 from . import guard
+from .outcomes import LATE
 from .suite import Stop, module_of
 
 
@@ -112,7 +113,7 @@ def run_all(tests: Sequence[str], root: str, limit: float) -> Dict[str, str]:
     try:
         unittest.TestSuite([item.case for item in collect(tests, root).items]).run(result)
     except Stop:
-        result.outcomes["\0timeout"] = "failed"
+        result.outcomes[LATE] = "failed"
     finally:
         guard.disarm()
     return result.outcomes

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import guard
 from .chunk import Chunk, SourceFile
+from .outcomes import LATE
 from .suite import Stop, Suite, Unit
 from .swap import NeedsFreshImport, Swapper, restore
 
@@ -235,7 +236,7 @@ def fresh_run(
     try:
         pytest.main([*options, *tests], plugins=[plugin])
     except Stop:
-        plugin.outcomes["\0timeout"] = "failed"
+        plugin.outcomes[LATE] = "failed"
     finally:
         guard.disarm()
     return plugin.outcomes
