@@ -80,8 +80,8 @@ class Search:
         spectrum.add_module_level(self.files)
         spectrum.follow_names(self.failing, self.files)
         spectrum.steer(self.request.get("hints", {}), self.files)
-        if self.request.get("within"):
-            spectrum.confine(self.request["within"])
+        if within := self.request.get("within"):
+            spectrum.confine(within)
         self.edits = Edits(self.files, spectrum, self.request.get("hints", {}))
 
     @property

@@ -166,7 +166,8 @@ class Suite:
         except BaseException as caught:  # as above
             error = error or caught
         item._request, item.funcargs = False, None
-        units = self._units(test, error or (self.parts and AssertionError()) or None)
+        failed = error if error is not None or not self.parts else AssertionError(self.parts[0])
+        units = self._units(test, failed)
         passed = units[Unit(test, 0, 0)] and not skipped
         text = f"{type(error).__name__}: {str(error)[:200]}" if error is not None else "".join(self.parts[:1])
         return Verdict(passed, skipped, units, text, time.process_time() - start)
