@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lacking import no_index
 
 BUG = "def mean(values):\n    return sum(values) / (len(values) + 1)\n"
 FIX = BUG.replace("(len(values) + 1)", "len(values)")
@@ -63,6 +64,8 @@ def swe_agent(home: Path, *arguments: object) -> subprocess.CompletedProcess[str
 
 @pytest.mark.slow
 def test_figures_are_the_graders_and_faults_are_no_predictions(tmp_path: Path) -> None:
+    if why := no_index():
+        pytest.skip(why)
     median = "def mean(values):\n    return sorted(values)[len(values) // 2]\n"
     other = "def mean(xs):\n    total = 1\n    for x in xs:\n        total += x\n    return total / len(xs) - 1 / len(xs) * 2\n"
     rows = [
@@ -91,8 +94,6 @@ def test_figures_are_the_graders_and_faults_are_no_predictions(tmp_path: Path) -
                "--environment", "native", "--workers", "2", "--retries", "0"]  # fmt: skip
 
     first = swe_agent(tmp_path, *command)
-    if "could not be installed" in first.stderr:
-        pytest.skip("no package index answers, so the environments cannot be built")
     assert first.returncode == 9, first.stderr
     assert "resume: swe-agent batch" in first.stderr
     predictions = json.loads((tmp_path / "out/preds.json").read_text())

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lacking import no_index
 
 BUG = "def mean(values):\n    return sum(values) / (len(values) + 1)\n"
 FIX = BUG.replace("(len(values) + 1)", "len(values)")
@@ -93,9 +94,9 @@ def evaluate(
 @pytest.fixture(scope="module")
 def gold(world: dict[str, Any]) -> dict[str, Any]:
     """The report of the gold predictions, from a clean cache."""
+    if why := no_index():
+        pytest.skip(why)
     code, report = evaluate(world, "gold", "gold")
-    if code != 0 and "not be installed" in json.dumps(report):
-        pytest.skip("no package index answers, so the environment cannot be built")
     assert code == 0, report
     return report
 

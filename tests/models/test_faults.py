@@ -41,7 +41,7 @@ class Heard:
 
 
 def client_of(server: ModelServer, heard: Heard | None = None, **options: Any) -> ModelClient:
-    options = {"api_keys": ("sk-test-key-1",), "max_retry_s": 5.0, "timeout_s": 10.0, **options}
+    options = {"api_keys": (server.key,), "max_retry_s": 5.0, "timeout_s": 10.0, **options}
     return make_client(
         "openai/scripted",
         options=ModelOptions(api_base=server.base, **options),
@@ -63,14 +63,18 @@ def ask(client: ModelClient, **arguments: Any) -> Sample:
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_key_fails_at_once(status: int) -> None:
     heard = Heard()
-    with ModelServer([{"status": status, "message": "Incorrect API key provided: sk-test-key-1."}]) as server:
+
+    def refuse(request: Any) -> dict[str, Any]:
+        return {"status": status, "message": f"Incorrect API key provided: {server.key}."}
+
+    with ModelServer(refuse) as server:
         started = time.monotonic()
         with pytest.raises(CredentialsError) as caught:
             ask(client_of(server, heard))
         assert time.monotonic() - started < 5
         # What is forbidden may be the prompt: a harmless one is asked for too.
         assert len(server.calls) == (2 if status == 403 else 1)
-    assert "sk-test-key-1" not in str(caught.value)
+    assert server.key not in str(caught.value)
     assert "OPENAI_API_KEY" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert [(f["kind"], f["attempts"]) for f in heard.failures] == [("credentials", 1)]

@@ -217,33 +217,63 @@ def test_unittest_ids_relative_to_a_folder(make_workspace, project: Project, wit
     assert found.patches[0].files == ("stats.py",)
 
 
-def test_a_test_that_hangs_spoils_no_other(make_workspace, project: Project):
-    """The alarm tears it off in the middle; what is set up for its module must be there for the next one."""
-    source = "def halvings(n):\n    count = 0\n    while n != 1:\n        n //= 2\n        count += 1\n    return count\n"
-    tests = (
-        "import pytest\nfrom halves import halvings\n\n@pytest.fixture(scope='module')\ndef table():\n"
-        "    return {0: 0, 1: 0, 8: 3, 9: 3}\n\n@pytest.mark.parametrize('n', [0, 1, 8, 9])\n"
-        "def test_halvings(n, table):\n    assert halvings(n) == table[n]\n"
-    )
-    workspace = make_workspace({"halves.py": source, "test_halves.py": tests})
-    found = propose(workspace, project, ["test_halves.py::test_halvings"], k=1)
-    assert found.patches
-    assert "while n > 1:" in found.patches[0].patch.text
+HALVES = """
+def halvings(n):
+    count = 0
+    while n != 1:
+        n //= 2
+        count += 1
+    return count
+"""
+HANGS = """
+import pytest
+from it import halvings
+
+@pytest.fixture(scope="module")
+def table():
+    return {0: 0, 1: 0, 8: 3, 9: 3}
+
+@pytest.mark.parametrize("n", [0, 1, 8, 9])
+def test_it(n, table):
+    assert halvings(n) == table[n]
+"""
+PLAIN = """
+def plain(path):
+    if path.startswith("./"):
+        path = path[1:]
+    return path
+"""
+PARTS = """
+import unittest
+from it import plain
+
+class PlainTest(unittest.TestCase):
+    def test_it(self):
+        for path in ("-", "a", "./a", "./a/b", "/a"):
+            with self.subTest(path):
+                if path == "-":
+                    self.skipTest("not here")
+                self.assertEqual(plain(path), path.removeprefix("./"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "tests", "name", "edit"),
+    [
+        # The alarm tears it off in the middle; what is set up for its module must be there for the next one.
+        pytest.param(HALVES, HANGS, "test_it", "while n > 1:", id="a test that hangs"),
+        # Subtests are reported one by one and raise nothing, and one that is skipped skips no test.
+        pytest.param(PLAIN, PARTS, "PlainTest::test_it", "path[2:]", id="subtests"),
+    ],
+)
+def test_tests_of_every_kind(
+    make_workspace, project: Project, source: str, tests: str, name: str, edit: str
+) -> None:
+    workspace = make_workspace({"it.py": source, "test_it.py": tests})
+    found = propose(workspace, project, [f"test_it.py::{name}"], k=1)
+    assert found.patches, found.message
+    assert edit in found.patches[0].patch.text
     assert found.statistics["mode"] == "reuse"
-
-
-def test_subtests(make_workspace, project: Project):
-    """They are reported one by one and raise nothing: an edit that mends one of them is not enough."""
-    source = "def plain(path):\n    if path.startswith('./'):\n        path = path[1:]\n    return path\n"
-    tests = (
-        "import unittest\nfrom paths import plain\n\nclass PlainTest(unittest.TestCase):\n"
-        "    def test_plain(self):\n        for path in ('a', './a', './a/b', '/a'):\n"
-        "            with self.subTest(path):\n                self.assertEqual(plain(path), path.removeprefix('./'))\n"
-    )
-    workspace = make_workspace({"paths.py": source, "test_paths.py": tests})
-    found = propose(workspace, project, ["test_paths.py::PlainTest::test_plain"], k=1)
-    assert found.patches
-    assert "path[2:]" in found.patches[0].patch.text
 
 
 @pytest.mark.parametrize("wanted", ["middle", "last"])

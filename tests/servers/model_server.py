@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import socket
 import struct
@@ -49,6 +50,9 @@ class Received:
     at: float = field(default_factory=time.monotonic)
 
 
+_NUMBERS = itertools.count(1)
+
+
 class ModelServer:
     """Serves one script. `reply` may instead be a function of the request."""
 
@@ -70,6 +74,8 @@ class ModelServer:
             self._routes = []
             self._replies = [] if callable(script) else list(script)
             self._models = ["scripted"]
+        self.key = f"sk-test-key-{next(_NUMBERS)}"
+        """No other server's: a client's limits are kept by address and key, and addresses come again."""
         self._function = script if callable(script) else None
         self._used: dict[int, int] = {}
         self._keep = keep

@@ -84,11 +84,11 @@ def pytest_arguments(files: Sequence[str], extra: Sequence[str] = ()) -> list[st
 class Suite:
     """Items of one collection. `tests` are indices into `items`."""
 
-    def __init__(self, items: Sequence[Any], recorder: Recorder, parts: list[str] | None = None) -> None:
+    def __init__(self, items: Sequence[Any], recorder: Recorder, parts: list[str]) -> None:
         self.items = list(items)
         self.recorder = recorder
         self.parameters: dict[int, list[Any]] = {}
-        self.parts = [] if parts is None else parts
+        self.parts = parts
         """What failed subtests of the running test said: they are reported one by one, and raise nothing."""
         # The runner of a doctest empties the names that its examples see.
         doctests = {index: getattr(item, "dtest", None) for index, item in enumerate(self.items)}
@@ -322,6 +322,8 @@ class ResultPlugin(QuietPlugin):
     def pytest_runtest_logreport(self, report: Any) -> None:
         if report.failed:
             self.outcomes[report.nodeid] = "failed"
+        elif type(report).__name__.lower() == "subtestreport":
+            return  # one that is skipped skips no test
         elif report.when == "call" and report.passed:
             self.outcomes.setdefault(report.nodeid, "passed")
         elif report.skipped:

@@ -15,6 +15,8 @@ from .held import read_file
 from .launcher import Launcher, begin, command_order, session_order
 
 _ROUNDS = 100
+_ORPHANS = 1000
+"""At one look: who forks without end must not keep the holder from its limits."""
 _PATIENCE_S = 5.0
 _LOOKS, _LOOK_S = 6, 0.0003
 
@@ -104,8 +106,9 @@ class Processes:
     def bury_orphans(self, running: int) -> None:
         """Reap what the command left to process 1 and what has ended, lest it counts as processes until the command
         (pid `running`, whose status is kept) is over."""
-        while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
-            if ended.si_pid == running:
+        for _ in range(_ORPHANS):
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if ended is None or ended.si_pid == running:
                 return
             os.waitpid(ended.si_pid, 0)
             self._forget(ended.si_pid)

@@ -309,8 +309,8 @@ def _outcome(report):
         return None
     if report.outcome == "failed":
         return "failed" if report.when == "call" else "error"
-    if hasattr(report, "context") and report.outcome != "failed":
-        return None  # of a subtest: one that is skipped skips no test
+    if type(report).__name__.lower() == "subtestreport":
+        return None  # one that is skipped skips no test
     if report.outcome == "skipped":
         return "xfailed" if expected else "skipped"
     if report.when == "call":
