@@ -68,10 +68,8 @@ def test_a_refused_key_fails_at_once(status: int) -> None:
         return {"status": status, "message": f"Incorrect API key provided: {server.key}."}
 
     with ModelServer(refuse) as server:
-        started = time.monotonic()
         with pytest.raises(CredentialsError) as caught:
             ask(client_of(server, heard))
-        assert time.monotonic() - started < 5
         # What is forbidden may be the prompt: a harmless one is asked for too.
         assert len(server.calls) == (2 if status == 403 else 1)
     assert server.key not in str(caught.value)
